@@ -1,0 +1,2 @@
+//! The asclepius binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! PubMed Central articles to case reports; licence and case gates.

@@ -1,0 +1,1 @@
+//! Arrow and Parquet, splits, tokens with loss mask, packing.

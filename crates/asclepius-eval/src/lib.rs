@@ -1,0 +1,1 @@
+//! Held-out loss, task scores and the report.

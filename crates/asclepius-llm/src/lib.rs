@@ -1,0 +1,1 @@
+//! Chat client on async-openai: ledger, limiter, retry, budget.

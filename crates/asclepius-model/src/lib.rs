@@ -1,0 +1,1 @@
+//! Decoders, LoRA, Hugging Face and PEFT weights, generation.

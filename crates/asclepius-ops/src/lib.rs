@@ -1,0 +1,1 @@
+//! Tensor operations with a backward; CPU and CUDA beside a reference twin.

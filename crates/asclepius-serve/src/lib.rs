@@ -1,0 +1,1 @@
+//! OpenAI-compatible server over an engine.

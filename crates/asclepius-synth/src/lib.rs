@@ -1,0 +1,1 @@
+//! Report to note to instruction to answer, through a chat model.

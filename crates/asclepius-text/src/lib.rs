@@ -1,0 +1,1 @@
+//! Tokenizers, prompt and chat templates, quality gates: pure functions over text.

@@ -1,0 +1,1 @@
+//! Optimizer, schedule, accumulation, checkpoints and the training loop.
