@@ -1,0 +1,219 @@
+//! The command line: clap structs only, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Case reports in, a clinical model out: synthetic notes, instructions, continued pre-training, instruction tuning.
+#[derive(Debug, Parser)]
+#[command(name = "asclepius", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do; `run` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Say more (-v: info, -vv: debug); RUST_LOG-style filters are not read from the environment.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+/// A pipeline and the values changed on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineArgs {
+    /// A pipeline file, or NAME for pipelines/NAME.toml.
+    #[arg(default_value = "demo")]
+    pub pipeline: String,
+    /// Changes one key: `--set sft.epochs=1`. The value is TOML; what does not parse is a string.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// One stage alone.
+#[derive(Debug, Clone, Args)]
+pub struct StageArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub pipeline: PipelineArgs,
+    /// Throw away what the stage made before. The ledger of paid calls stays.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Check the configuration, print it resolved, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The whole pipeline, or a part of it.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The pipeline and what to do with it.
+    #[command(flatten)]
+    pub stage: StageArgs,
+    /// Only this stage; may be given several times.
+    #[arg(long, value_name = "STAGE")]
+    pub only: Vec<crate::stage::Stage>,
+    /// This stage and all that follow.
+    #[arg(long, value_name = "STAGE", conflicts_with = "only")]
+    pub from: Option<crate::stage::Stage>,
+}
+
+/// A model on disk, with adapters.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// A Hugging Face model directory.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// A PEFT adapter directory; may be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Vec<PathBuf>,
+    /// Where it computes: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a pipeline: every stage whose result is missing or out of date.
+    Run(RunArgs),
+    /// Read articles, apply the gates, cut out the case reports.
+    Ingest(StageArgs),
+    /// Write one synthetic note a case report.
+    Notes(StageArgs),
+    /// Ask and answer instructions over each note.
+    Instruct(StageArgs),
+    /// Score, filter, split and write the Parquet dataset.
+    Dataset(StageArgs),
+    /// Continued pre-training on the notes.
+    Pretrain(StageArgs),
+    /// Instruction tuning on the question/answer pairs.
+    Sft(StageArgs),
+    /// Held-out loss and task scores.
+    Eval(StageArgs),
+    /// One self-contained HTML page about the run.
+    Report(StageArgs),
+    /// The data half: ingest to dataset.
+    Synth(StageArgs),
+    /// What a run will need: rows, tokens, money, memory and time, before anything runs.
+    Plan {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show rows as the model sees them, supervised tokens marked.
+    Preview {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// How many rows.
+        #[arg(long, default_value_t = 3)]
+        rows: usize,
+    },
+    /// Talk to a model in the terminal.
+    Chat {
+        /// The model.
+        #[command(flatten)]
+        model: ModelArgs,
+    },
+    /// Serve a model over an OpenAI-compatible API.
+    Serve {
+        /// The model.
+        #[command(flatten)]
+        model: ModelArgs,
+        /// Address to listen on; any other than loopback needs a token.
+        #[arg(long, default_value = "127.0.0.1")]
+        host: std::net::IpAddr,
+        /// Port to listen on; 0 takes a free one.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Environment variable that holds the token clients must send.
+        #[arg(long, value_name = "NAME")]
+        token_env: Option<String>,
+    },
+    /// Run the embedded extractive teacher as an OpenAI-compatible server on loopback.
+    Teacher {
+        /// Port to listen on; 0 takes a free one.
+        #[arg(long, default_value_t = 8081)]
+        port: u16,
+    },
+    /// Look at models on disk and change their form.
+    Model {
+        /// What to do.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Look at a run's data.
+    Data {
+        /// What to do.
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the reference of every configuration key as Markdown.
+    #[command(hide = true)]
+    Reference,
+}
+
+/// `asclepius model ..`
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Architecture, parameters and files of a model directory.
+    Info {
+        /// A Hugging Face model directory.
+        model: PathBuf,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add an adapter into its base's weights.
+    Merge {
+        /// The base model directory.
+        #[arg(long, value_name = "DIR")]
+        model: PathBuf,
+        /// The PEFT adapter directory.
+        #[arg(long, value_name = "DIR")]
+        adapter: PathBuf,
+        /// Where to write the merged model.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Load a model (and an adapter) strictly and run one forward pass.
+    Check {
+        /// A Hugging Face model directory.
+        model: PathBuf,
+        /// A PEFT adapter directory.
+        #[arg(long, value_name = "DIR")]
+        adapter: Option<PathBuf>,
+    },
+}
+
+/// `asclepius data ..`
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Counts of every stage, with reasons.
+    Stats {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every file of the dataset: columns, ids, splits, counts.
+    Validate {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+    },
+    /// Print the dataset card as Markdown.
+    Card {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+    },
+}

@@ -1,0 +1,52 @@
+# Every recipe takes a pipeline: `just sft llama3-8b`, or `just sft my/pipeline.toml`. The default is the demo.
+set positional-arguments := true
+
+asclepius := "cargo run --release --quiet --"
+
+# list the recipes
+default:
+    @just --list
+
+# the whole pipeline
+run pipeline="demo":
+    {{asclepius}} run "$1"
+
+# the data half: ingest, notes, instruct, dataset
+synth pipeline="demo":
+    {{asclepius}} synth "$1"
+
+# continued pre-training alone
+pretrain pipeline="demo":
+    {{asclepius}} pretrain "$1"
+
+# instruction tuning alone
+sft pipeline="demo":
+    {{asclepius}} sft "$1"
+
+# evaluation alone
+eval pipeline="demo":
+    {{asclepius}} eval "$1"
+
+# the report alone
+report pipeline="demo":
+    {{asclepius}} report "$1"
+
+# serve the tuned model of a run directory, on loopback
+serve run="runs/demo":
+    {{asclepius}} serve --model "$1/pretrain/final" --adapter "$1/sft/final"
+
+# the tests, as the README runs them
+test:
+    cargo test --release --workspace
+
+# everything that is checked before a change lands
+ci:
+    bash .ci/run
+
+# throughput of the training engine on this machine
+bench:
+    cargo test --release -p asclepius-model --test throughput -- --nocapture --ignored
+
+# ten training steps on a GPU beside the CPU's
+gpu:
+    @echo "the CUDA build is not part of this version; see CHANGELOG.md" >&2 && exit 1
