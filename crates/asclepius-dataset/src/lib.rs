@@ -1,1 +1,19 @@
-//! Arrow and Parquet, splits, tokens with loss mask, packing.
+//! From rows to what a trainer reads: Parquet on disk, gates and splits, tokens with their loss mask, packing.
+//!
+//! Nothing here knows a model or a network. The way through the crate:
+//!
+//! - [`tokens`]: rows to [`Document`]s, token ids and loss mask made together.
+//! - [`packing`]: documents to [`Sequence`]s, none padded, every token once an epoch.
+//! - [`plan`]: sequences to micro-batches, addressed by step so that a run can start anywhere.
+//! - [`shuffle`]: the order of an epoch, a function of seed and epoch alone.
+
+pub mod error;
+pub mod packing;
+pub mod plan;
+pub mod shuffle;
+pub mod tokens;
+
+pub use error::DatasetError;
+pub use packing::{Packing, Piece, Sequence, pack};
+pub use plan::{Batch, Order, Plan, PlanConfig};
+pub use tokens::Document;
