@@ -1,0 +1,312 @@
+//! Named weights, frozen or trainable, and the one flat buffer in which their gradients are summed.
+//!
+//! A frozen parameter is no candle variable, so nothing computes a gradient for it. A trainable one is a leaf; its
+//! gradient is added into its slot of a [`GradientBuffer`], which outlives the graph and is contiguous over all
+//! parameters, as a collective or a norm wants it.
+
+use std::sync::{Arc, RwLock};
+
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
+
+use crate::kernel::{self, Real};
+use crate::{OpsError, Result};
+
+/// A weight of a model. Clones share value and gradient.
+#[derive(Clone, Debug)]
+pub struct Parameter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    value: Tensor,
+    slot: RwLock<Option<Tensor>>,
+}
+
+impl Parameter {
+    /// A weight that no gradient is computed for. `name` as in the checkpoint.
+    pub fn frozen(name: impl Into<String>, value: &Tensor) -> Self {
+        Self(Arc::new(Inner { name: name.into(), value: value.detach(), slot: RwLock::new(None) }))
+    }
+
+    /// A weight that is trained; its value is copied into a variable of its own. `name` as in the checkpoint.
+    ///
+    /// # Errors
+    /// When the copy cannot be made.
+    pub fn trainable(name: impl Into<String>, value: &Tensor) -> Result<Self> {
+        let value = Var::from_tensor(&value.detach())?.into_inner();
+        Ok(Self(Arc::new(Inner { name: name.into(), value, slot: RwLock::new(None) })))
+    }
+
+    /// The name in the checkpoint.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The weight: a leaf of the graph if trainable, a constant if frozen. In-place operations on it (an optimizer's
+    /// update) are seen by every clone.
+    pub fn value(&self) -> &Tensor {
+        &self.0.value
+    }
+
+    /// Whether a gradient is computed for it.
+    pub fn is_trainable(&self) -> bool {
+        self.0.value.is_variable()
+    }
+
+    /// Overwrites the value; same shape, any float type.
+    ///
+    /// # Errors
+    /// When the shapes differ.
+    pub fn set(&self, value: &Tensor) -> Result<()> {
+        let own = &self.0.value;
+        if own.dims() != value.dims() {
+            return Err(OpsError::Shape {
+                operation: "Parameter::set",
+                what: "value",
+                expected: own.dims().to_vec(),
+                found: value.dims().to_vec(),
+            });
+        }
+        let value = value.detach().to_device(own.device())?.to_dtype(own.dtype())?.contiguous()?;
+        own.inplace_op2(&value, &Assign)?;
+        Ok(())
+    }
+
+    /// The gradient summed so far, in the parameter's shape, f32 (f64 for an f64 parameter): a view into the buffer.
+    /// `None` while no [`GradientBuffer`] holds the parameter.
+    pub fn gradient(&self) -> Option<Tensor> {
+        self.0.slot.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Adds `gradient` (the parameter's shape) into the slot. False if there is none to add to.
+    ///
+    /// # Errors
+    /// When the shapes differ.
+    pub fn add_gradient(&self, gradient: &Tensor) -> Result<bool> {
+        let Some(slot) = self.gradient() else { return Ok(false) };
+        if slot.dims() != gradient.dims() {
+            return Err(OpsError::Shape {
+                operation: "Parameter::add_gradient",
+                what: "gradient",
+                expected: slot.dims().to_vec(),
+                found: gradient.dims().to_vec(),
+            });
+        }
+        add_in_place(&slot, gradient)?;
+        Ok(true)
+    }
+
+    /// Where an operation's backward leaves the gradient of this parameter: in the slot if there is one (then autograd
+    /// gets nothing), else with autograd.
+    pub(crate) fn deliver(&self, gradient: Tensor) -> candle_core::Result<Option<Tensor>> {
+        match self.add_gradient(&gradient) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(gradient)),
+            Err(error) => Err(candle_core::Error::wrap(error)),
+        }
+    }
+
+    /// Moves what autograd left for each trainable parameter in `store` into its slot.
+    ///
+    /// # Errors
+    /// When a gradient has not the shape of its parameter.
+    pub fn collect(parameters: &[Self], store: &mut GradStore) -> Result<()> {
+        for parameter in parameters.iter().filter(|parameter| parameter.is_trainable()) {
+            if let Some(gradient) = store.remove(parameter.value()) {
+                parameter.add_gradient(&gradient)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The gradients of all trainable parameters, one flat contiguous tensor: f32, or f64 where the parameters are f64.
+#[derive(Debug)]
+pub struct GradientBuffer {
+    flat: Tensor,
+    parameters: Vec<Parameter>,
+}
+
+impl GradientBuffer {
+    /// Makes a zeroed buffer for the trainable ones among `parameters`, in order of name, and gives each its slot.
+    ///
+    /// # Errors
+    /// When f64 and narrower parameters are mixed, or there is no memory.
+    pub fn new(parameters: &[Parameter]) -> Result<Self> {
+        let mut trainable: Vec<Parameter> = parameters.iter().filter(|p| p.is_trainable()).cloned().collect();
+        trainable.sort_by(|a, b| a.name().cmp(b.name()));
+        trainable.dedup_by(|a, b| Arc::ptr_eq(&a.0, &b.0));
+        let device = trainable.first().map_or(&candle_core::Device::Cpu, |p| p.value().device());
+        let dtype = trainable.first().map_or(DType::F32, |p| gradient_dtype(p.value().dtype()));
+        let count = trainable.iter().map(|p| p.value().elem_count()).sum::<usize>();
+        let flat = Tensor::zeros(count, dtype, device)?;
+        let mut offset = 0;
+        for parameter in &trainable {
+            let found = gradient_dtype(parameter.value().dtype());
+            if found != dtype {
+                return Err(OpsError::MixedGradients { name: parameter.name().to_owned(), expected: dtype, found });
+            }
+            let size = parameter.value().elem_count();
+            let slot = flat.narrow(0, offset, size)?.reshape(parameter.value().shape())?;
+            *parameter.0.slot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(slot);
+            offset += size;
+        }
+        Ok(Self { flat, parameters: trainable })
+    }
+
+    /// All gradients end to end, `[n]`, in order of parameter name.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The parameters that have a slot, in order of name.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Forgets what was summed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn zero(&self) -> Result<()> {
+        Ok(self.flat.zero_set()?)
+    }
+
+    /// The Euclidean norm over all gradients, summed in f64 in a fixed order.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn norm(&self) -> Result<f64> {
+        if !kernel::fused(&[&self.flat]) {
+            return Ok(self.flat.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
+        }
+        let host = kernel::Host::new(&self.flat)?;
+        let total = if self.flat.dtype() == DType::F64 {
+            kernel::ordered_sum(host.slice::<f64>()?, |x| x * x)
+        } else {
+            kernel::ordered_sum(host.slice::<f32>()?, |x| f64::from(x) * f64::from(x))
+        };
+        Ok(total.sqrt())
+    }
+
+    /// Multiplies every gradient by `factor`, in place.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn scale(&self, factor: f64) -> Result<()> {
+        if kernel::fused(&[&self.flat]) {
+            self.flat.inplace_op1(&Scale(factor))?;
+        } else {
+            let scaled = self.flat.affine(factor, 0.0)?;
+            self.flat.slice_set(&scaled, 0, 0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for GradientBuffer {
+    fn drop(&mut self) {
+        for parameter in &self.parameters {
+            *parameter.0.slot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        }
+    }
+}
+
+fn gradient_dtype(dtype: DType) -> DType {
+    if dtype == DType::F64 { DType::F64 } else { DType::F32 }
+}
+
+fn add_in_place(slot: &Tensor, gradient: &Tensor) -> Result<()> {
+    let gradient = gradient.detach().to_dtype(slot.dtype())?.contiguous()?;
+    if kernel::fused(&[slot]) {
+        slot.inplace_op2(&gradient, &Accumulate)?;
+    } else {
+        // candle has no addition in place; the view writes through to the buffer.
+        let sum = (slot.detach() + gradient)?;
+        slot.inplace_op2(&sum, &Assign)?;
+    }
+    Ok(())
+}
+
+struct Assign;
+
+impl InplaceOp2 for Assign {
+    fn name(&self) -> &'static str {
+        "assign"
+    }
+
+    fn cpu_fwd(
+        &self,
+        target: &mut CpuStorage,
+        target_layout: &Layout,
+        source: &CpuStorage,
+        source_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        use candle_core::backend::BackendStorage;
+        source.copy_strided_src(target, target_layout.start_offset(), source_layout)
+    }
+
+    fn cuda_fwd(
+        &self,
+        target: &mut candle_core::CudaStorage,
+        target_layout: &Layout,
+        source: &candle_core::CudaStorage,
+        source_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        use candle_core::backend::BackendStorage;
+        source.copy_strided_src(target, target_layout.start_offset(), source_layout)
+    }
+}
+
+struct Accumulate;
+
+impl InplaceOp2 for Accumulate {
+    fn name(&self) -> &'static str {
+        "accumulate"
+    }
+
+    fn cpu_fwd(
+        &self,
+        target: &mut CpuStorage,
+        target_layout: &Layout,
+        source: &CpuStorage,
+        source_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        match target {
+            CpuStorage::F32(target) => accumulate(target, target_layout, source, source_layout),
+            CpuStorage::F64(target) => accumulate(target, target_layout, source, source_layout),
+            _ => candle_core::bail!("a gradient buffer is f32 or f64"),
+        }
+    }
+}
+
+fn accumulate<R: Real>(
+    target: &mut [R],
+    target_layout: &Layout,
+    source: &CpuStorage,
+    source_layout: &Layout,
+) -> candle_core::Result<()> {
+    let source = kernel::slice::<R>(source, source_layout)?;
+    let (start, end) = kernel::bounds(target_layout)?;
+    kernel::add_assign(&mut target[start..end], source);
+    Ok(())
+}
+
+struct Scale(f64);
+
+impl candle_core::InplaceOp1 for Scale {
+    fn name(&self) -> &'static str {
+        "scale"
+    }
+
+    fn cpu_fwd(&self, target: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (start, end) = kernel::bounds(layout)?;
+        match target {
+            CpuStorage::F32(target) => target[start..end].iter_mut().for_each(|x| *x *= self.0 as f32),
+            CpuStorage::F64(target) => target[start..end].iter_mut().for_each(|x| *x *= self.0),
+            _ => candle_core::bail!("a gradient buffer is f32 or f64"),
+        }
+        Ok(())
+    }
+}
