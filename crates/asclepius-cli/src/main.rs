@@ -1,2 +1,105 @@
-//! The asclepius binary.
-fn main() {}
+//! The `asclepius` binary: command line, pipeline configuration, stage runners, progress and exit codes.
+//!
+//! - `args`: clap structs only; `main`: dispatch, and the one place that decides the exit code.
+//! - `pipeline`, `keys`: a pipeline file, `--set` on top, unknown keys answered with the nearest known one.
+//! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
+//! - `teacher`, `base`: the embedded teacher, and base models by directory or hub id.
+//! - `commands`: everything that is not a stage.
+//! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
+
+mod args;
+mod base;
+mod commands;
+mod failure;
+mod interrupt;
+mod keys;
+mod output;
+mod pipeline;
+mod progress;
+mod run;
+mod stage;
+mod stages;
+mod summary;
+mod teacher;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command, PipelineArgs, RunArgs, StageArgs};
+use crate::failure::{Failure, Outcome};
+use crate::stage::Stage;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help to stdout and errors to stderr itself; 2 is its code for a bad command line, too.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    log_to_stderr(cli.verbose);
+    match dispatch(cli.command.unwrap_or_else(run_the_demo)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            match failure.error() {
+                Some(error) => output::message(&failure::render(error)),
+                None => output::message("interrupted; the same command goes on from here\n"),
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// What `asclepius` without arguments means.
+fn run_the_demo() -> Command {
+    let pipeline = PipelineArgs { pipeline: "demo".to_owned(), set: Vec::new() };
+    let stage = StageArgs { pipeline, fresh: false, dry_run: false };
+    Command::Run(RunArgs { stage, only: Vec::new(), from: None })
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "warn,asclepius=info",
+        _ => "info,asclepius=debug",
+    };
+    // `asclepius=` covers every crate whose name starts so.
+    let filter = EnvFilter::new(level);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default).with_target(false).init();
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Run(args) => run::pipeline(&args),
+        Command::Ingest(args) => run::stages(&args, &[Stage::Ingest]),
+        Command::Notes(args) => run::stages(&args, &[Stage::Notes]),
+        Command::Instruct(args) => run::stages(&args, &[Stage::Instruct]),
+        Command::Dataset(args) => run::stages(&args, &[Stage::Dataset]),
+        Command::Pretrain(args) => run::stages(&args, &[Stage::Pretrain]),
+        Command::Sft(args) => run::stages(&args, &[Stage::Sft]),
+        Command::Eval(args) => run::stages(&args, &[Stage::Eval]),
+        Command::Report(args) => run::stages(&args, &[Stage::Report]),
+        Command::Synth(args) => run::stages(&args, &Stage::SYNTH),
+        Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
+        Command::Preview { pipeline, rows } => commands::preview::run(&pipeline, rows),
+        Command::Chat { model } => commands::chat::run(&model),
+        Command::Serve { model, host, port, token_env } => commands::serve::run(&model, host, port, token_env.as_deref()),
+        Command::Teacher { port } => teacher::run_server(port),
+        Command::Model { command } => commands::model::run(command),
+        Command::Data { command } => commands::data::run(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "asclepius", &mut script);
+            output::data(&String::from_utf8(script).map_err(Failure::usage)?);
+            Ok(())
+        }
+        Command::Reference => {
+            let defaults = serde_json::to_value(pipeline::PipelineConfig::default())?;
+            output::data(&commands::reference(&defaults));
+            Ok(())
+        }
+    }
+}

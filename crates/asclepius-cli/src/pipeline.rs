@@ -8,7 +8,7 @@ use asclepius_dataset::DatasetConfig;
 use asclepius_eval::EvalConfig;
 use asclepius_llm::TeacherConfig;
 use asclepius_synth::{InstructConfig, NotesConfig};
-use asclepius_train::TrainConfig;
+use asclepius_train::{TrainConfig, TrainStage};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
@@ -127,10 +127,10 @@ impl PipelineConfig {
         self.instruct.validate().context("[instruct]")?;
         self.dataset.validate().context("[dataset]")?;
         if let Some(pretrain) = &self.pretrain {
-            pretrain.validate().context("[pretrain]")?;
+            pretrain.validate(TrainStage::Pretrain).context("[pretrain]")?;
         }
         if let Some(sft) = &self.sft {
-            sft.validate().context("[sft]")?;
+            sft.validate(TrainStage::Sft).context("[sft]")?;
         }
         self.eval.validate().context("[eval]")
     }

@@ -1,0 +1,350 @@
+//! The report: one self-contained HTML page about a run. All text goes through the template's escaping; only the
+//! plots, which this crate draws, are inserted as they are.
+
+use minijinja::{AutoEscape, Environment, context};
+use serde::Serialize;
+
+use crate::EvalError;
+use crate::gather::{RunFacts, StageFacts};
+use crate::plot::{Series, loss_curves};
+use crate::results::Evaluation;
+
+/// Rows of the list of dropped rows that the page shows; `dropped.jsonl` has them all.
+const DROPPED_SHOWN: usize = 200;
+
+#[derive(Debug, Serialize)]
+struct Tile {
+    label: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct FunnelRow {
+    stage: String,
+    unit: String,
+    input: u64,
+    out: u64,
+    dropped: u64,
+    pending: u64,
+    reasons: String,
+    seconds: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Bar {
+    label: String,
+    count: u64,
+    share: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Sample {
+    task: &'static str,
+    question: String,
+    answer: String,
+    note: String,
+    report_id: String,
+    split: &'static str,
+    licence: &'static str,
+    attribution: String,
+    teacher_model: String,
+    prompts: String,
+    calls: String,
+    scores: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Training {
+    title: String,
+    sentence: String,
+    plot: String,
+}
+
+/// Renders the page.
+///
+/// # Errors
+/// When a plot or the template fails.
+pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let template = environment.template_from_str(include_str!("page.html.jinja"))?;
+    let dropped: Vec<_> = facts
+        .stages
+        .iter()
+        .flat_map(|stage| stage.dropped.iter().map(|row| (stage.manifest.stage.as_str(), row)))
+        .collect();
+    let shown: Vec<_> = dropped
+        .iter()
+        .take(DROPPED_SHOWN)
+        .map(|(stage, row)| context! { stage, id => row.id, reason => row.reason.code(), detail => row.detail })
+        .collect();
+    let evaluation = facts.evaluation.clone().unwrap_or_default();
+    let (loss_sets, losses) = loss_table(&evaluation);
+    let (score_models, scores) = score_table(&evaluation);
+    let dataset_licence =
+        facts.stage("dataset").and_then(|stage| stage.manifest.details.get("licence").cloned()).unwrap_or_default();
+    Ok(template.render(context! {
+        run => context! { name => facts.name },
+        tiles => tiles(facts),
+        extractive => facts.teachers.iter().any(|model| model.starts_with("extractive")),
+        funnel => funnel(facts),
+        dropped_more => (dropped.len() > shown.len()).then_some(dropped.len()),
+        dropped => shown,
+        dataset_licence => dataset_licence.as_str(),
+        licences => bars(facts.licences.iter().map(|(licence, count)| (licence.name().to_owned(), *count)).collect()),
+        tasks => bars(facts.tasks.iter().map(|(task, count)| (task.title().to_owned(), *count)).collect()),
+        lengths => bars(histogram(&facts.note_words)),
+        samples => samples(facts),
+        trainings => trainings(facts)?,
+        loss_sets, losses, score_models, scores,
+        answers => evaluation.answers,
+        environment => environment_rows(facts),
+        fingerprints => facts.stages.iter().map(|stage| context! {
+            stage => stage.manifest.stage, fingerprint => stage.manifest.fingerprint, tool => stage.manifest.tool_version,
+        }).collect::<Vec<_>>(),
+        configuration => facts.configuration,
+    })?)
+}
+
+fn tiles(facts: &RunFacts) -> Vec<Tile> {
+    let mut tiles = Vec::new();
+    let mut tile = |label: &str, value: String| tiles.push(Tile { label: label.to_owned(), value });
+    if let Some(stage) = facts.stage("ingest") {
+        let counts = &stage.manifest.counts;
+        tile("articles admitted", format!("{} of {}", counts.out, counts.input));
+        if let Some(patients) = stage.manifest.also.get("patient") {
+            tile("case reports", patients.out.to_string());
+        }
+    }
+    if let Some(stage) = facts.stage("dataset") {
+        if let Some(notes) = stage.manifest.also.get("note") {
+            tile("notes", notes.out.to_string());
+        }
+        tile("instructions", stage.manifest.counts.out.to_string());
+    }
+    for (name, label) in [("pretrain", "pre-training loss"), ("sft", "tuning loss")] {
+        if let Some((first, last)) = facts.stage(name).and_then(|stage| ends(stage)) {
+            tile(&format!("held-out {label}"), format!("{first:.2} → {last:.2}"));
+        }
+    }
+    let cost: f64 = facts.stages.iter().map(|stage| stage.manifest.cost_usd).sum();
+    tile("paid to the API", format!("${cost:.2}"));
+    let seconds: f64 = facts.stages.iter().map(|stage| stage.manifest.seconds).sum();
+    tile("wall clock", duration(seconds));
+    tiles
+}
+
+/// First and last held-out loss, or training loss where nothing was held out.
+fn ends(stage: &StageFacts) -> Option<(f64, f64)> {
+    let held_out: Vec<f64> = stage.metrics.iter().filter_map(|row| row.eval_loss).collect();
+    let losses = if held_out.len() > 1 { held_out } else { stage.metrics.iter().filter_map(|row| row.loss).collect() };
+    Some((*losses.first()?, *losses.last()?))
+}
+
+fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) => format!("{seconds:.1} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn funnel(facts: &RunFacts) -> Vec<FunnelRow> {
+    let mut rows = Vec::new();
+    for stage in &facts.stages {
+        let manifest = &stage.manifest;
+        let mut row = |unit: &str, counts: &asclepius_schema::Counts, seconds: String| {
+            let reasons: Vec<String> =
+                counts.dropped.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();
+            rows.push(FunnelRow {
+                stage: manifest.stage.clone(),
+                unit: unit.to_owned(),
+                input: counts.input,
+                out: counts.out,
+                dropped: counts.dropped_total(),
+                pending: counts.pending,
+                reasons: reasons.join(", "),
+                seconds,
+            });
+        };
+        row(&manifest.unit, &manifest.counts, format!("{:.1}", manifest.seconds));
+        for (unit, counts) in &manifest.also {
+            row(unit, counts, String::new());
+        }
+    }
+    rows
+}
+
+fn bars(rows: Vec<(String, u64)>) -> Vec<Bar> {
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    rows.into_iter().map(|(label, count)| Bar { label, count, share: count * 100 / most }).collect()
+}
+
+/// Counts in eight equal steps between the shortest and the longest, on round bounds.
+fn histogram(words: &[usize]) -> Vec<(String, u64)> {
+    let Some(most) = words.iter().max() else { return Vec::new() };
+    let step = (most / 8 + 1).next_multiple_of(25);
+    let mut counts = vec![0_u64; most / step + 1];
+    for count in words {
+        counts[count / step] += 1;
+    }
+    counts.into_iter().enumerate().map(|(bin, count)| (format!("{} to {}", bin * step, (bin + 1) * step - 1), count)).collect()
+}
+
+fn samples(facts: &RunFacts) -> Vec<Sample> {
+    let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+    facts
+        .samples
+        .iter()
+        .map(|row| {
+            let calls = [&row.note_call, &row.question_call, &row.answer_call];
+            Sample {
+                task: row.task.title(),
+                question: row.question.clone(),
+                answer: row.answer.clone(),
+                note: row.note.clone(),
+                report_id: row.report_id.to_string(),
+                split: row.split.map_or("", asclepius_schema::Split::name),
+                licence: row.licence.name(),
+                attribution: row.attribution.clone(),
+                teacher_model: row.teacher_model.clone(),
+                prompts: calls.map(|call| short(&call.prompt_hash)).join(" "),
+                calls: calls.map(|call| short(&call.request_key)).join(" "),
+                scores: row.scores.iter().map(|(gate, score)| format!("{gate} {score:.2}")).collect::<Vec<_>>().join(", "),
+            }
+        })
+        .collect()
+}
+
+fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
+    let mut all = Vec::new();
+    for (name, title) in [("pretrain", "Continued pre-training on the notes"), ("sft", "Instruction tuning on the answers")] {
+        let Some(stage) = facts.stage(name) else { continue };
+        let of = |value: fn(&crate::gather::Metric) -> Option<f64>| -> Vec<(f64, f64)> {
+            stage.metrics.iter().filter_map(|row| Some((row.step as f64, value(row)?))).collect()
+        };
+        let series = [
+            Series { label: "training".to_owned(), points: of(|row| row.loss), dotted: false },
+            Series { label: "held out".to_owned(), points: of(|row| row.eval_loss), dotted: true },
+        ];
+        let series: Vec<Series> = series.into_iter().filter(|line| !line.points.is_empty()).collect();
+        let steps = stage.metrics.iter().map(|row| row.step).max().unwrap_or(0);
+        let tokens: u64 = stage.metrics.iter().filter_map(|row| row.tokens).sum();
+        let supervised: u64 = stage.metrics.iter().filter_map(|row| row.supervised_tokens).sum();
+        let seconds: f64 = stage.metrics.iter().filter_map(|row| row.seconds).sum();
+        let mut sentence = format!("{steps} optimizer steps over {tokens} tokens, {supervised} of them supervised");
+        if seconds > 0.0 {
+            sentence.push_str(&format!(", at {:.0} tokens a second", tokens as f64 / seconds));
+        }
+        if let Some((first, last)) = ends(stage) {
+            sentence.push_str(&format!("; loss {first:.3} before, {last:.3} after"));
+        }
+        sentence.push('.');
+        if let Some(line) = stage.manifest.details.get("trainable").and_then(serde_json::Value::as_str) {
+            sentence.push_str(&format!(" {line}."));
+        }
+        all.push(Training { title: title.to_owned(), sentence, plot: loss_curves(&series)? });
+    }
+    Ok(all)
+}
+
+fn loss_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) {
+    let (mut sets, mut models): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for row in &evaluation.losses {
+        if !sets.contains(&row.set) {
+            sets.push(row.set.clone());
+        }
+        if !models.contains(&row.model) {
+            models.push(row.model.clone());
+        }
+    }
+    let find = |model: &str, set: &str| evaluation.losses.iter().find(|row| row.model == model && row.set == set);
+    let best = |set: &str| {
+        evaluation.losses.iter().filter(|row| row.set == set).map(|row| row.loss).fold(f64::INFINITY, f64::min)
+    };
+    let rows = models
+        .iter()
+        .map(|model| {
+            let cells: Vec<_> = sets
+                .iter()
+                .map(|set| match find(model, set) {
+                    Some(row) => context! {
+                        text => format!("{:.3} ({:.1})", row.loss, row.perplexity), best => row.loss <= best(set),
+                    },
+                    None => context! { text => "", best => false },
+                })
+                .collect();
+            context! { model, cells }
+        })
+        .collect();
+    (sets, rows)
+}
+
+fn score_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) {
+    let mut models: Vec<String> = Vec::new();
+    let mut tasks: Vec<(String, usize)> = Vec::new();
+    for row in &evaluation.scores {
+        if !models.contains(&row.model) {
+            models.push(row.model.clone());
+        }
+        if !tasks.iter().any(|(task, _)| *task == row.task) {
+            tasks.push((row.task.clone(), row.rows));
+        }
+    }
+    let rows = tasks
+        .iter()
+        .map(|(task, count)| {
+            let cells: Vec<String> = models
+                .iter()
+                .flat_map(|model| {
+                    let score = evaluation.scores.iter().find(|row| row.model == *model && row.task == *task);
+                    score.map_or([String::new(), String::new()], |score| {
+                        [format!("{:.2}", score.token_f1), format!("{:.2}", score.rouge_l)]
+                    })
+                })
+                .collect();
+            context! { task, rows => count, cells }
+        })
+        .collect();
+    (models, rows)
+}
+
+fn environment_rows(facts: &RunFacts) -> Vec<Tile> {
+    let row = |label: &str, value: String| Tile { label: label.to_owned(), value };
+    vec![
+        row("teacher", facts.teachers.join(", ")),
+        row("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        row("asclepius", env!("CARGO_PKG_VERSION").to_owned()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_text() {
+        let facts = RunFacts {
+            name: "<script>alert(1)</script>".to_owned(),
+            configuration: "</pre><img src=x onerror=alert(1)>".to_owned(),
+            ..RunFacts::default()
+        };
+        let page = render(&facts).expect("renders");
+        assert!(!page.contains("<script>") && !page.contains("<img"), "{page}");
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere() {
+        let page = render(&RunFacts::default()).expect("renders");
+        for marker in ["src=", "href=", "@import", "url("] {
+            assert!(!page.contains(marker), "{marker}");
+        }
+    }
+
+    #[test]
+    fn histogram_bins_cover_every_note_once() {
+        let bins = histogram(&[1, 24, 25, 180, 399]);
+        assert_eq!(bins.iter().map(|(_, count)| count).sum::<u64>(), 5);
+    }
+}
