@@ -1,1 +1,27 @@
-//! Held-out loss, task scores and the report.
+//! What a model learned, and a page that shows it.
+//!
+//! - [`config`]: the `[eval]` table.
+//! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`]: what it says.
+//! - [`results`]: `eval/report.json`.
+//! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves.
+//!
+//! Absent so far: a judge model, few-shot prompts, confidence intervals, models behind an endpoint.
+
+pub mod answers;
+pub mod candidate;
+pub mod config;
+mod error;
+pub mod gather;
+pub mod held_out;
+pub mod page;
+pub mod plot;
+pub mod results;
+
+pub use answers::{choose, score};
+pub use candidate::Candidate;
+pub use config::EvalConfig;
+pub use error::EvalError;
+pub use gather::RunFacts;
+pub use held_out::loss;
+pub use page::render;
+pub use results::{AnsweredQuestion, Evaluation, GeneratedAnswer, HeldOutLoss};

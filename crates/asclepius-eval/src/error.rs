@@ -1,0 +1,57 @@
+//! What can go wrong in an evaluation or a report.
+
+use std::path::PathBuf;
+
+/// An evaluation or a report failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A setting makes no sense.
+    #[error("eval.{key} {problem}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A set is not a parquet file.
+    #[error("eval.sets: {path} is not a .parquet file", path = path.display())]
+    NotParquet {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file could not be read; the message names it.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A JSON file is not what this version writes.
+    #[error("{path}: not readable: {source}", path = path.display())]
+    Json {
+        /// The damaged file.
+        path: PathBuf,
+        /// The parser's own words.
+        source: serde_json::Error,
+    },
+    /// A record or manifest could not be read.
+    #[error(transparent)]
+    Schema(#[from] asclepius_schema::SchemaError),
+    /// A parquet file or a token plan is wrong.
+    #[error(transparent)]
+    Dataset(#[from] asclepius_dataset::DatasetError),
+    /// A text could not be tokenised or rendered.
+    #[error(transparent)]
+    Text(#[from] asclepius_text::TextError),
+    /// A model failed.
+    #[error("{model}: {source}")]
+    Model {
+        /// The model under test.
+        model: String,
+        /// What happened.
+        source: asclepius_model::ModelError,
+    },
+    /// A plot could not be drawn.
+    #[error("a plot could not be drawn: {0}")]
+    Plot(String),
+    /// The page's template failed.
+    #[error("the report's template failed: {0}")]
+    Template(#[from] minijinja::Error),
+}
