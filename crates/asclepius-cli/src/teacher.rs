@@ -38,7 +38,7 @@ impl Engine for ExtractiveEngine {
 /// Checks what can be checked before any work: the key's variable is set, the teacher exists.
 pub fn check(config: &TeacherConfig) -> Outcome {
     match config.endpoint().map_err(Failure::usage)? {
-        Endpoint::EmbeddedModel => Err(Failure::usage(anyhow!(
+        Endpoint::Model => Err(Failure::usage(anyhow!(
             "teacher.endpoint = \"embedded:model\" is not in this version; `asclepius serve` a model and name its URL"
         ))),
         _ => config.api_key().map(drop).map_err(Failure::usage),

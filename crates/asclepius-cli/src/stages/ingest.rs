@@ -1,0 +1,80 @@
+//! Articles to case reports.
+
+use std::time::Instant;
+
+use asclepius_corpus::{Outcome as Article, fingerprint_inputs, ingest, sources};
+use asclepius_dataset::ReportWriter;
+use asclepius_schema::{Counts, DroppedWriter, Fingerprint, Manifest, StageDir};
+
+use crate::failure::{Failure, Hinted, Outcome};
+use crate::progress::StageBar;
+use crate::run::Run;
+use crate::stage::Stage;
+
+/// The file ingest writes.
+pub const REPORTS: &str = "reports.parquet";
+
+/// The articles' bytes and the gates' settings.
+pub fn fingerprint(run: &Run) -> Outcome<String> {
+    let corpus = &run.config().corpus;
+    sources(corpus).map_err(Failure::usage)?; // a missing input is a wrong configuration, found before any work
+    Ok(fingerprint_inputs(corpus, Fingerprint::new("ingest"))?.finish())
+}
+
+/// Reads every article once; each is either admitted or dropped with a reason.
+pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
+    let started = Instant::now();
+    let bar = StageBar::start("ingest", 0);
+    let directory = StageDir::begin(&run.directory, Stage::Ingest.directory())?;
+    let mut reports = ReportWriter::create(&directory.path().join(REPORTS))?;
+    let mut dropped = DroppedWriter::create(directory.path())?;
+    let (mut counts, mut patients) = (Counts::default(), Counts::default());
+    let mut failure: Option<Failure> = None;
+    let mut take = |article: Article| -> Outcome {
+        run.check_interrupt()?;
+        counts.input += 1;
+        match article {
+            Article::Admitted { reports: cases, .. } => {
+                counts.out += 1;
+                patients.input += cases.len() as u64;
+                patients.out += cases.len() as u64;
+                for case in &cases {
+                    reports.write(case)?;
+                }
+            }
+            Article::Dropped(row) => dropped.write(&row, &mut counts)?,
+        }
+        Ok(())
+    };
+    ingest(
+        &run.config().corpus,
+        &mut |article| {
+            take(article).map_err(|error| failure = Some(error)).is_ok()
+        },
+        &|done, total| {
+            bar.set_total(total);
+            bar.set(done);
+        },
+    )?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    reports.finish()?;
+    dropped.finish()?;
+    bar.finish();
+    let mut manifest = Manifest::new(Stage::Ingest.name(), fingerprint.to_owned(), "article");
+    (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
+    manifest.also.insert("patient".to_owned(), patients);
+    let nothing = manifest.counts.out == 0;
+    let path = directory.commit(&manifest)?;
+    if nothing {
+        return Err(Failure::Failed(
+            Hinted::new(
+                format!("ingest: none of {} articles was admitted", manifest.counts.input),
+                format!("{} says why, article by article", path.join("dropped.jsonl").display()),
+            )
+            .into(),
+        ));
+    }
+    Ok(manifest)
+}
