@@ -1,1 +1,33 @@
-//! Decoders, LoRA, Hugging Face and PEFT weights, generation.
+//! Decoders that can be trained: Hugging Face weights in and out, low-rank adapters, generation, and what it all costs.
+//!
+//! - [`config`]: a decoder's sizes from a Hugging Face `config.json`; [`shapes`]: the tensors that follow from them.
+//! - [`rotary`], [`layers`], [`block`], [`decoder`]: the forward pass, from the positions up.
+//! - [`engine`]: loss and gradients, a block at a time.
+//! - [`checkpoint`]: safetensors; [`adapter`]: LoRA and PEFT directories.
+//! - [`generate`]: tokens from a prompt, with a key-value cache.
+//! - [`plan`]: parameters and memory, from a configuration alone.
+//!
+//! Tokens lie end to end without padding or a batch dimension: `t` tokens of all documents of a micro-batch.
+
+pub mod adapter;
+pub mod block;
+pub mod checkpoint;
+pub mod config;
+pub mod decoder;
+pub mod engine;
+mod error;
+pub mod generate;
+pub mod layers;
+pub mod plan;
+pub mod rotary;
+pub mod shapes;
+
+pub use adapter::{LoraConfig, LoraTargets};
+pub use block::Cache;
+pub use config::{Family, ModelConfig};
+pub use decoder::{Context, Decoder, TrainableParameters};
+pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients};
+pub use error::{ModelError, Result};
+pub use generate::{Finish, Generation, Sampling, generate, generate_with};
+pub use plan::{Method, Plan, PlanOptions, plan};
+pub use shapes::parameter_shapes;

@@ -70,12 +70,7 @@ impl Targets {
 ///
 /// # Errors
 /// When the shapes do not fit, or a row or label lies outside.
-pub fn linear_cross_entropy(
-    x: &Tensor,
-    w: &Parameter,
-    bias: Option<&Parameter>,
-    targets: &Targets,
-) -> Result<Tensor> {
+pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> Result<Tensor> {
     let (t, _) = x.dims2()?;
     let (v, _) = w.value().dims2()?;
     for (what, indices, bound) in [("row", &targets.rows, t), ("label", &targets.labels, v)] {

@@ -24,12 +24,7 @@ pub fn linear(x: &Tensor, w: &Parameter, bias: Option<&Parameter>) -> Result<Ten
     }
 }
 
-pub(crate) fn expect(
-    operation: &'static str,
-    what: &'static str,
-    expected: &[usize],
-    found: &[usize],
-) -> Result<()> {
+pub(crate) fn expect(operation: &'static str, what: &'static str, expected: &[usize], found: &[usize]) -> Result<()> {
     if expected == found {
         return Ok(());
     }
@@ -72,13 +67,7 @@ impl CustomOp2 for Linear {
         product(x, xl, w, wl)
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
         let (out, input) = w.dims2()?;
         let dy = dy.contiguous()?.reshape(((), out))?;
         let dx = if x.track_op() { Some(dy.matmul(&w.detach())?.reshape(x.shape())?) } else { None };

@@ -1,0 +1,309 @@
+//! Weights on disk: safetensors files, one tensor at a time, in Hugging Face's directory layout.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use asclepius_ops::Parameter;
+use candle_core::{DType, Device, Tensor};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{ModelConfig, ModelError, Result, parameter_shapes};
+
+/// Bytes of tensors in one file of a sharded checkpoint.
+const SHARD_BYTES: usize = 5_000_000_000;
+
+/// Bytes a header may have; the format's own limit.
+const HEADER_LIMIT: u64 = 100_000_000;
+
+/// What a tokenizer leaves in a model directory; copied along with the weights.
+const TOKENIZER_FILES: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "generation_config.json",
+];
+
+/// One tensor's entry in a safetensors header.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+impl Entry {
+    fn dtype(&self) -> Option<DType> {
+        Some(match self.dtype.as_str() {
+            "F64" => DType::F64,
+            "F32" => DType::F32,
+            "F16" => DType::F16,
+            "BF16" => DType::BF16,
+            "I64" => DType::I64,
+            "U32" => DType::U32,
+            "U8" => DType::U8,
+            _ => return None,
+        })
+    }
+}
+
+/// A safetensors file whose header has been checked against its length; tensors are read as they are asked for.
+#[derive(Debug)]
+pub struct TensorFile {
+    path: PathBuf,
+    file: fs_err::File,
+    entries: BTreeMap<String, Entry>,
+    data_start: u64,
+}
+
+impl TensorFile {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is cut short, or its header is not one.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = fs_err::File::open(path)?;
+        let length = file.metadata()?.len();
+        let damaged = |problem: String| ModelError::Damaged { path: path.to_owned(), problem };
+        let mut size = [0; 8];
+        file.read_exact(&mut size).map_err(|_| damaged(format!("{length} bytes are too few for a header")))?;
+        let header_size = u64::from_le_bytes(size);
+        if header_size > HEADER_LIMIT || header_size + 8 > length {
+            return Err(damaged(format!("a header of {header_size} bytes in a file of {length}")));
+        }
+        let mut header = vec![0; header_size as usize];
+        file.read_exact(&mut header)?;
+        let mut values: BTreeMap<String, Value> =
+            serde_json::from_slice(&header).map_err(|error| damaged(format!("header: {error}")))?;
+        values.remove("__metadata__");
+        let mut entries = BTreeMap::new();
+        let data_start = header_size + 8;
+        let mut data_end = 0;
+        for (name, value) in values {
+            let entry: Entry = serde_json::from_value(value).map_err(|error| damaged(format!("{name}: {error}")))?;
+            let dtype = entry.dtype().ok_or_else(|| damaged(format!("{name}: type {} is not read", entry.dtype)))?;
+            let bytes = entry.shape.iter().product::<usize>() as u64 * dtype.size_in_bytes() as u64;
+            let (start, end) = entry.data_offsets;
+            if end.checked_sub(start) != Some(bytes) {
+                return Err(damaged(format!("{name}: {bytes} bytes do not lie between {start} and {end}")));
+            }
+            data_end = data_end.max(end);
+            entries.insert(name, entry);
+        }
+        if data_start + data_end != length {
+            return Err(damaged(format!("{length} bytes, where the header asks for {}", data_start + data_end)));
+        }
+        Ok(Self { path: path.to_owned(), file, entries, data_start })
+    }
+
+    /// The tensors' names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// A tensor's shape.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Reads a tensor as `dtype`; `None` keeps the file's type.
+    ///
+    /// # Errors
+    /// When there is no such tensor, or it cannot be read.
+    pub fn read(&mut self, name: &str, dtype: Option<DType>, device: &Device) -> Result<Tensor> {
+        let damaged =
+            |problem: &str| ModelError::Damaged { path: self.path.clone(), problem: format!("{name}: {problem}") };
+        let entry = self.entries.get(name).ok_or_else(|| damaged("is not there"))?;
+        let stored = entry.dtype().ok_or_else(|| damaged("has a type that is not read"))?;
+        let (start, end) = entry.data_offsets;
+        let mut bytes = vec![0; (end - start) as usize];
+        self.file.seek(SeekFrom::Start(self.data_start + start))?;
+        self.file.read_exact(&mut bytes)?;
+        let tensor = Tensor::from_raw_buffer(&bytes, stored, &entry.shape, &Device::Cpu)?;
+        Ok(tensor.to_device(device)?.to_dtype(dtype.unwrap_or(stored))?)
+    }
+}
+
+/// Reads every tensor of one file, in the file's types, by name.
+///
+/// # Errors
+/// When the file is missing or damaged.
+pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    let mut file = TensorFile::open(path)?;
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    names.into_iter().map(|name| Ok((name.clone(), file.read(&name, None, device)?))).collect()
+}
+
+/// Writes tensors to one file, through a temporary name beside it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs_err::create_dir_all(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".partial-").tempfile_in(parent)?.into_temp_path();
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize_to_file(tensors, Some(metadata), &temporary)
+        .map_err(|error| ModelError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    publish(temporary, path)
+}
+
+/// Writes bytes through a temporary name beside `path`.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs_err::create_dir_all(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".partial-").tempfile_in(parent)?.into_temp_path();
+    fs_err::write(&temporary, bytes)?;
+    publish(temporary, path)
+}
+
+fn publish(temporary: tempfile::TempPath, path: &Path) -> Result<()> {
+    // A temporary file is private to its owner; what is published follows the usual rule.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs_err::set_permissions(&temporary, std::fs::Permissions::from_mode(0o644))?;
+    }
+    fs_err::File::open(&temporary)?.sync_all()?;
+    temporary.persist(path).map_err(|error| {
+        std::io::Error::new(error.error.kind(), format!("failed to write {}: {}", path.display(), error.error))
+    })?;
+    Ok(())
+}
+
+/// The weights of a Hugging Face directory: exactly the tensors the configuration asks for, as `dtype`.
+pub(crate) fn read_model(
+    dir: &Path,
+    config: &ModelConfig,
+    dtype: DType,
+    device: &Device,
+) -> Result<BTreeMap<String, Tensor>> {
+    let mut files = weight_files(dir)?.into_iter().map(|path| TensorFile::open(&path)).collect::<Result<Vec<_>>>()?;
+    let expected = parameter_shapes(config);
+    let (mut unexpected, mut misshapen) = (Vec::new(), Vec::new());
+    let mut places = BTreeMap::new();
+    for (index, file) in files.iter().enumerate() {
+        for name in file.names() {
+            match (expected.get(name), file.shape(name)) {
+                (Some(wanted), Some(found)) if wanted == found => {
+                    places.insert(name.to_owned(), index);
+                }
+                (Some(wanted), found) => misshapen.push(format!("{name}: {:?} for {wanted:?}", found.unwrap_or(&[]))),
+                (None, _) if redundant(name, config) => {
+                    tracing::debug!(tensor = name, "left out: it follows from the others");
+                }
+                (None, _) => unexpected.push(name.to_owned()),
+            }
+        }
+    }
+    let missing: Vec<String> = expected
+        .keys()
+        .filter(|name| {
+            !places.contains_key(*name) && !misshapen.iter().any(|text| text.starts_with(&format!("{name}:")))
+        })
+        .cloned()
+        .collect();
+    if !(missing.is_empty() && unexpected.is_empty() && misshapen.is_empty()) {
+        return Err(ModelError::Tensors { path: dir.to_owned(), missing, unexpected, misshapen });
+    }
+    places.into_iter().map(|(name, file)| Ok((name.clone(), files[file].read(&name, Some(dtype), device)?))).collect()
+}
+
+/// Tensors some checkpoints carry although they follow from others: the tied head, and the rotary frequencies that early
+/// versions of transformers stored.
+fn redundant(name: &str, config: &ModelConfig) -> bool {
+    (config.tied && name == "lm_head.weight") || name.ends_with(".rotary_emb.inv_freq")
+}
+
+fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let index = dir.join("model.safetensors.index.json");
+    if !index.is_file() {
+        return Ok(vec![dir.join("model.safetensors")]);
+    }
+    let text = fs_err::read_to_string(&index)?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|source| ModelError::Json { path: index.clone(), source })?;
+    let map = value.get("weight_map").and_then(Value::as_object).ok_or_else(|| ModelError::Config {
+        path: index.clone(),
+        key: "weight_map".to_owned(),
+        problem: "is missing".to_owned(),
+    })?;
+    let mut names: Vec<&str> = map.values().filter_map(Value::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+}
+
+/// Writes a Hugging Face directory; weights in order of name, a new file every [`SHARD_BYTES`].
+pub(crate) fn write_model(
+    dir: &Path,
+    config: &ModelConfig,
+    parameters: &[Parameter],
+    tokenizer_dir: Option<&Path>,
+) -> Result<()> {
+    write_shards(dir, parameters, SHARD_BYTES)?;
+    if let Some(source) = tokenizer_dir {
+        for name in TOKENIZER_FILES {
+            if source.join(name).is_file() {
+                write_bytes(&dir.join(name), &fs_err::read(source.join(name))?)?;
+            }
+        }
+    }
+    let generation = dir.join("generation_config.json");
+    if !generation.is_file() {
+        let mut value = json!({ "_from_model_config": true });
+        if let Some(bos) = config.bos {
+            value["bos_token_id"] = json!(bos);
+        }
+        if !config.eos.is_empty() {
+            value["eos_token_id"] = json!(config.eos);
+        }
+        write_json(&generation, &value)?;
+    }
+    write_json(&dir.join("config.json"), &config.to_json())
+}
+
+fn write_shards(dir: &Path, parameters: &[Parameter], shard_bytes: usize) -> Result<()> {
+    let mut shards: Vec<BTreeMap<String, Tensor>> = vec![BTreeMap::new()];
+    let (mut filled, mut total) = (0, 0);
+    for parameter in parameters {
+        let value = parameter.value().detach();
+        let bytes = value.elem_count() * value.dtype().size_in_bytes();
+        if filled > 0 && filled + bytes > shard_bytes {
+            shards.push(BTreeMap::new());
+            filled = 0;
+        }
+        filled += bytes;
+        total += bytes;
+        if let Some(shard) = shards.last_mut() {
+            shard.insert(parameter.name().to_owned(), value);
+        }
+    }
+    if let [only] = shards.as_slice() {
+        return write_tensors(&dir.join("model.safetensors"), only);
+    }
+    let mut map = BTreeMap::new();
+    for (index, shard) in shards.iter().enumerate() {
+        let name = format!("model-{:05}-of-{:05}.safetensors", index + 1, shards.len());
+        write_tensors(&dir.join(&name), shard)?;
+        map.extend(shard.keys().map(|tensor| (tensor.clone(), name.clone())));
+    }
+    write_json(
+        &dir.join("model.safetensors.index.json"),
+        &json!({ "metadata": { "total_size": total }, "weight_map": map }),
+    )
+}
+
+/// JSON as Hugging Face writes it: indented by two, a newline at the end.
+pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|source| ModelError::Json { path: path.to_owned(), source })?;
+    text.push('\n');
+    write_bytes(path, text.as_bytes())
+}

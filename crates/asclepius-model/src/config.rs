@@ -1,0 +1,296 @@
+//! A decoder's sizes, read from a Hugging Face `config.json` by its `model_type`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::rotary::{Rotary, RotaryScaling};
+use crate::{ModelError, Result};
+
+/// The families whose tensors this crate knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Llama 1 to 3, SmolLM2 and everything else of `model_type` llama.
+    Llama,
+    /// Mistral: Llama's block with a sliding window where the configuration has one.
+    Mistral,
+    /// Qwen2 and 2.5: Llama's block with biases on q, k and v.
+    Qwen2,
+    /// Qwen3: Llama's block with a norm of each head's queries and keys.
+    Qwen3,
+    /// Phi-1.5 and Phi-2: attention and feed-forward side by side, layer norms, biases, a head bias.
+    Phi,
+    /// Phi-3: Llama's block with q, k, v in one matrix and gate, up in another.
+    Phi3,
+}
+
+impl Family {
+    /// The `model_type` of `config.json`.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+            Self::Phi => "phi",
+            Self::Phi3 => "phi3",
+        }
+    }
+
+    fn parse(model_type: &str) -> Option<Self> {
+        [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3, Self::Phi, Self::Phi3]
+            .into_iter()
+            .find(|family| family.model_type() == model_type)
+    }
+}
+
+/// A decoder's sizes and constants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// Which tensors there are and how a block computes.
+    pub family: Family,
+    /// Rows of the embedding.
+    pub vocab_size: usize,
+    /// Features of the hidden state.
+    pub hidden_size: usize,
+    /// Features inside the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub key_value_heads: usize,
+    /// Features of a head.
+    pub head_dim: usize,
+    /// Added under the root of every norm.
+    pub norm_epsilon: f64,
+    /// How positions turn queries and keys.
+    pub rotary: Rotary,
+    /// The most positions the model was made for.
+    pub max_positions: usize,
+    /// Keys a query sees at most, where attention slides.
+    pub window: Option<usize>,
+    /// Whether the head is the embedding.
+    pub tied: bool,
+    /// Whether q, k and v have biases.
+    pub query_bias: bool,
+    /// Whether the attention's output projection has a bias.
+    pub output_bias: bool,
+    /// Whether the feed-forward layers have biases.
+    pub feed_forward_bias: bool,
+    /// Standard deviation of random initial weights.
+    pub initializer_range: f64,
+    /// The token before a document, where there is one.
+    pub bos: Option<u32>,
+    /// Tokens that end a text.
+    pub eos: Vec<u32>,
+    /// The file as it was read, for writing it back.
+    raw: Map<String, Value>,
+}
+
+impl ModelConfig {
+    /// Reads `config.json`; a directory stands for the file of that name in it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or [`Self::from_json`] refuses it.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let path = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
+        let text = fs_err::read_to_string(&path)?;
+        let value = serde_json::from_str(&text).map_err(|source| ModelError::Json { path: path.clone(), source })?;
+        Self::parse(value, &path)
+    }
+
+    /// The configuration that a `config.json` of this content describes.
+    ///
+    /// # Errors
+    /// When a key is missing or of another type, the family is unknown, or the sizes do not fit each other.
+    pub fn from_json(value: Value) -> Result<Self> {
+        Self::parse(value, Path::new("config.json"))
+    }
+
+    /// What `config.json` is to hold: the file as it was read.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.raw.clone())
+    }
+
+    /// Sets a key of the `config.json` that is written, such as `torch_dtype`; nothing is computed with it.
+    pub fn set_raw(&mut self, key: &str, value: Value) {
+        self.raw.insert(key.to_owned(), value);
+    }
+
+    fn parse(value: Value, path: &Path) -> Result<Self> {
+        let Value::Object(raw) = value else {
+            return Err(ModelError::Config {
+                path: path.to_owned(),
+                key: "config".to_owned(),
+                problem: "is not a JSON object".to_owned(),
+            });
+        };
+        let keys = Keys { raw: &raw, path };
+        let model_type = keys.text("model_type")?;
+        let family = Family::parse(model_type)
+            .ok_or_else(|| ModelError::UnknownFamily { path: path.to_owned(), found: model_type.to_owned() })?;
+        let expected_activation: &[&str] =
+            if family == Family::Phi { &["gelu_new", "gelu", "gelu_pytorch_tanh"] } else { &["silu", "swish"] };
+        if let Some(found) = raw.get("hidden_act").and_then(Value::as_str)
+            && !expected_activation.contains(&found)
+        {
+            return Err(keys.problem("hidden_act", format!("{found:?} is not one of {expected_activation:?}")));
+        }
+        let hidden_size = keys.size("hidden_size")?;
+        let heads = keys.size("num_attention_heads")?;
+        let key_value_heads = keys.optional_size("num_key_value_heads")?.unwrap_or(heads);
+        if key_value_heads == 0 || heads % key_value_heads != 0 {
+            return Err(keys.problem("num_key_value_heads", format!("does not divide num_attention_heads = {heads}")));
+        }
+        let head_dim = match keys.optional_size("head_dim")? {
+            Some(head_dim) => head_dim,
+            None if hidden_size % heads == 0 => hidden_size / heads,
+            None => return Err(keys.problem("hidden_size", format!("is not a multiple of {heads} heads"))),
+        };
+        let norm_key = if family == Family::Phi { "layer_norm_eps" } else { "rms_norm_eps" };
+        let window = match family {
+            Family::Mistral | Family::Phi3 => keys.optional_size("sliding_window")?,
+            Family::Qwen2 | Family::Qwen3 if keys.flag("use_sliding_window")?.unwrap_or(false) => {
+                if keys.optional_size("max_window_layers")?.is_some_and(|layers| layers > 0) {
+                    return Err(keys.problem("max_window_layers", "windows in some layers only are not supported"));
+                }
+                keys.optional_size("sliding_window")?
+            }
+            _ => None,
+        };
+        let bias = |default: bool| Ok::<_, ModelError>(keys.flag("attention_bias")?.unwrap_or(default));
+        let (query_bias, output_bias) = match family {
+            Family::Llama | Family::Qwen3 => (bias(false)?, bias(false)?),
+            Family::Qwen2 => (true, false),
+            Family::Phi => (true, true),
+            Family::Mistral | Family::Phi3 => (false, false),
+        };
+        if family == Family::Phi && keys.flag("qk_layernorm")?.unwrap_or(false) {
+            return Err(keys.problem("qk_layernorm", "is not supported"));
+        }
+        Ok(Self {
+            family,
+            vocab_size: keys.size("vocab_size")?,
+            hidden_size,
+            intermediate_size: keys.size("intermediate_size")?,
+            layers: keys.size("num_hidden_layers")?,
+            heads,
+            key_value_heads,
+            head_dim,
+            norm_epsilon: keys.number(norm_key)?.unwrap_or(1e-6),
+            rotary: rotary(&keys, family, head_dim)?,
+            max_positions: keys.optional_size("max_position_embeddings")?.unwrap_or(2048),
+            window,
+            tied: keys.flag("tie_word_embeddings")?.unwrap_or(false),
+            query_bias,
+            output_bias,
+            feed_forward_bias: family == Family::Phi || keys.flag("mlp_bias")?.unwrap_or(false),
+            initializer_range: keys.number("initializer_range")?.unwrap_or(0.02),
+            bos: keys.tokens("bos_token_id")?.first().copied(),
+            eos: keys.tokens("eos_token_id")?,
+            raw: raw.clone(),
+        })
+    }
+}
+
+fn rotary(keys: &Keys<'_>, family: Family, head_dim: usize) -> Result<Rotary> {
+    // transformers 5 writes one `rope_parameters`; before it there were `rope_theta` and `rope_scaling`.
+    let nested =
+        ["rope_parameters", "rope_scaling"].into_iter().find_map(|key| Some((key, keys.raw.get(key)?.as_object()?)));
+    let nested_keys = nested.map(|(_, raw)| Keys { raw, path: keys.path });
+    let number = |key: &str| -> Result<Option<f64>> {
+        if let Some(nested) = &nested_keys
+            && let Some(value) = nested.number(key)?
+        {
+            return Ok(Some(value));
+        }
+        keys.number(key)
+    };
+    let theta = number("rope_theta")?.unwrap_or(10_000.0);
+    let partial = number("partial_rotary_factor")?.unwrap_or(if family == Family::Phi { 0.5 } else { 1.0 });
+    let features = (head_dim as f64 * partial) as usize;
+    if features == 0 || features % 2 != 0 || features > head_dim {
+        return Err(keys.problem("partial_rotary_factor", format!("turns {features} of {head_dim} features of a head")));
+    }
+    let Some(nested) = nested_keys else {
+        return Ok(Rotary { theta, features, scaling: RotaryScaling::None });
+    };
+    let kind = nested.raw.get("rope_type").or_else(|| nested.raw.get("type")).and_then(Value::as_str);
+    let required = |key: &str| nested.number(key)?.ok_or_else(|| nested.problem(key, "is missing"));
+    let scaling = match kind.unwrap_or("default") {
+        "default" => RotaryScaling::None,
+        "linear" => RotaryScaling::Linear { factor: required("factor")? },
+        "llama3" => RotaryScaling::Llama3 {
+            factor: required("factor")?,
+            low_frequency_factor: required("low_freq_factor")?,
+            high_frequency_factor: required("high_freq_factor")?,
+            original_positions: required("original_max_position_embeddings")?,
+        },
+        other => return Err(keys.problem("rope_scaling", format!("type {other:?} is not supported"))),
+    };
+    Ok(Rotary { theta, features, scaling })
+}
+
+/// Typed access to a JSON object's keys.
+struct Keys<'a> {
+    raw: &'a Map<String, Value>,
+    path: &'a Path,
+}
+
+impl<'a> Keys<'a> {
+    fn problem(&self, key: &str, problem: impl Into<String>) -> ModelError {
+        ModelError::Config { path: PathBuf::from(self.path), key: key.to_owned(), problem: problem.into() }
+    }
+
+    fn present(&self, key: &str) -> Option<&'a Value> {
+        self.raw.get(key).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, key: &str) -> Result<&'a str> {
+        self.present(key).and_then(Value::as_str).ok_or_else(|| self.problem(key, "is not a text"))
+    }
+
+    fn size(&self, key: &str) -> Result<usize> {
+        self.optional_size(key)?.ok_or_else(|| self.problem(key, "is missing"))
+    }
+
+    fn optional_size(&self, key: &str) -> Result<Option<usize>> {
+        self.present(key)
+            .map(|value| {
+                value
+                    .as_u64()
+                    .map(|value| value as usize)
+                    .ok_or_else(|| self.problem(key, format!("{value} is not a size")))
+            })
+            .transpose()
+    }
+
+    fn number(&self, key: &str) -> Result<Option<f64>> {
+        self.present(key)
+            .map(|value| value.as_f64().ok_or_else(|| self.problem(key, format!("{value} is not a number"))))
+            .transpose()
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.present(key)
+            .map(|value| value.as_bool().ok_or_else(|| self.problem(key, format!("{value} is not true or false"))))
+            .transpose()
+    }
+
+    /// One id, several, or none.
+    fn tokens(&self, key: &str) -> Result<Vec<u32>> {
+        let id = |value: &Value| {
+            value
+                .as_u64()
+                .and_then(|id| u32::try_from(id).ok())
+                .ok_or_else(|| self.problem(key, format!("{value} is not a token id")))
+        };
+        match self.present(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(id).collect(),
+            Some(value) => Ok(vec![id(value)?]),
+        }
+    }
+}

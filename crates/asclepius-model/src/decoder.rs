@@ -1,0 +1,342 @@
+//! A decoder: embedding, blocks, final norm and head; run whole or a block at a time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, embedding, linear, linear_cross_entropy, rms_norm};
+use candle_core::{DType, Device, Tensor};
+
+use crate::block::{Attention, Block, Cache, FeedForward, attention_options};
+use crate::layers::Linear;
+use crate::{Family, ModelConfig, ModelError, Result, checkpoint, parameter_shapes};
+
+/// A decoder's weights. Fresh ones are frozen: [`Decoder::train_all`] or [`Decoder::attach`] makes some trainable.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    config: ModelConfig,
+    embedding: Parameter,
+    pub(crate) blocks: Vec<Block>,
+    norm: Parameter,
+    /// None where the head is the embedding.
+    head: Option<Parameter>,
+    pub(crate) lora: Option<crate::LoraConfig>,
+}
+
+/// What every block of one micro-batch is given beside its input.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where documents begin and end.
+    pub documents: Documents,
+    /// Cosines of the positions' angles, `[t, r/2]`.
+    pub cos: Tensor,
+    /// Sines of the positions' angles, `[t, r/2]`.
+    pub sin: Tensor,
+    /// Draws dropout in training: seed, step and micro-batch folded in. None: no dropout.
+    pub dropout: Option<PhiloxKey>,
+}
+
+impl Decoder {
+    /// Reads a Hugging Face directory (`config.json`, `model.safetensors` or its shards); weights become `dtype`.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the tensors are not exactly those the configuration asks for.
+    pub fn load(dir: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        let config = ModelConfig::from_file(dir)?;
+        runnable(&config)?;
+        let tensors = checkpoint::read_model(dir, &config, dtype, device)?;
+        Self::assemble(config, tensors)
+    }
+
+    /// Random weights in f32: normal with standard deviation `initializer_range`, norms 1, biases 0. Each tensor is a
+    /// function of `seed` and its own name.
+    ///
+    /// # Errors
+    /// When the family cannot be run, or there is no memory.
+    pub fn init(config: ModelConfig, seed: u64, device: &Device) -> Result<Self> {
+        runnable(&config)?;
+        let key = PhiloxKey::new(seed).fold_name("init");
+        let mut tensors = BTreeMap::new();
+        for (name, shape) in parameter_shapes(&config) {
+            let count = shape.iter().product();
+            let values = if name.ends_with(".bias") {
+                vec![0.0; count]
+            } else if shape.len() == 1 {
+                vec![1.0; count]
+            } else {
+                let scale = config.initializer_range as f32;
+                key.fold_name(&name).normals(count).into_iter().map(|normal| normal * scale).collect()
+            };
+            tensors.insert(name, Tensor::from_vec(values, shape, device)?);
+        }
+        Self::assemble(config, tensors)
+    }
+
+    /// From exactly the tensors that [`parameter_shapes`] names.
+    fn assemble(config: ModelConfig, mut tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        let mut missing = Vec::new();
+        let mut take = |name: String| {
+            let tensor = tensors.remove(&name).unwrap_or_else(|| {
+                missing.push(name.clone());
+                Tensor::zeros(0, DType::F32, &Device::Cpu).expect("an empty tensor needs no memory")
+            });
+            Parameter::frozen(name, &tensor)
+        };
+        let embedding = take("model.embed_tokens.weight".to_owned());
+        let norm = take("model.norm.weight".to_owned());
+        let head = (!config.tied).then(|| take("lm_head.weight".to_owned()));
+        let blocks = (0..config.layers)
+            .map(|layer| {
+                let block = format!("model.layers.{layer}");
+                let mut linear = |module: &str, bias: bool| Linear {
+                    weight: take(format!("{block}.{module}.weight")),
+                    bias: bias.then(|| take(format!("{block}.{module}.bias"))),
+                    adapter: None,
+                };
+                let (query_bias, inner_bias) = (config.query_bias, config.feed_forward_bias);
+                let query = linear("self_attn.q_proj", query_bias);
+                let key = linear("self_attn.k_proj", query_bias);
+                let value = linear("self_attn.v_proj", query_bias);
+                let output = linear("self_attn.o_proj", config.output_bias);
+                let feed_forward = FeedForward {
+                    gate: linear("mlp.gate_proj", inner_bias),
+                    up: linear("mlp.up_proj", inner_bias),
+                    down: linear("mlp.down_proj", inner_bias),
+                };
+                let head_norms = (config.family == Family::Qwen3).then(|| {
+                    let queries = take(format!("{block}.self_attn.q_norm.weight"));
+                    (queries, take(format!("{block}.self_attn.k_norm.weight")))
+                });
+                Block {
+                    input_norm: take(format!("{block}.input_layernorm.weight")),
+                    attention: Attention {
+                        query,
+                        key,
+                        value,
+                        output,
+                        head_norms,
+                        options: attention_options(&config),
+                        head_dim: config.head_dim,
+                        epsilon: config.norm_epsilon,
+                    },
+                    feed_forward_norm: take(format!("{block}.post_attention_layernorm.weight")),
+                    feed_forward,
+                    epsilon: config.norm_epsilon,
+                }
+            })
+            .collect();
+        if missing.is_empty() && tensors.is_empty() {
+            return Ok(Self { config, embedding, blocks, norm, head, lora: None });
+        }
+        Err(ModelError::Tensors {
+            path: "model".into(),
+            missing,
+            unexpected: tensors.into_keys().collect(),
+            misshapen: Vec::new(),
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The settings of the attached adapters.
+    pub fn lora(&self) -> Option<&crate::LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    /// The type of the weights.
+    pub fn dtype(&self) -> DType {
+        self.embedding.value().dtype()
+    }
+
+    /// Where the weights live.
+    pub fn device(&self) -> &Device {
+        self.embedding.value().device()
+    }
+
+    /// What the blocks need for tokens at `positions [t]` in `documents`.
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn context(&self, positions: &[u32], documents: Documents, dropout: Option<PhiloxKey>) -> Result<Context> {
+        let (cos, sin) = self.config.rotary.tables(positions, self.dtype(), self.device())?;
+        Ok(Context { documents, cos, sin, dropout })
+    }
+
+    /// Hidden states of tokens: `[t]` -> `[t, d]`.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary.
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        Ok(embedding(ids, &self.embedding)?)
+    }
+
+    /// How many blocks there are.
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Block `index`: `x [t, d]` -> `[t, d]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the context.
+    pub fn block(&self, index: usize, x: &Tensor, context: &Context) -> Result<Tensor> {
+        self.blocks[index].forward(x, context, None)
+    }
+
+    /// Block `index` on the next tokens of one document, whose earlier keys and values are in `cache`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit the context.
+    pub fn block_cached(&self, index: usize, x: &Tensor, context: &Context, cache: &mut Cache) -> Result<Tensor> {
+        self.blocks[index].forward(x, context, Some(cache))
+    }
+
+    /// The final norm: `[t, d]` -> `[t, d]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn head(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(rms_norm(x, &self.norm, self.config.norm_epsilon)?)
+    }
+
+    /// The loss summed over `targets`, from the final norm's output `[t, d]`: a scalar.
+    ///
+    /// # Errors
+    /// When a target lies outside.
+    pub fn loss(&self, x: &Tensor, targets: &Targets) -> Result<Tensor> {
+        Ok(linear_cross_entropy(x, self.head.as_ref().unwrap_or(&self.embedding), None, targets)?)
+    }
+
+    /// Scores of every token, from the final norm's output: `[t, d]` -> `[t, v]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn logits(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(linear(x, self.head.as_ref().unwrap_or(&self.embedding), None)?)
+    }
+
+    /// Every parameter, adapters included, in order of name.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut copy = self.clone();
+        let mut parameters: Vec<Parameter> = copy.parameters_mut().into_iter().map(|p| p.clone()).collect();
+        parameters.sort_by(|a, b| a.name().cmp(b.name()));
+        parameters
+    }
+
+    /// The trainable parameters in order of name.
+    pub fn trainable(&self) -> Vec<Parameter> {
+        self.parameters().into_iter().filter(Parameter::is_trainable).collect()
+    }
+
+    /// Makes every parameter trainable.
+    ///
+    /// # Errors
+    /// When there is no memory for the copies.
+    pub fn train_all(&mut self) -> Result<()> {
+        for parameter in self.parameters_mut() {
+            *parameter = Parameter::trainable(parameter.name(), parameter.value())?;
+        }
+        Ok(())
+    }
+
+    /// Makes every parameter a constant.
+    pub fn freeze(&mut self) {
+        for parameter in self.parameters_mut() {
+            *parameter = Parameter::frozen(parameter.name(), parameter.value());
+        }
+    }
+
+    /// Overwrites the values of parameters by name, such as a training checkpoint's.
+    ///
+    /// # Errors
+    /// When a name is not a parameter's or a shape differs; nothing is written then.
+    pub fn restore(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        let parameters: BTreeMap<String, Parameter> =
+            self.parameters().into_iter().map(|p| (p.name().to_owned(), p)).collect();
+        let (mut unexpected, mut misshapen) = (Vec::new(), Vec::new());
+        for (name, value) in values {
+            match parameters.get(name) {
+                None => unexpected.push(name.clone()),
+                Some(parameter) if parameter.value().dims() != value.dims() => {
+                    misshapen.push(format!("{name}: {:?} for {:?}", value.dims(), parameter.value().dims()));
+                }
+                Some(_) => {}
+            }
+        }
+        if !unexpected.is_empty() || !misshapen.is_empty() {
+            return Err(ModelError::Tensors { path: "state".into(), missing: Vec::new(), unexpected, misshapen });
+        }
+        for (name, value) in values {
+            parameters[name].set(value)?;
+        }
+        Ok(())
+    }
+
+    /// How many numbers are trained, of how many.
+    pub fn trainable_parameters(&self) -> TrainableParameters {
+        let parameters = self.parameters();
+        let count = |parameter: &Parameter| parameter.value().elem_count();
+        TrainableParameters {
+            trainable: parameters.iter().filter(|p| p.is_trainable()).map(count).sum(),
+            all: parameters.iter().map(count).sum(),
+        }
+    }
+
+    /// Writes a Hugging Face directory: `config.json`, the weights (sharded at 5 GB), `generation_config.json`, and,
+    /// from `tokenizer_dir`, the tokenizer's files that are there.
+    ///
+    /// # Errors
+    /// When adapters are attached (merge or save them), or a file cannot be written.
+    pub fn save(&self, dir: &Path, tokenizer_dir: Option<&Path>) -> Result<()> {
+        if self.lora.is_some() {
+            return Err(ModelError::AlreadyAdapted);
+        }
+        checkpoint::write_model(dir, &self.config, &self.parameters(), tokenizer_dir)
+    }
+
+    pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let mut parameters = vec![&mut self.embedding, &mut self.norm];
+        parameters.extend(self.head.as_mut());
+        parameters.extend(self.blocks.iter_mut().flat_map(Block::parameters_mut));
+        parameters
+    }
+}
+
+fn runnable(config: &ModelConfig) -> Result<()> {
+    match config.family {
+        Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => Ok(()),
+        Family::Phi | Family::Phi3 => Err(ModelError::NotRunnable { family: config.family.model_type() }),
+    }
+}
+
+/// How many numbers are trained, of how many; shown as PEFT's `print_trainable_parameters` prints it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainableParameters {
+    /// Numbers in trainable tensors.
+    pub trainable: usize,
+    /// Numbers in all tensors, adapters included.
+    pub all: usize,
+}
+
+impl fmt::Display for TrainableParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = 100.0 * self.trainable as f64 / self.all.max(1) as f64;
+        let (trainable, all) = (grouped(self.trainable), grouped(self.all));
+        write!(f, "trainable params: {trainable} || all params: {all} || trainable%: {percent:.4}")
+    }
+}
+
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,0 +1,153 @@
+//! Loss and gradients, a block at a time: each block runs on a cut-off input, and the way back goes through the blocks in
+//! reverse, so that at most one block's graph need exist.
+
+use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
+use candle_core::{Tensor, Var};
+
+use crate::{Context, Decoder, ModelError, Result};
+
+/// What is kept of the forward pass for the way back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// Every block's graph.
+    #[default]
+    None,
+    /// Every block's input; its graph is made again on the way back.
+    Block,
+}
+
+/// Tokens laid end to end, and what is to be learnt from them.
+#[derive(Clone, Debug)]
+pub struct MicroBatch {
+    /// Token ids, `[t]`.
+    pub ids: Vec<u32>,
+    /// Each token's position in its document, `[t]`.
+    pub positions: Vec<u32>,
+    /// Where documents begin and end.
+    pub documents: Documents,
+    /// The supervised rows and the tokens they are to predict.
+    pub targets: Targets,
+}
+
+impl MicroBatch {
+    /// From one label a token (`None`: not supervised) and cumulative document lengths starting with 0.
+    ///
+    /// # Errors
+    /// When the parts do not cover the same tokens.
+    pub fn new(ids: Vec<u32>, positions: Vec<u32>, cumulative: Vec<u32>, labels: &[Option<u32>]) -> Result<Self> {
+        let documents = Documents::packed(cumulative)?;
+        let batch = Self { ids, positions, documents, targets: Targets::from_labels(labels) };
+        batch.check()?;
+        Ok(batch)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (tokens, positions, covered) = (self.ids.len(), self.positions.len(), self.documents.query_tokens());
+        if tokens == positions && tokens == covered {
+            return Ok(());
+        }
+        Err(ModelError::MicroBatch { tokens, positions, covered })
+    }
+
+    fn context(&self, decoder: &Decoder, dropout: Option<PhiloxKey>) -> Result<Context> {
+        self.check()?;
+        decoder.context(&self.positions, self.documents.clone(), dropout)
+    }
+}
+
+/// The loss summed over the micro-batch's targets; its gradients are added into the slots of the trainable parameters,
+/// which must lie in a [`asclepius_ops::GradientBuffer`]. Divide both by the supervised tokens of the whole step.
+///
+/// # Errors
+/// When the batch does not fit the model, a parameter is in no buffer, or the loss is not finite (no gradient is added then).
+pub fn loss_and_gradients(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<f64> {
+    let context = batch.context(decoder, dropout)?;
+    let parameters = decoder.trainable();
+    if let Some(parameter) = parameters.iter().find(|parameter| parameter.gradient().is_none()) {
+        return Err(ModelError::NoGradientBuffer { tensor: parameter.name().to_owned() });
+    }
+    let embedded = decoder.embed(&batch.ids)?;
+
+    let mut x = embedded.detach();
+    let mut segments = Vec::with_capacity(decoder.block_count());
+    for index in 0..decoder.block_count() {
+        let (input, output) = match recompute {
+            Recompute::None => {
+                let input = leaf(&x)?;
+                let output = decoder.block(index, &input, &context)?;
+                x = output.detach();
+                (input, Some(output))
+            }
+            Recompute::Block => {
+                let input = x;
+                x = decoder.block(index, &input, &context)?.detach();
+                (input, None)
+            }
+        };
+        segments.push((input, output));
+    }
+
+    let input = leaf(&x)?;
+    let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
+    let sum = scalar(&loss)?;
+    if !sum.is_finite() {
+        return Err(ModelError::NotFinite(sum));
+    }
+    if batch.targets.is_empty() {
+        return Ok(sum);
+    }
+    let mut gradient = backward(&loss, &input, &parameters)?;
+    drop(loss);
+
+    for (index, (input, output)) in segments.into_iter().enumerate().rev() {
+        let (input, output) = match output {
+            Some(output) => (input, output),
+            None => {
+                let input = leaf(&input)?;
+                let output = decoder.block(index, &input, &context)?;
+                (input, output)
+            }
+        };
+        gradient = backward(&seed(&output, &gradient)?, &input, &parameters)?;
+    }
+
+    if embedded.track_op() {
+        let mut store = seed(&embedded, &gradient)?.backward()?;
+        Parameter::collect(&parameters, &mut store)?;
+    }
+    Ok(sum)
+}
+
+/// The loss summed over the micro-batch's targets; no gradients, no dropout.
+///
+/// # Errors
+/// When the batch does not fit the model.
+pub fn evaluate(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
+    let context = batch.context(decoder, None)?;
+    let mut x = decoder.embed(&batch.ids)?.detach();
+    for index in 0..decoder.block_count() {
+        x = decoder.block(index, &x, &context)?.detach();
+    }
+    scalar(&decoder.loss(&decoder.head(&x)?.detach(), &batch.targets)?)
+}
+
+/// A variable of its own that a block's graph begins at.
+fn leaf(x: &Tensor) -> Result<Tensor> {
+    Ok(Var::from_tensor(&x.detach())?.into_inner())
+}
+
+/// Runs back from `scalar`: parameters' gradients go to their slots, that of `input` is returned.
+fn backward(scalar: &Tensor, input: &Tensor, parameters: &[Parameter]) -> Result<Tensor> {
+    let mut store = scalar.backward()?;
+    Parameter::collect(parameters, &mut store)?;
+    Ok(store.remove(input).map_or_else(|| input.zeros_like(), |gradient| Ok(gradient.detach()))?)
+}
+
+fn scalar(loss: &Tensor) -> Result<f64> {
+    Ok(loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
+}
