@@ -1,8 +1,73 @@
 //! What can go wrong between rows and batches.
 
+use std::path::{Path, PathBuf};
+
+use parquet::errors::ParquetError;
+
 /// Errors of this crate; each names the file, row or key it is about.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
+    /// A file or directory could not be read or written; the message names it.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A Parquet file is damaged or could not be written.
+    #[error("{path}: not a sound Parquet file: {source}")]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The format's own words.
+        source: ParquetError,
+    },
+    /// A Parquet file was written by a later version.
+    #[error("{path}: written in layout version {found}; this binary knows versions up to {known}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The latest version known here.
+        known: u32,
+    },
+    /// A Parquet file lacks a column.
+    #[error("{path}: no column {column:?}")]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// A column cannot be read as the type it must have.
+    #[error("{path}: column {column:?} is {found}, which does not read as {expected}")]
+    ColumnType {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// The type it must have.
+        expected: String,
+    },
+    /// A cell does not hold what it must.
+    #[error("{path}: row {row}: {column:?} {problem}")]
+    Cell {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 0.
+        row: usize,
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A row of a text column is null.
+    #[error("{path}: row {id} has no text")]
+    NoText {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        id: String,
+    },
     /// A document is longer than one sequence may be.
     #[error("document {id}: {tokens} tokens do not fit into a sequence of {sequence_length}")]
     DocumentTooLong {
@@ -42,4 +107,10 @@ pub enum DatasetError {
         /// What would do.
         expected: &'static str,
     },
+}
+
+impl DatasetError {
+    pub(crate) fn parquet(path: &Path, source: ParquetError) -> Self {
+        Self::Parquet { path: path.to_owned(), source }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a model or a network. The way through the crate:
 //!
+//! - [`table`]: reports, notes and instructions as Parquet files, written and read as streams.
 //! - [`tokens`]: rows to [`Document`]s, token ids and loss mask made together.
 //! - [`packing`]: documents to [`Sequence`]s, none padded, every token once an epoch.
 //! - [`plan`]: sequences to micro-batches, addressed by step so that a run can start anywhere.
@@ -11,9 +12,14 @@ pub mod error;
 pub mod packing;
 pub mod plan;
 pub mod shuffle;
+pub mod table;
 pub mod tokens;
 
 pub use error::DatasetError;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};
+pub use table::{
+    InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_instructions, read_instructions_any,
+    read_notes, read_reports, read_texts, write_rows,
+};
 pub use tokens::Document;

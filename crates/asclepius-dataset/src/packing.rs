@@ -148,9 +148,7 @@ mod tests {
     fn spread(sequences: &[Sequence], lengths: &[usize]) -> Vec<Vec<u32>> {
         let mut seen: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![0; length]).collect();
         for piece in sequences.iter().flat_map(|sequence| &sequence.pieces) {
-            for token in piece.start..piece.end {
-                seen[piece.document][token] += 1;
-            }
+            seen[piece.document][piece.start..piece.end].iter_mut().for_each(|count| *count += 1);
         }
         seen
     }

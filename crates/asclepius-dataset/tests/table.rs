@@ -1,0 +1,164 @@
+//! Files as others meet them: what is written comes back, byte for byte the same each time, and damage is told.
+
+mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray};
+use arrow::record_batch::RecordBatch;
+use asclepius_dataset::table::{Record, Writer};
+use asclepius_dataset::{
+    DatasetError, Rows, read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
+};
+use asclepius_schema::{Licence, Task};
+use parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
+
+fn write<R: Record>(path: &Path, rows: &[R]) {
+    let mut writer = Writer::create(path).expect("writable");
+    for row in rows {
+        writer.write(row).expect("written");
+    }
+    assert_eq!(writer.finish().expect("finished"), rows.len() as u64);
+}
+
+fn round<R: Record>(rows: &[R], read: impl Fn(&Path) -> Result<Rows<R>, DatasetError>) -> Vec<R> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("rows.parquet");
+    write(&path, rows);
+    let reader = read(&path).expect("readable");
+    assert_eq!(reader.total(), rows.len());
+    reader.collect::<Result<_, _>>().expect("rows as written")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn reports_come_back(rows in prop::collection::vec(rows::any_report(), 0..9)) {
+        prop_assert_eq!(round(&rows, read_reports), rows);
+    }
+
+    #[test]
+    fn notes_come_back(rows in prop::collection::vec(rows::any_note(), 0..9)) {
+        prop_assert_eq!(round(&rows, read_notes), rows);
+    }
+
+    #[test]
+    fn instructions_come_back(rows in prop::collection::vec(rows::any_instruction(), 0..9)) {
+        prop_assert_eq!(round(&rows, read_instructions_any), rows.clone());
+        prop_assert_eq!(round(&rows, read_instructions), rows);
+    }
+}
+
+#[test]
+fn rows_come_back_over_several_batches_and_row_groups() {
+    let reports: Vec<_> = (1..40_000_u32).map(|n| rows::report(n, 1, &format!("text {n}"))).collect();
+    assert_eq!(round(&reports, read_reports), reports);
+}
+
+#[test]
+fn the_same_rows_give_the_same_bytes_whatever_the_name() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let reports: Vec<_> =
+        (1..2_000_u32).map(|n| rows::report(n % 700 + 1, n, &"wörd ".repeat(n as usize % 90))).collect();
+    let (first, second) = (directory.path().join("a.parquet"), directory.path().join("another.parquet"));
+    write(&first, &reports);
+    write(&second, &reports);
+    let bytes = fs_err::read(&first).expect("readable");
+    assert_eq!(bytes, fs_err::read(&second).expect("readable"));
+    assert!(!String::from_utf8_lossy(&bytes).contains("ARROW:schema"));
+}
+
+#[test]
+fn a_file_appears_whole_or_not_at_all() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("reports.parquet");
+    let mut writer = Writer::create(&path).expect("writable");
+    writer.write(&rows::report(1, 1, "text")).expect("written");
+    drop(writer);
+    assert_eq!(fs_err::read_dir(directory.path()).expect("readable").count(), 0);
+
+    let rows = [Ok(rows::report(1, 1, "text")), Err(DatasetError::NoDocuments)];
+    write_rows(&path, rows).expect_err("the second row is an error");
+    assert!(!path.exists());
+}
+
+#[test]
+fn damage_and_absence_name_the_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("reports.parquet");
+    let absent = read_reports(&path).expect_err("there is no file").to_string();
+    assert!(absent.contains("reports.parquet"), "{absent}");
+
+    write(&path, &[rows::report(1, 1, "text")]);
+    let bytes = fs_err::read(&path).expect("readable");
+    for damaged in [&bytes[..bytes.len() / 2], b"not parquet at all", b""] {
+        fs_err::write(&path, damaged).expect("writable");
+        let error = read_reports(&path).expect_err("damaged");
+        assert!(matches!(error, DatasetError::Parquet { .. }), "{error}");
+        assert!(error.to_string().contains("reports.parquet"), "{error}");
+    }
+
+    write(&path, &[rows::report(1, 1, "text")]);
+    let error = read_notes(&path).expect_err("reports are no notes").to_string();
+    assert!(error.contains("no column \"note\""), "{error}");
+}
+
+fn foreign(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    let file = fs_err::File::create(path).expect("writable");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a plain schema");
+    writer.write(&batch).expect("written");
+    writer.close().expect("finished");
+}
+
+fn published(task: &str) -> Vec<(&'static str, ArrayRef)> {
+    let text = |texts: [&str; 2]| -> ArrayRef { Arc::new(StringArray::from(texts.to_vec())) };
+    vec![
+        ("patient_id", Arc::new(Int64Array::from(vec![7, 7]))),
+        ("note", text(["Pt w/ HTN.", "Pt w/ DM."])),
+        ("question", text(["What?", "Which?"])),
+        ("answer", text(["HTN", "DM"])),
+        ("task", text(["Question Answering", task])),
+    ]
+}
+
+#[test]
+fn the_published_five_columns_are_enough_to_train_on() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("published.parquet");
+    foreign(&path, published("Paraphrasing"));
+    let rows: Vec<_> = read_instructions_any(&path).expect("five columns").collect::<Result<_, _>>().expect("sound");
+    assert_eq!((rows[1].task, rows[1].licence, rows[1].split), (Task::Paraphrase, Licence::CcByNcSa, None));
+    assert_ne!(rows[0].row_id(), rows[1].row_id());
+    let error = read_instructions(&path).expect_err("no lineage").to_string();
+    assert!(error.contains("no column \"report_id\""), "{error}");
+
+    let texts: Vec<_> = read_texts(&path, "note").expect("a column").collect::<Result<_, _>>().expect("sound");
+    assert_eq!((texts[1].id.as_str(), texts[1].text.as_str()), ("patient-7", "Pt w/ DM."));
+    let error = read_texts(&path, "body").expect_err("no such column").to_string();
+    assert!(error.contains("no column \"body\""), "{error}");
+}
+
+#[test]
+fn a_cell_that_means_nothing_is_named_by_row_and_column() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("published.parquet");
+    foreign(&path, published("Guessing"));
+    let error = read_instructions_any(&path).expect("five columns").nth(1).expect("a row").expect_err("no such task");
+    assert!(error.to_string().contains("row 1: \"task\" holds \"Guessing\""), "{error}");
+
+    let mut columns = published("Paraphrasing");
+    columns[3].1 = Arc::new(StringArray::from(vec![Some("HTN"), None]));
+    foreign(&path, columns);
+    let error = read_instructions_any(&path).expect("five columns").nth(1).expect("a row").expect_err("no answer");
+    assert!(error.to_string().contains("row 1: \"answer\" is empty"), "{error}");
+
+    let mut columns = published("Paraphrasing");
+    columns[0].1 = Arc::new(StringArray::from(vec!["seven", "7"]));
+    foreign(&path, columns);
+    let error = read_instructions_any(&path).expect("five columns").next().expect("a row").expect_err("no number");
+    assert!(matches!(error, DatasetError::ColumnType { .. }), "{error}");
+}
