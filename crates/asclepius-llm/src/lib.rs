@@ -1,1 +1,29 @@
-//! Chat client on async-openai: ledger, limiter, retry, budget.
+//! The chat client: every word a model writes for this project comes through here, is paid once and is never lost.
+//!
+//! - [`config`]: the `[teacher]` table.
+//! - [`call`]: what is asked, its identity, and how it can end.
+//! - [`client`]: one call from ledger to reply: limits, the only retry layer, budget, shutdown.
+//! - [`ledger`]: every answered call on disk, durable before it is acknowledged.
+//! - `limits`, `budget`, [`retry`]: how fast to ask, for how much, and when to ask again.
+//! - `transport`, `wire`: real HTTP through async-openai, and the shapes of its bodies.
+//! - [`error`]: what ends a run. What ends a row is a [`Completion`].
+//!
+//! The client only ever sees a URL. Embedded teachers are servers on loopback, started by the binary.
+
+mod budget;
+pub mod call;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod ledger;
+mod limits;
+pub mod retry;
+mod transport;
+mod wire;
+
+pub use call::{Call, Completion, Reply};
+pub use client::{Client, Stats};
+pub use config::{EXTRACTIVE_MODEL, Endpoint, TeacherConfig};
+pub use error::{LlmError, Trouble};
+pub use ledger::{Entry, Found, Ledger, Outcome};
+pub use retry::Pace;

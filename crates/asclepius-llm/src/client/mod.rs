@@ -1,0 +1,318 @@
+//! The client: what is shared by all calls, and what a call goes through before and after it is asked.
+
+mod ask;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use asclepius_schema::Reason;
+use reqwest::Url;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::budget::{Budget, Usage64};
+use crate::ledger::{Ledger, Outcome};
+use crate::limits::Limits;
+use crate::retry::Pace;
+use crate::transport::Transport;
+use crate::wire::Usage;
+use crate::{Call, Completion, LlmError, Reply, TeacherConfig, Trouble};
+
+/// What a client has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Stats {
+    /// Calls that the endpoint answered, whatever the answer was worth.
+    pub calls: u64,
+    /// Calls answered from the ledger.
+    pub cached: u64,
+    /// Requests sent in all.
+    pub sent: u64,
+    /// Requests that a rate limit turned away.
+    pub rate_limited: u64,
+    /// Requests that failed and may be repeated.
+    pub failed: u64,
+    /// Tokens sent, as the provider counts them.
+    pub prompt_tokens: u64,
+    /// Tokens received, as the provider counts them.
+    pub completion_tokens: u64,
+    /// US dollars for them; 0 without prices.
+    pub cost_usd: f64,
+    /// US dollars that the ledger knows of, earlier runs included; 0 without prices.
+    pub spent_usd: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    /// Nothing new is sent; what is in flight may end.
+    Draining,
+    /// What is in flight is given up.
+    Stopped,
+}
+
+/// The chat client. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    endpoint: String,
+    model: String,
+    extra_body: Map<String, Value>,
+    secret: Option<String>,
+    pace: Pace,
+    transport: Transport,
+    ledger: Ledger,
+    limits: Limits,
+    budget: Budget,
+    permits: Semaphore,
+    phase: watch::Sender<Phase>,
+    in_flight: AtomicUsize,
+    landed: Notify,
+    /// Set once, by the first call that finds that no other can succeed.
+    fatal: OnceLock<LlmError>,
+    given_up_in_a_row: AtomicU32,
+    other_cap_field: AtomicBool,
+    /// Calls being asked now, so that the same call asked twice at a time is paid once.
+    turns: Mutex<HashMap<String, Asked>>,
+    stats: Mutex<Stats>,
+}
+
+impl Client {
+    /// Opens the ledger in `ledger_dir` and prepares to ask `base_url` (`.../v1`). Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the configuration is impossible, the URL is none, or the ledger cannot be opened: see [`Ledger::open`].
+    pub fn open(
+        config: &TeacherConfig,
+        base_url: &str,
+        api_key: Option<String>,
+        ledger_dir: &Path,
+    ) -> Result<Self, LlmError> {
+        Self::open_with(config, base_url, api_key, ledger_dir, Pace::default())
+    }
+
+    /// The same with a patience of one's own.
+    ///
+    /// # Errors
+    /// See [`Client::open`].
+    pub fn open_with(
+        config: &TeacherConfig,
+        base_url: &str,
+        api_key: Option<String>,
+        ledger_dir: &Path,
+        pace: Pace,
+    ) -> Result<Self, LlmError> {
+        config.validate()?;
+        let url = parse_base_url(base_url)?;
+        let timeout = Duration::from_secs_f64(config.timeout_seconds);
+        let transport = Transport::new(&url, api_key.as_deref(), timeout)?;
+        let ledger = Ledger::open(ledger_dir)?;
+        let found = ledger.found();
+        let paid = Usage64 { prompt_tokens: found.prompt_tokens, completion_tokens: found.completion_tokens };
+        Ok(Self(Arc::new(Inner {
+            endpoint: url.as_str().trim_end_matches('/').to_owned(),
+            model: config.model_name().to_owned(),
+            extra_body: config.extra_body.clone(),
+            secret: api_key,
+            pace,
+            transport,
+            ledger,
+            limits: Limits::new(config.requests_per_minute, config.tokens_per_minute, Instant::now()),
+            budget: Budget::new(config.prices(), config.budget_usd, paid),
+            permits: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
+            phase: watch::Sender::new(Phase::Running),
+            in_flight: AtomicUsize::new(0),
+            landed: Notify::new(),
+            fatal: OnceLock::new(),
+            given_up_in_a_row: AtomicU32::new(0),
+            other_cap_field: AtomicBool::new(false),
+            turns: Mutex::new(HashMap::new()),
+            stats: Mutex::new(Stats::default()),
+        })))
+    }
+
+    /// The model that is asked for.
+    pub fn model(&self) -> &str {
+        &self.0.model
+    }
+
+    /// The base URL that is asked.
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The ledger behind the client.
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// The identity of `call` with this client's model and settings, see [`Call::key`].
+    pub fn key(&self, call: &Call) -> String {
+        call.key(&self.0.model, &self.0.extra_body)
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> Stats {
+        Stats { spent_usd: self.0.budget.spent(), ..*self.0.lock_stats() }
+    }
+
+    /// Answers `call`: from the ledger if it was answered before, else by asking the endpoint. A reply is durable
+    /// before it is returned. Dropping the future gives up a request in flight, whose reply is then lost.
+    ///
+    /// # Errors
+    /// When no call can be answered: the endpoint is unreachable, keeps failing, refuses access or has no credit
+    /// left, or the ledger cannot be read or written. Calls that follow fail at once with the same error.
+    pub async fn complete(&self, call: &Call) -> Result<Completion, LlmError> {
+        let inner = &*self.0;
+        let key = self.key(call);
+        if let Some(known) = inner.recall(call, &key)? {
+            return Ok(known);
+        }
+        let turn = Turn::new(inner, &key);
+        let _alone = turn.lock.lock().await;
+        if let Some(known) = inner.recall(call, &key)? {
+            return Ok(known);
+        }
+        let permit = tokio::select! {
+            biased;
+            () = inner.reached(Phase::Draining) => return Ok(stopped()),
+            permit = inner.permits.acquire() => permit.expect("nothing closes the semaphore"),
+        };
+        let completion = inner.ask(call, &key).await;
+        drop(permit);
+        if let Err(error) = &completion {
+            // Whoever comes next need not find out again.
+            inner.fatal.get_or_init(|| error.clone());
+        }
+        completion
+    }
+
+    /// Sends nothing more, lets calls in flight end for `grace`, then gives them up. Every call that has not ended by
+    /// then, and every later one that the ledger cannot answer, is [`Completion::Pending`].
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.phase.send_modify(|phase| *phase = Phase::Draining.max(*phase));
+        let all_landed = async {
+            loop {
+                let mut landed = std::pin::pin!(self.0.landed.notified());
+                landed.as_mut().enable();
+                if self.0.in_flight.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                landed.await;
+            }
+        };
+        if tokio::time::timeout(grace, all_landed).await.is_err() {
+            let left = self.0.in_flight.load(Ordering::SeqCst);
+            tracing::warn!(calls = left, "gave up calls in flight; the next run asks them again");
+        }
+        self.0.phase.send_replace(Phase::Stopped);
+    }
+}
+
+fn parse_base_url(text: &str) -> Result<Url, LlmError> {
+    let wrong = |problem: &str| LlmError::Config { key: "endpoint", problem: problem.to_owned() };
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must hold no credentials; name a variable with api_key_env"));
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must be a plain http or https URL without a query"));
+    }
+    Ok(url)
+}
+
+fn stopped() -> Completion {
+    Completion::Pending { detail: "stopped before it was answered".to_owned() }
+}
+
+impl Inner {
+    fn lock_stats(&self) -> std::sync::MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_answer(&self, usage: Usage, cost: f64) {
+        let mut stats = self.lock_stats();
+        stats.calls += 1;
+        stats.prompt_tokens += u64::from(usage.prompt_tokens);
+        stats.completion_tokens += u64::from(usage.completion_tokens);
+        stats.cost_usd += cost;
+    }
+
+    async fn reached(&self, phase: Phase) {
+        // The sender lives as long as `self`, so the channel cannot be closed here.
+        self.phase.subscribe().wait_for(|now| *now >= phase).await.ok();
+    }
+
+    fn draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    fn trouble(&self, trouble: Trouble) -> LlmError {
+        LlmError::Endpoint { endpoint: self.endpoint.clone(), trouble }
+    }
+
+    /// What the ledger knows of the call. A drop that a larger cap may change does not count under a larger cap.
+    fn recall(&self, call: &Call, key: &str) -> Result<Option<Completion>, LlmError> {
+        let Some(entry) = self.ledger.get(key)? else { return Ok(None) };
+        let completion = match entry.outcome {
+            Outcome::Reply { text, finish_reason, .. } => Completion::Reply(Reply {
+                text,
+                finish_reason,
+                prompt_tokens: entry.prompt_tokens,
+                completion_tokens: entry.completion_tokens,
+                request_key: entry.key,
+                model: entry.model,
+            }),
+            Outcome::Dropped { reason: Reason::Truncated, .. } if ask::largest_cap(call) > entry.max_tokens => {
+                return Ok(None);
+            }
+            Outcome::Dropped { reason: Reason::RequestRejected, .. } if call.max_tokens != entry.max_tokens => {
+                return Ok(None);
+            }
+            Outcome::Dropped { reason, detail } => Completion::Dropped { reason, detail },
+            Outcome::Attempt { .. } => return Ok(None),
+        };
+        self.lock_stats().cached += 1;
+        Ok(Some(completion))
+    }
+}
+
+/// A call being asked, and how many wait for its answer or ask it.
+#[derive(Debug, Default)]
+struct Asked {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    interested: usize,
+}
+
+/// The right to ask one call; whoever asks the same one meanwhile waits and then finds it in the ledger.
+struct Turn<'client> {
+    inner: &'client Inner,
+    key: String,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'client> Turn<'client> {
+    fn new(inner: &'client Inner, key: &str) -> Self {
+        let mut turns = inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = turns.entry(key.to_owned()).or_default();
+        asked.interested += 1;
+        Self { inner, key: key.to_owned(), lock: asked.lock.clone() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = turns.get_mut(&self.key) {
+            asked.interested -= 1;
+            if asked.interested == 0 {
+                turns.remove(&self.key);
+            }
+        }
+    }
+}

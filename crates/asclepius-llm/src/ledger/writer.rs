@@ -1,0 +1,145 @@
+//! One thread that owns the file: what arrives while it syncs goes into the next group, and a group costs one fsync.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use fs_err::{File, OpenOptions};
+use tokio::sync::{mpsc, oneshot};
+
+use super::lines::{MAX_GROUP_BYTES, header_line};
+use crate::LlmError;
+
+/// Lines that may wait for the next group before senders wait too.
+const QUEUE: usize = 1024;
+
+struct Submission {
+    line: Vec<u8>,
+    durable: oneshot::Sender<Result<u64, LlmError>>,
+}
+
+/// The sending end of the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    // Both are `None` only while it is dropped.
+    queue: Option<mpsc::Sender<Submission>>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+/// Opens the file, new or not, and takes its lock, which lasts until the file is closed.
+pub(super) fn lock(path: &Path) -> Result<File, LlmError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|source| LlmError::io(path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(LlmError::LedgerLocked { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(LlmError::io(path, source)),
+    }
+}
+
+impl Writer {
+    /// Cuts the file to its sound bytes and starts the thread.
+    pub fn start(file: File, path: PathBuf, sound_bytes: u64) -> Result<Self, LlmError> {
+        let mut end = End { file, path: path.clone(), durable_bytes: sound_bytes, lost: None };
+        end.cut_back().map_err(|source| LlmError::io(&path, source))?;
+        if sound_bytes == 0 {
+            end.write(&header_line())?;
+            // A new file is durable only once its directory is.
+            let parent = path.parent().unwrap_or(Path::new("."));
+            File::open(parent).and_then(|parent| parent.sync_all()).map_err(|source| LlmError::io(parent, source))?;
+        }
+        let (queue, submissions) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || run(submissions, end))
+            .map_err(|source| LlmError::io(&path, source))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), path })
+    }
+
+    /// Appends a line; returns where it starts, once it is durable.
+    pub async fn append(&self, line: Vec<u8>) -> Result<u64, LlmError> {
+        let gone = || LlmError::io(&self.path, std::io::Error::other("the thread that writes it has ended"));
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        let (durable, acknowledged) = oneshot::channel();
+        queue.send(Submission { line, durable }).await.map_err(|_| gone())?;
+        acknowledged.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Closing the queue ends the thread, which closes the file and so frees the lock.
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(path = %self.path.display(), "the thread that writes the ledger panicked");
+        }
+    }
+}
+
+fn run(mut submissions: mpsc::Receiver<Submission>, mut end: End) {
+    let mut group = Vec::new();
+    while let Some(first) = submissions.blocking_recv() {
+        let mut bytes = first.line.clone();
+        group.push(first);
+        while (bytes.len() as u64) < MAX_GROUP_BYTES / 2
+            && let Ok(next) = submissions.try_recv()
+        {
+            bytes.extend_from_slice(&next.line);
+            group.push(next);
+        }
+        let mut offset = end.durable_bytes;
+        let written = end.write(&bytes);
+        for submission in group.drain(..) {
+            let length = submission.line.len() as u64;
+            // Whoever asked may have given up waiting; the line is durable all the same.
+            submission.durable.send(written.clone().map(|()| offset)).ok();
+            offset += length;
+        }
+    }
+}
+
+/// The end of the file, where groups go.
+struct End {
+    file: File,
+    path: PathBuf,
+    durable_bytes: u64,
+    lost: Option<LlmError>,
+}
+
+impl End {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LlmError> {
+        if let Some(lost) = &self.lost {
+            return Err(lost.clone());
+        }
+        if let Err(source) = self.file.write_all(bytes) {
+            let error = LlmError::io(&self.path, source);
+            // Half a group must not stay in the middle of what follows.
+            if self.cut_back().is_err() {
+                self.lost = Some(error.clone());
+            }
+            return Err(error);
+        }
+        if let Err(source) = self.file.sync_data() {
+            // After a failed fsync nobody knows what is on disk: write nothing more through this file.
+            let error = LlmError::io(&self.path, source);
+            self.lost = Some(error.clone());
+            return Err(error);
+        }
+        self.durable_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn cut_back(&mut self) -> Result<(), std::io::Error> {
+        self.file.set_len(self.durable_bytes)?;
+        self.file.seek(SeekFrom::Start(self.durable_bytes))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! When to ask again: the only retry layer there is.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How patient the client is with a failing endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest first wait after a failure; it doubles with each further one.
+    pub base: Duration,
+    /// The longest wait of our own choice. What the provider asks for may be longer.
+    pub longest: Duration,
+    /// Attempts a call gets, not counting those that a rate limit turned away.
+    pub attempts: u32,
+    /// Calls that may be given up in a row before the endpoint counts as failing.
+    pub failing_calls: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { base: Duration::from_millis(500), longest: Duration::from_mins(1), attempts: 6, failing_calls: 8 }
+    }
+}
+
+impl Pace {
+    /// A wait before attempt `failures + 1`, anywhere between nothing and the exponential bound ("full jitter"), so
+    /// that calls which failed together do not come back together.
+    pub(crate) fn backoff(&self, failures: u32) -> Duration {
+        let bound = self.base.saturating_mul(1_u32 << failures.saturating_sub(1).min(20)).min(self.longest);
+        bound.mul_f64(fraction())
+    }
+}
+
+/// What to add to a pause that the provider asked for, so that the calls it held do not all go out at its end.
+pub(crate) fn scatter(pause: Duration) -> Duration {
+    (pause / 10).min(Duration::from_secs(1)).mul_f64(fraction())
+}
+
+/// A number in [0, 1) that differs from call to call and process to process; only ever a wait depends on it.
+fn fraction() -> f64 {
+    // Every `RandomState` is keyed anew, which is all the chance that spreading out needs.
+    (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A pause longer than this is cut: no limit lasts so long, and a wrong date should not stop a run for good.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// What `Retry-After` (or OpenAI's `retry-after-ms`) asks for: a number of seconds, or a date.
+pub(crate) fn retry_after(
+    milliseconds: Option<&str>,
+    seconds_or_date: Option<&str>,
+    now: SystemTime,
+) -> Option<Duration> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    let seconds = milliseconds.and_then(number).map(|milliseconds| milliseconds / 1000.0).or_else(|| {
+        let text = seconds_or_date?;
+        number(text).or_else(|| {
+            let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+            Some((http_date(text)? as f64 - now).max(0.0))
+        })
+    })?;
+    Some(Duration::from_secs_f64(seconds.min(LONGEST_PAUSE.as_secs_f64())))
+}
+
+/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of date that HTTP senders may produce.
+fn http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day: i64 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let in_range = (1..=31).contains(&day) && (1970..=9999).contains(&year) && hour < 24 && minute < 60 && second <= 60;
+    if words.next() != Some("GMT") || !in_range {
+        return None;
+    }
+    // Days since 1970-01-01 in the Gregorian calendar, counting years from March so that leap days come last.
+    let (shifted_year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = shifted_year / 4 - shifted_year / 100 + shifted_year / 400;
+    let days = shifted_year * 365 + leap_days + (153 * shifted_month + 2) / 5 + day - 1 - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_understood_and_nonsense_is_not() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
+        let of = |text| retry_after(None, Some(text), now);
+        assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(of("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(of("12"), Some(Duration::from_secs(12)));
+        assert_eq!(of("0.25"), Some(Duration::from_millis(250)));
+        assert_eq!(retry_after(Some("1500"), Some("9"), now), Some(Duration::from_millis(1500)));
+        assert_eq!(of("99999999"), Some(LONGEST_PAUSE));
+        for nonsense in ["", "-1", "soon", "NaN", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"] {
+            assert_eq!(of(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(http_date("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
+    }
+
+    #[test]
+    fn backoff_stays_under_its_bound_and_is_not_always_the_same() {
+        let pace = Pace { base: Duration::from_secs(1), longest: Duration::from_secs(5), ..Pace::default() };
+        for (failures, bound) in [(1, 1), (2, 2), (3, 4), (4, 5), (60, 5)] {
+            let waits: Vec<_> = (0..50).map(|_| pace.backoff(failures)).collect();
+            assert!(waits.iter().all(|wait| *wait <= Duration::from_secs(bound)));
+            assert!(waits.iter().any(|wait| *wait != waits[0]));
+        }
+    }
+}

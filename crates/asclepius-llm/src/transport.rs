@@ -1,0 +1,213 @@
+//! Real HTTP through async-openai, on a service of our own.
+//!
+//! async-openai's own service retries three times by itself, follows redirects and proxies, reads bodies of any
+//! length, and logs the ones it cannot parse. Here a response is read once, bounded and classified before
+//! async-openai sees it, so there is one retry layer (ours), headers are seen, and no text reaches a log.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Once;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Response, Url};
+use serde_json::{Map, Value};
+
+use crate::LlmError;
+use crate::retry::retry_after;
+use crate::wire::{ChatResponse, Problem};
+
+/// A response longer than this is no chat completion.
+const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// Why one attempt brought no response to judge.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// No connection: nothing was sent.
+    #[error("{0}")]
+    Connect(String),
+    /// Sent, but no whole, sound response came back; it may have been worked on, and be billed.
+    #[error("{0}")]
+    Lost(String),
+    /// An answer with an error status.
+    #[error("HTTP {status}")]
+    Status { status: u16, problem: Problem, retry_after: Option<Duration> },
+    /// An answer that sends us elsewhere.
+    #[error("redirect to {0:?}")]
+    Redirect(String),
+}
+
+/// The connection to one endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    client: async_openai::Client<OpenAIConfig>,
+    timeout: Duration,
+}
+
+impl Transport {
+    pub fn new(base_url: &Url, api_key: Option<&str>, timeout: Duration) -> Result<Self, LlmError> {
+        let failed = |problem: String| LlmError::Prepare { endpoint: base_url.to_string(), problem };
+        install_tls_provider();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("asclepius/", env!("CARGO_PKG_VERSION")))
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(base_url) {
+            builder = builder.no_proxy();
+        }
+        if base_url.scheme() == "http" {
+            // Without TLS there is no need for the system's certificates, nor for there to be any.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|error| failed(causes(&error)))?;
+        let authorization = match api_key {
+            None => None,
+            Some(key) => {
+                let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+                    .map_err(|_| failed("the API key cannot be sent as a header".to_owned()))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        // Every field is set, so that nothing of async-openai's environment variables remains; the key goes in below.
+        let config = OpenAIConfig::new()
+            .with_api_base(base_url.as_str().trim_end_matches('/'))
+            .with_api_key("")
+            .with_org_id("")
+            .with_project_id("");
+        let service = Service { http: http.clone(), authorization };
+        let client = async_openai::Client::build(http, config).with_http_service(service);
+        Ok(Self { client, timeout })
+    }
+
+    /// Sends one request, once. The timeout's clock starts here, not when the call began to wait for its turn.
+    pub async fn send(&self, body: &Map<String, Value>) -> Result<ChatResponse, Failure> {
+        let chat = self.client.chat();
+        let request = chat.create_byot::<_, ChatResponse>(body);
+        match tokio::time::timeout(self.timeout, request).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(OpenAIError::Boxed(error))) => match error.downcast::<Failure>() {
+                Ok(failure) => Err(*failure),
+                Err(error) => Err(Failure::Lost(error.to_string())),
+            },
+            Ok(Err(error)) => Err(Failure::Lost(error.to_string())),
+            Err(_) => Err(Failure::Lost(format!("no whole response within {:?}", self.timeout))),
+        }
+    }
+}
+
+/// What async-openai sends its requests through.
+#[derive(Debug, Clone)]
+struct Service {
+    http: reqwest::Client,
+    authorization: Option<HeaderValue>,
+}
+
+impl tower::Service<HttpRequestFactory> for Service {
+    type Response = Response;
+    type Error = OpenAIError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, OpenAIError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), OpenAIError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, factory: HttpRequestFactory) -> Self::Future {
+        let Self { http, authorization } = self.clone();
+        Box::pin(async move {
+            let mut request = factory.build().await?;
+            match authorization {
+                Some(value) => request.headers_mut().insert(AUTHORIZATION, value),
+                None => request.headers_mut().remove(AUTHORIZATION),
+            };
+            exchange(&http, request).await.map_err(|failure| OpenAIError::Boxed(Box::new(failure)))
+        })
+    }
+}
+
+async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<Response, Failure> {
+    let lost = |error: reqwest::Error| {
+        let connect = error.is_connect();
+        let words = causes(&error.without_url());
+        if connect { Failure::Connect(words) } else { Failure::Lost(words) }
+    };
+    let mut response = http.execute(request).await.map_err(lost)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Failure::Lost(format!("a response of more than {MAX_BODY_BYTES} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_redirection() {
+        return Err(Failure::Redirect(header(response.headers(), LOCATION.as_str()).unwrap_or_default().to_owned()));
+    }
+    if !status.is_success() {
+        let headers = response.headers();
+        let pause =
+            retry_after(header(headers, "retry-after-ms"), header(headers, RETRY_AFTER.as_str()), SystemTime::now());
+        return Err(Failure::Status { status: status.as_u16(), problem: Problem::read(&body), retry_after: pause });
+    }
+    if let Err(error) = serde_json::from_slice::<ChatResponse>(&body) {
+        // The error's own words may quote the body; its position does not.
+        let place = format!("line {}, column {}", error.line(), error.column());
+        return Err(Failure::Lost(format!("HTTP {status}, but the body is no chat completion ({place})")));
+    }
+    Ok(http::Response::new(body).into())
+}
+
+fn header<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// An error and what it came from, on one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.ends_with(&cause_words) {
+            words = format!("{words}: {cause_words}");
+        }
+        source = cause.source();
+    }
+    words
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+fn install_tls_provider() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // An error means that the process has chosen one already, which serves as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_from_the_rest() {
+        let of = |url: &str| is_loopback(&Url::parse(url).expect("a URL"));
+        for url in ["http://127.0.0.1:80/v1", "http://localhost/v1", "http://[::1]:9/v1", "http://[::ffff:127.0.0.1]/"]
+        {
+            assert!(of(url), "{url}");
+        }
+        for url in ["https://api.example.org/v1", "http://10.0.0.1/", "http://localhost.example.org/"] {
+            assert!(!of(url), "{url}");
+        }
+    }
+}
