@@ -1,0 +1,175 @@
+//! Note to instructions: for each task drawn for the note, one call that asks and one that answers.
+
+use std::borrow::Borrow;
+
+use asclepius_llm::{Call, Client, Completion, Reply};
+use asclepius_schema::{Dropped, Instruction, Note, Reason, Task};
+use asclepius_text::Prompt;
+
+use crate::{InstructConfig, SinkError, SynthError, delivery, draw, evidence, faults, prompts};
+
+/// How many questions asked about the same note before a question prompt shows.
+const OWN_EXAMPLES: usize = 2;
+
+/// What became of one instruction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InstructionOutcome {
+    /// A question with its answer.
+    Written(Box<Instruction>),
+    /// None, for good.
+    Dropped(Dropped),
+    /// None yet: the next run asks again.
+    Pending {
+        /// The row: report and index.
+        id: String,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// Asks and answers `per_note` instructions for each note. `on` is called exactly once an instruction with the note's
+/// index, in the order of `notes` and of the instructions of each.
+///
+/// # Errors
+/// When a prompt cannot be loaded or rendered, when the client finds that no call can succeed, or when `on` fails;
+/// replies that were under way are in the ledger then, and the rows before the failure were delivered.
+pub async fn write_instructions<N: Borrow<Note>>(
+    notes: impl IntoIterator<Item = N>,
+    config: &InstructConfig,
+    seed: u64,
+    client: &Client,
+    concurrency: usize,
+    on: &mut (dyn FnMut(usize, InstructionOutcome) -> Result<(), SinkError> + Send),
+) -> Result<(), SynthError> {
+    config.validate()?;
+    let (question_prompt, answer_prompt) = config.load_prompts()?;
+    let asker = Asker { config, seed, client, question_prompt, answer_prompt };
+    let work = |note: N| {
+        let asker = &asker;
+        async move { asker.all_of(note.borrow()).await }
+    };
+    let mut each = |index, outcomes: Vec<InstructionOutcome>| {
+        for outcome in outcomes {
+            on(index, outcome)?;
+        }
+        Ok(())
+    };
+    delivery::in_order(notes, concurrency, work, &mut each).await
+}
+
+struct Asker<'a> {
+    config: &'a InstructConfig,
+    seed: u64,
+    client: &'a Client,
+    question_prompt: Prompt,
+    answer_prompt: Prompt,
+}
+
+/// A call's reply, or the end of its row.
+enum Step {
+    Reply(Reply),
+    End(InstructionOutcome),
+}
+
+/// One instruction of a note, before it is asked.
+struct Row {
+    id: String,
+    index: u32,
+    task: Task,
+    unanswerable: bool,
+}
+
+impl Asker<'_> {
+    /// One after the other, since each question is to differ from those before it.
+    async fn all_of(&self, note: &Note) -> Result<Vec<InstructionOutcome>, SynthError> {
+        let report_id = note.report_id.as_str();
+        let mut asked: Vec<String> = Vec::new();
+        let mut outcomes: Vec<InstructionOutcome> = Vec::new();
+        let tasks = draw::tasks(self.seed, report_id, &self.config.tasks, self.config.per_note);
+        for (index, task) in (0..).zip(tasks) {
+            let id = format!("{report_id}#{index}");
+            // What is asked next shows what was asked before: while that is open, asking now would make the rows
+            // depend on where a run was interrupted.
+            if let Some(InstructionOutcome::Pending { id: open, .. }) = outcomes.last() {
+                let detail = format!("waits for {open}");
+                outcomes.push(InstructionOutcome::Pending { id, detail });
+                continue;
+            }
+            let unanswerable = draw::unanswerable(self.seed, &id, self.config.unanswerable_fraction);
+            let row = Row { id, index, task, unanswerable };
+            let outcome = self.one(note, row, &mut asked).await?;
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    async fn one(&self, note: &Note, row: Row, asked: &mut Vec<String>) -> Result<InstructionOutcome, SynthError> {
+        let mut examples = draw::examples(self.seed, &row.id, row.task);
+        examples.extend(asked.iter().rev().take(OWN_EXAMPLES).rev().cloned());
+        let messages =
+            prompts::question_messages(&self.question_prompt, &note.note, row.task, &examples, row.unanswerable)?;
+        let question = match self.call(&row, "question", messages).await? {
+            Step::Reply(reply) => reply,
+            Step::End(outcome) => return Ok(outcome),
+        };
+        let question_text = faults::unlabelled(&question.text).to_owned();
+        if let Some(fault) = faults::of_question(&question_text) {
+            return Ok(dropped(row.id, fault));
+        }
+        asked.push(question_text.clone());
+
+        let messages = prompts::answer_messages(&self.answer_prompt, &note.note, row.task, &question_text)?;
+        let answer = match self.call(&row, "answer", messages).await? {
+            Step::Reply(reply) => reply,
+            Step::End(outcome) => return Ok(outcome),
+        };
+        let answer_text = faults::unlabelled(&answer.text).to_owned();
+        if let Some(fault) = faults::of_answer(&answer_text) {
+            return Ok(dropped(row.id, fault));
+        }
+        let evidence = if row.unanswerable { Vec::new() } else { evidence::spans(&note.note, &answer_text) };
+        Ok(InstructionOutcome::Written(Box::new(Instruction {
+            patient_id: note.patient_id,
+            note: note.note.clone(),
+            question: question_text,
+            answer: answer_text,
+            task: row.task,
+            report_id: note.report_id.clone(),
+            article_id: note.article_id.clone(),
+            index: row.index,
+            unanswerable: row.unanswerable,
+            licence: note.licence,
+            licence_url: note.licence_url.clone(),
+            attribution: note.attribution.clone(),
+            teacher_model: answer.model.clone(),
+            split: None,
+            note_call: note.note_call.clone(),
+            question_call: question.lineage(self.question_prompt.hash()),
+            answer_call: answer.lineage(self.answer_prompt.hash()),
+            scores: Vec::new(),
+            evidence,
+        })))
+    }
+
+    async fn call(
+        &self,
+        row: &Row,
+        stage: &'static str,
+        messages: Vec<asclepius_schema::Message>,
+    ) -> Result<Step, SynthError> {
+        let call = Call::new(&row.id, stage, messages, self.config.temperature, self.config.max_tokens);
+        Ok(match self.client.complete(&call).await? {
+            Completion::Reply(reply) => Step::Reply(reply),
+            Completion::Dropped { reason, detail } => {
+                Step::End(dropped(row.id.clone(), (reason, format!("{stage}: {detail}"))))
+            }
+            Completion::Pending { detail } => {
+                Step::End(InstructionOutcome::Pending { id: row.id.clone(), detail: format!("{stage}: {detail}") })
+            }
+        })
+    }
+}
+
+fn dropped(id: String, (reason, detail): (Reason, String)) -> InstructionOutcome {
+    InstructionOutcome::Dropped(Dropped::new(id, reason, detail))
+}

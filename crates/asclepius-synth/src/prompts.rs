@@ -1,0 +1,112 @@
+//! The prompts that ask a chat model, and what each is rendered with.
+
+use std::path::Path;
+
+use asclepius_schema::{Message, Task};
+use asclepius_text::{Prompt, TextError};
+use serde::Serialize;
+
+use crate::SynthError;
+
+/// A prompt that is built in.
+#[derive(Debug, Clone, Copy)]
+pub struct Builtin {
+    /// The file's name under `data/prompts`.
+    pub name: &'static str,
+    /// Its content.
+    pub source: &'static str,
+}
+
+/// Report to note; rendered with `report`.
+pub const NOTE: Builtin =
+    Builtin { name: "note.v1.jinja", source: include_str!("../../../data/prompts/note.v1.jinja") };
+/// Note to question; rendered with `note`, `task`, `task_key`, `examples`, `unanswerable`.
+pub const QUESTION: Builtin =
+    Builtin { name: "question.v1.jinja", source: include_str!("../../../data/prompts/question.v1.jinja") };
+/// Note and question to answer; rendered with `note`, `task`, `task_key`, `question`.
+pub const ANSWER: Builtin =
+    Builtin { name: "answer.v1.jinja", source: include_str!("../../../data/prompts/answer.v1.jinja") };
+
+/// Every built-in prompt.
+pub const ALL: [Builtin; 3] = [NOTE, QUESTION, ANSWER];
+
+/// The prompt in the file, or else the built-in one.
+pub(crate) fn load(path: Option<&Path>, builtin: &Builtin) -> Result<Prompt, SynthError> {
+    Ok(match path {
+        Some(path) => Prompt::load(path)?,
+        None => Prompt::from_source(builtin.name, builtin.source)?,
+    })
+}
+
+/// Renders a note prompt.
+///
+/// # Errors
+/// When the prompt asks for a name that is not given.
+pub fn note_messages(prompt: &Prompt, report: &str) -> Result<Vec<Message>, TextError> {
+    #[derive(Serialize)]
+    struct Context<'a> {
+        report: &'a str,
+    }
+    prompt.render(Context { report })
+}
+
+/// Renders a question prompt.
+///
+/// # Errors
+/// When the prompt asks for a name that is not given.
+pub fn question_messages(
+    prompt: &Prompt,
+    note: &str,
+    task: Task,
+    examples: &[String],
+    unanswerable: bool,
+) -> Result<Vec<Message>, TextError> {
+    #[derive(Serialize)]
+    struct Context<'a> {
+        note: &'a str,
+        task: &'static str,
+        task_key: &'static str,
+        examples: &'a [String],
+        unanswerable: bool,
+    }
+    prompt.render(Context { note, task: task.title(), task_key: task.key(), examples, unanswerable })
+}
+
+/// Renders an answer prompt.
+///
+/// # Errors
+/// When the prompt asks for a name that is not given.
+pub fn answer_messages(prompt: &Prompt, note: &str, task: Task, question: &str) -> Result<Vec<Message>, TextError> {
+    #[derive(Serialize)]
+    struct Context<'a> {
+        note: &'a str,
+        task: &'static str,
+        task_key: &'static str,
+        question: &'a str,
+    }
+    prompt.render(Context { note, task: task.title(), task_key: task.key(), question })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_prompt_renders_with_what_it_is_given() {
+        let prompt = |builtin: &Builtin| Prompt::from_source(builtin.name, builtin.source).expect("compiles");
+        let examples = ["One?".to_owned(), "Two?".to_owned()];
+        let note = note_messages(&prompt(&NOTE), "REPORT").expect("renders");
+        assert!(note[1].content.ends_with("<report>\nREPORT\n</report>"), "{}", note[1].content);
+        for task in Task::ALL {
+            for unanswerable in [false, true] {
+                let messages = question_messages(&prompt(&QUESTION), "NOTE", task, &examples, unanswerable).expect("renders");
+                let text = &messages[1].content;
+                assert!(text.contains("<examples>\n- One?\n- Two?\n</examples>"), "{text}");
+                assert!(text.contains(&format!("<task>{}</task>", task.title())) && text.contains("The task: "), "{text}");
+                assert!(text.contains(if unanswerable { "<answerable>no<" } else { "<answerable>yes<" }), "{text}");
+            }
+            let messages = answer_messages(&prompt(&ANSWER), "NOTE", task, "QUESTION").expect("renders");
+            assert!(messages[1].content.contains("<question>\nQUESTION\n</question>"));
+        }
+    }
+}
