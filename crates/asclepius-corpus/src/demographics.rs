@@ -1,0 +1,220 @@
+//! Age and sex of a patient as the case text states them.
+
+use std::sync::LazyLock;
+
+use asclepius_schema::{Age, AgeUnit, Sex};
+use regex::Regex;
+
+fn pattern(source: &str) -> Regex {
+    Regex::new(source).expect("a fixed pattern")
+}
+
+const UNITS: &str = r"(years?|yrs?|y|months?|mo|weeks?|wks?|days?)";
+const TENS: [(&str, f32); 8] = [
+    ("twenty", 20.0),
+    ("thirty", 30.0),
+    ("forty", 40.0),
+    ("fifty", 50.0),
+    ("sixty", 60.0),
+    ("seventy", 70.0),
+    ("eighty", 80.0),
+    ("ninety", 90.0),
+];
+const ONES: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+
+/// An age and where it stands in the text.
+struct Stated {
+    age: Age,
+    start: usize,
+    end: usize,
+}
+
+/// The patient's age: the first one stated that is not a relative's. A decade ("in her sixties") is no age.
+pub fn age(text: &str) -> Option<Age> {
+    stated(text).map(|found| found.age)
+}
+
+fn stated(text: &str) -> Option<Stated> {
+    static OLD: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"(?i)\b(\d{{1,3}}(?:[.,]\d{{1,2}})?|[a-z]+(?:[- ][a-z]+)?)(?:\s*½|\s*1/2|[- ]and[- ]a[- ]half)?[\s-]*{UNITS}(?:[\s,]*(?:and[\s-]*)?\d{{1,2}}[\s-]*(?:months?|weeks?|days?))?[\s-]*(?:old\b|of[\s-]age\b|olds\b)"
+        ))
+    });
+    static AGED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"(?i)\b(?:aged?|at the age of|age of|age[:=])\s*(\d{{1,3}}(?:\.\d)?)\b(?:\s*-?\s*{UNITS}\b)?"
+        ))
+    });
+    static SHORT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(\d{1,3})(?:\s|-)?(?:(y)\b[\s/.-]*o\b|(y)[/.]\s?o\b|(yo)\b|(?:y|yr|yrs|years?)[\s-]+(?:man|woman|male|female|boy|girl|lady|gentleman)\b)",
+        )
+    });
+    let mut all = Vec::new();
+    for expression in [&*OLD, &*AGED, &*SHORT] {
+        for found in expression.captures_iter(text).take(12) {
+            let whole = found.get(0).expect("group 0 always takes part");
+            let Some((value, start)) = value(&found[1], whole.start()) else { continue };
+            let unit = unit(found.get(2).map_or("year", |unit| unit.as_str()));
+            if unit == AgeUnit::Year && value > 120.0 || of_a_relative(&text[..start], &text[whole.end()..]) {
+                continue;
+            }
+            all.push(Stated { age: Age { value, unit }, start, end: whole.end() });
+        }
+    }
+    all.into_iter().min_by_key(|found| found.start)
+}
+
+fn unit(text: &str) -> AgeUnit {
+    match text.to_ascii_lowercase().as_bytes() {
+        [b'm', ..] => AgeUnit::Month,
+        [b'w', ..] => AgeUnit::Week,
+        [b'd', ..] => AgeUnit::Day,
+        _ => AgeUnit::Year,
+    }
+}
+
+/// A number in digits or words; of two words ("healthy four", "sixty-two") the last ones that make a number.
+fn value(text: &str, start: usize) -> Option<(f32, usize)> {
+    if let Ok(value) = text.replace(',', ".").parse() {
+        return Some((value, start));
+    }
+    let lower = text.to_lowercase();
+    let one = |word: &str| ONES.iter().position(|known| *known == word).map(|at| at as f32);
+    let ten = |word: &str| TENS.iter().find(|(known, _)| *known == word).map(|(_, value)| *value);
+    if let Some((first, second)) = lower.split_once(['-', ' ']) {
+        if let (Some(tens), Some(ones)) = (ten(first), one(second).filter(|ones| *ones < 10.0)) {
+            return Some((tens + ones, start));
+        }
+        let value = ten(second).or_else(|| one(second))?;
+        return Some((value, start + first.len() + 1));
+    }
+    ten(&lower).or_else(|| one(&lower)).map(|value| (value, start))
+}
+
+/// "his 60-year-old father", "born to a 28-year-old mother".
+fn of_a_relative(before: &str, after: &str) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)(?:\bborn (?:to|of|by|from)|\bdelivered (?:to|by)|\bmother (?:was|is),?|\bfather (?:was|is),?|\bmother,|\bfather,|\bparents (?:were|are),?)\s+(?:(?:a|an|the|her|his|healthy|nonconsanguineous|parents?,?)\s+)*$|\b(?:his|her|whose|patient['’]s|their)\s+$",
+        )
+    });
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^\W*(?:\w+\W+){0,2}?(?:mother|father|brother|sister|husband|wife|son|daughter|donor|uncle|aunt)\b",
+        )
+    });
+    let tail_start = before.char_indices().rev().take(60).last().map_or(0, |(at, _)| at);
+    let tail = &before[tail_start..];
+    let possessive =
+        ["his ", "her ", "whose ", "their ", "'s ", "’s "].iter().any(|word| tail.to_lowercase().ends_with(word));
+    BEFORE.is_match(tail) && (!possessive || AFTER.is_match(after)) || (possessive && AFTER.is_match(after))
+}
+
+/// The patient's sex: from the noun that follows the age, else from the first nouns, else from the pronouns.
+pub fn sex(text: &str) -> Sex {
+    if let Some(found) = stated(text) {
+        let after: String =
+            text[found.end..].chars().take(110).take_while(|character| !".;".contains(*character)).collect();
+        let before: String = text[..found.start].chars().rev().take(50).collect::<Vec<_>>().into_iter().rev().collect();
+        let before = before.rsplit(['.', ';']).next().unwrap_or_default().to_owned();
+        for phrase in [&after, &before] {
+            if let Some(sex) = sex_of_noun(phrase) {
+                return sex;
+            }
+        }
+    }
+    let opening: String = text.chars().take(300).collect();
+    if let Some(sex) = sex_of_noun(&opening) {
+        return sex;
+    }
+    let (mut female, mut male) = (0, 0);
+    for word in text.split(|character: char| !character.is_alphanumeric()).take(600) {
+        match word.to_ascii_lowercase().as_str() {
+            "she" | "her" | "hers" | "herself" | "mrs" | "ms" => female += 1,
+            "he" | "his" | "him" | "himself" | "mr" => male += 1,
+            _ => {}
+        }
+    }
+    match (female, male) {
+        (0, 0) => Sex::Unknown,
+        (female, male) if female >= 3 * male => Sex::Female,
+        (female, male) if male >= 3 * female => Sex::Male,
+        _ => Sex::Unknown,
+    }
+}
+
+fn sex_of_noun(phrase: &str) -> Option<Sex> {
+    static NOUN: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:(?P<female>woman|women|female|girl|schoolgirl|lady|primigravida|primipara|primiparous|multigravida|multipara|multiparous|gravida|pregnant|g\d\s?p\d\w*|housewife|nun|(?-i:F))|(?P<male>man|male|boy|schoolboy|gentleman|(?-i:M)))\b",
+        )
+    });
+    let found = NOUN.captures(phrase)?;
+    Some(if found.name("female").is_some() { Sex::Female } else { Sex::Male })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_read_with_their_unit() {
+        for (text, value, unit) in [
+            ("A 45-year-old man", 45.0, AgeUnit::Year),
+            ("A 3 month old girl", 3.0, AgeUnit::Month),
+            ("a two-day-old neonate", 2.0, AgeUnit::Day),
+            ("A sixty-two-year-old woman", 62.0, AgeUnit::Year),
+            ("A healthy four-year-old boy", 4.0, AgeUnit::Year),
+            ("A 1.5-year-old boy", 1.5, AgeUnit::Year),
+            ("The patient, aged 33 years, came", 33.0, AgeUnit::Year),
+            ("A woman aged 71 was", 71.0, AgeUnit::Year),
+            ("An 81 y/o man", 81.0, AgeUnit::Year),
+            ("A 50yo man", 50.0, AgeUnit::Year),
+            ("He was 19 years of age", 19.0, AgeUnit::Year),
+            ("A 60 years old lady", 60.0, AgeUnit::Year),
+            ("A boy was born to a 28-year-old mother. Now, the 6-week-old infant", 6.0, AgeUnit::Week),
+            ("With a 2-year history of cough, this 40-year-old", 40.0, AgeUnit::Year),
+        ] {
+            assert_eq!(age(text), Some(Age { value, unit }), "{text}");
+        }
+        for text in ["A man in his sixties", "for 3 years", "at 34 weeks of gestation", "His 60-year-old father died"] {
+            assert_eq!(age(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sex_is_read_from_nouns_then_pronouns() {
+        for (text, sex_stated) in [
+            ("A 45-year-old man", Sex::Male),
+            ("A 29-year-old G2P1 presented", Sex::Female),
+            ("A 45-year-old patient came. She had fever. Her husband drove her.", Sex::Female),
+            ("A male infant was born to a 28-year-old woman.", Sex::Male),
+            ("The patient was seen.", Sex::Unknown),
+            ("A previously healthy female, 30 years old, came.", Sex::Female),
+        ] {
+            assert_eq!(sex(text), sex_stated, "{text}");
+        }
+    }
+}

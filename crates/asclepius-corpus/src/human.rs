@@ -1,0 +1,334 @@
+//! The human gate: whether the patient is a person.
+//!
+//! People are bitten by dogs, ride horses and carry porcine valves, so a mention decides nothing. What decides is who
+//! is given an age, who the title says the case is in, and what kind of journal it is.
+
+use std::sync::LazyLock;
+
+use asclepius_schema::Reason;
+use regex::Regex;
+
+use crate::article::{Article, Section};
+
+/// Kinds of animal, singular. Names that are also parts of the body, trades or verbs are left out.
+const ANIMALS: &str = "dog dogs puppy puppies bitch cat cats kitten kittens tomcat queen_cat horse horses pony ponies mare stallion gelding foal filly \
+colt donkey mule cow cows cattle bull bulls heifer heifers bovine_patient buffalo buffaloes bison yak sheep ewe ewes ram lamb lambs goat goats doe buck \
+pig pigs piglet piglets sow boar swine rabbit rabbits hare hares guinea-pig guinea-pigs hamster hamsters gerbil chinchilla ferret ferrets rat rats mouse mice \
+hedgehog hedgehogs squirrel squirrels bat bats fox foxes wolf wolves coyote jackal bear bears panda pandas lion lions tiger tigers leopard leopards cheetah \
+cheetahs jaguar puma lynx otter otters mink minks badger raccoon raccoons skunk weasel mongoose hyena elephant elephants rhinoceros rhino hippopotamus \
+giraffe giraffes zebra zebras camel camels dromedary alpaca alpacas llama llamas deer reindeer elk moose antelope gazelle ibex chamois kangaroo kangaroos \
+wallaby wallabies koala koalas wombat opossum possum sloth anteater armadillo tapir monkey monkeys macaque macaques baboon baboons chimpanzee chimpanzees \
+gorilla gorillas orangutan orangutans lemur lemurs marmoset marmosets primate primates dolphin dolphins porpoise whale whales sea-lion manatee walrus \
+bird birds parrot parrots parakeet budgerigar cockatiel cockatoo macaw canary finch chicken chickens hen hens rooster broiler broilers duck ducks goose geese \
+turkey_poult pigeon pigeons dove owl owls eagle eagles hawk hawks falcon falcons vulture vultures heron stork crane cranes swan swans flamingo flamingos \
+penguin penguins ostrich ostriches emu pelican pelicans gull peacock pheasant quail snake snakes python pythons boa lizard lizards iguana iguanas gecko \
+geckos chameleon bearded-dragon tortoise tortoises turtle turtles terrapin crocodile crocodiles alligator frog frogs toad toads salamander fish salmon trout \
+carp koi goldfish shark sharks tilapia catfish retriever terrier bulldog poodle chihuahua dachshund labrador beagle rottweiler spaniel schnauzer pug \
+dalmatian greyhound whippet collie sheepdog shih-tzu doberman mastiff pitbull shorthair longhair crossbred crossbreed mixed-breed thoroughbred holstein \
+warmblood quarter-horse appaloosa canid felid";
+
+/// Words after an animal's name that make a person of it again, or an illness or thing.
+const NOT_THE_ANIMAL: [&str; 48] = [
+    "owner",
+    "owners",
+    "breeder",
+    "breeders",
+    "handler",
+    "handlers",
+    "keeper",
+    "keepers",
+    "farmer",
+    "farmers",
+    "rider",
+    "riders",
+    "trainer",
+    "walker",
+    "lover",
+    "groomer",
+    "fancier",
+    "fanciers",
+    "breeding",
+    "bite",
+    "bites",
+    "bitten",
+    "scratch",
+    "scratches",
+    "kick",
+    "attack",
+    "attacks",
+    "exposure",
+    "contact",
+    "scan",
+    "eye",
+    "eyes",
+    "pox",
+    "flu",
+    "valve",
+    "meat",
+    "milk",
+    "lung",
+    "tapeworm",
+    "hookworm",
+    "sting",
+    "bone",
+    "dander",
+    "allergy",
+    "venom",
+    "model",
+    "syndrome",
+    "ear",
+];
+
+/// Nouns that only a person is called by.
+const PEOPLE: [&str; 40] = [
+    "man",
+    "woman",
+    "boy",
+    "girl",
+    "gentleman",
+    "lady",
+    "infant",
+    "neonate",
+    "newborn",
+    "child",
+    "baby",
+    "toddler",
+    "teenager",
+    "adolescent",
+    "teen",
+    "youth",
+    "mother",
+    "father",
+    "housewife",
+    "student",
+    "farmer",
+    "worker",
+    "nurse",
+    "physician",
+    "teacher",
+    "engineer",
+    "soldier",
+    "athlete",
+    "driver",
+    "veterinarian",
+    "caucasian",
+    "hispanic",
+    "asian",
+    "african",
+    "american",
+    "primigravida",
+    "multigravida",
+    "gravida",
+    "smoker",
+    "schoolboy",
+];
+
+/// Words that end the noun phrase after an age.
+const STOPS: [&str; 34] = [
+    "with",
+    "who",
+    "whose",
+    "was",
+    "is",
+    "had",
+    "has",
+    "having",
+    "presented",
+    "presenting",
+    "presents",
+    "admitted",
+    "referred",
+    "after",
+    "from",
+    "in",
+    "at",
+    "came",
+    "visited",
+    "underwent",
+    "complained",
+    "and",
+    "suffering",
+    "on",
+    "diagnosed",
+    "without",
+    "developed",
+    "following",
+    "attended",
+    "consulted",
+    "attacked",
+    "bitten",
+    "living",
+    "of",
+];
+
+fn is_animal(word: &str) -> bool {
+    static NAMES: LazyLock<std::collections::HashSet<&'static str>> =
+        LazyLock::new(|| ANIMALS.split_whitespace().filter(|name| !name.contains('_')).collect());
+    NAMES.contains(word)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|character: char| character.is_whitespace() || ",;:()[]/\"“”".contains(character))
+        .map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()).to_lowercase())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// Who the ages in a text belong to.
+#[derive(Debug, Default)]
+struct Aged {
+    people: usize,
+    animals: usize,
+    /// Given an age, but called "male", "female", "patient" only.
+    open: usize,
+}
+
+fn aged(text: &str) -> Aged {
+    static AGE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:[a-z]+|\d+(?:\.\d+)?)[\s\u{a0}-]*(?:years?|yrs?|months?|weeks?|days?)[\s\u{a0}-]*(?:old|of[\s-]age)\b,?|\by/?o\b").expect("a fixed pattern")
+    });
+    let mut found = Aged::default();
+    for age in AGE.find_iter(text) {
+        let after: String =
+            text[age.end()..].chars().take(120).take_while(|character| !".;".contains(*character)).collect();
+        let after = words(&after);
+        let phrase = after.iter().take(9).take_while(|word| !STOPS.contains(&word.as_str())).collect::<Vec<_>>();
+        let neutered = phrase.iter().any(|word| matches!(word.as_str(), "neutered" | "spayed" | "gelded" | "entire"))
+            || phrase.windows(2).any(|pair| {
+                matches!(pair[0].as_str(), "castrated" | "intact") && matches!(pair[1].as_str(), "male" | "female")
+            });
+        let person = phrase.iter().position(|word| PEOPLE.contains(&word.as_str()));
+        let animal = phrase.iter().enumerate().position(|(at, word)| {
+            let next = phrase.get(at + 1).map_or("", |word| word.as_str());
+            is_animal(word) && !NOT_THE_ANIMAL.contains(&next)
+        });
+        match (person, animal) {
+            _ if neutered => found.animals += 1,
+            (Some(person), Some(animal)) if animal < person => found.animals += 1,
+            (Some(_), _) => found.people += 1,
+            (None, Some(_)) => found.animals += 1,
+            (None, None) => found.open += 1,
+        }
+    }
+    found
+}
+
+/// Whether the title says that the case is in an animal: "… in a cat receiving chemotherapy".
+fn title_is_about_an_animal(title: &str) -> bool {
+    let words = words(title);
+    for (at, word) in words.iter().enumerate() {
+        let next = words.get(at + 1).map_or("", String::as_str);
+        if !is_animal(word) || NOT_THE_ANIMAL.contains(&next) {
+            continue;
+        }
+        let before = &words[at.saturating_sub(7)..at];
+        // "in a cat", "of two captive tigers", but not "bitten by a dog", "contact with cats".
+        let lead = before
+            .iter()
+            .rposition(|word| matches!(word.as_str(), "in" | "of" | "by" | "with" | "from" | "to" | "after" | "and"));
+        if lead.is_some_and(|lead| matches!(before[lead].as_str(), "in" | "of" | "and"))
+            && !before.iter().any(|word| is_person(word))
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn is_person(word: &str) -> bool {
+    PEOPLE.contains(&word)
+        || matches!(word, "human" | "humans" | "patient" | "patients" | "women" | "men" | "children" | "people")
+}
+
+/// Refuses a case whose patient is an animal.
+pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
+    static VETERINARY: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)veterin|\bvet\b|animal (?:science|health|diseases?|practice)|\bequine\b|\bavian\b|wildlife|companion animal|feline medicine|canine medicine").expect("a fixed pattern")
+    });
+    let refuse = |detail: String| Err((Reason::NotHuman, detail));
+    let body = article.body.as_ref().map(Section::text).unwrap_or_default();
+    let text = format!("{}\n{}\n{body}", article.title, article.summary);
+    let ages = aged(&text);
+    let in_title = title_is_about_an_animal(&article.title);
+    let veterinary = VETERINARY.is_match(&article.journal);
+    let heading = article.headings.iter().chain(&article.keywords).find(|heading| {
+        VETERINARY.is_match(heading)
+            || (article.headings.contains(heading)
+                && words(heading).len() <= 2
+                && words(heading).iter().any(|word| is_animal(word)))
+    });
+    if ages.animals > 0 && ages.people == 0 {
+        return refuse(format!("{} ages are an animal's, none a person's", ages.animals));
+    }
+    if in_title && (ages.people == 0 || ages.animals > 0) {
+        return refuse("the title says so".to_owned());
+    }
+    if veterinary && (ages.people == 0 || ages.animals > 0) {
+        return refuse(format!("journal {}", article.journal));
+    }
+    if let Some(heading) = heading.filter(|_| ages.people == 0 || ages.animals > ages.people) {
+        return refuse(format!("subject {heading}"));
+    }
+    if ages.people == 0 {
+        let all = words(&text);
+        let animals = all.iter().filter(|word| is_animal(word)).count();
+        let people = all
+            .iter()
+            .filter(|word| is_person(word) || matches!(word.as_str(), "he" | "she" | "his" | "her" | "mr" | "mrs"))
+            .count();
+        if animals >= 5 && animals > people {
+            return refuse(format!("{animals} words name animals, {people} people"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::article::Block;
+    use crate::prose::Paragraph;
+
+    fn human(title: &str, journal: &str, text: &str) -> bool {
+        let paragraph = Paragraph { text: text.to_owned(), ..Paragraph::default() };
+        let body = Section { blocks: vec![Block::Paragraph(paragraph)], ..Section::default() };
+        let article =
+            Article { title: title.to_owned(), journal: journal.to_owned(), body: Some(body), ..Article::default() };
+        check(&article).is_ok()
+    }
+
+    #[test]
+    fn animals_as_patients_are_refused() {
+        for (title, journal, text) in [
+            ("Osteopathy in a Dog", "Case Reports", "A 9-year-old neutered male was presented."),
+            ("Nasal lymphoma in a cat receiving chemotherapy", "", "The patient was treated."),
+            ("A rare sarcoma", "", "A 5-year-old spayed female Labrador Retriever was referred with a limp."),
+            ("A rare sarcoma", "", "A 12-year-old, castrated male, domestic shorthair cat was referred."),
+            ("A rare sarcoma", "Frontiers in Veterinary Science", "The patient was lame for two days."),
+            ("Virus in red-crowned cranes (Grus japonensis): a case report", "", "Two cranes died."),
+            ("A tumour", "", "A two-year-old Holstein heifer was examined. The owner reported weight loss."),
+            ("Colic in two alpacas", "", "Both recovered."),
+        ] {
+            assert!(!human(title, journal, text), "{title} {journal} {text}");
+        }
+    }
+
+    #[test]
+    fn people_who_meet_animals_are_people() {
+        for (title, text) in [
+            ("Capnocytophaga sepsis after a dog bite", "A 60-year-old man was bitten by his 3-year-old dog."),
+            ("Pasteurella in a cat owner", "A 45-year-old female cat owner presented with fever."),
+            ("Brucellosis in a sheep farmer", "A 52-year-old male presented after contact with sheep and goats."),
+            ("Orf", "A 30-year-old male sheep farmer had a nodule."),
+            ("Psittacosis", "A 70-year-old woman kept parrots, canaries, pigeons, hens, ducks and geese."),
+            (
+                "Rabies in a child",
+                "A 7-year-old boy was attacked by a 2-year-old dog. The dog died. The dog was tested. Dogs and cats.",
+            ),
+            ("Facial injury", "The patient fell from a horse. He wore no helmet. She saw the horse."),
+            ("Turkey sandwich syndrome", "A 7 year old patient from Turkey."),
+        ] {
+            assert!(human(title, "", text), "{title} {text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Telling the story of a patient from talk about medicine, by plain signs: who is spoken of, in which tense.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::prose::Paragraph;
+
+fn pattern(source: &str) -> Regex {
+    Regex::new(source).expect("a fixed pattern")
+}
+
+const PERSON: &str = r"(?:man|woman|boy|girl|male|female|gentleman|lady|patient|infant|neonate|newborn|child|baby|toddler|teenager|adolescent|gravida|primigravida)";
+
+/// Where a text first brings in one person with an age, if it does.
+pub(crate) fn introduction(text: &str) -> Option<usize> {
+    static AGED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:an?|our|the|this|one|another|the first|the second)\s+(?:[\w'’-]+,?\s+){0,8}?(?:\d{1,3}(?:\.\d+)?|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\w+)?|one|two|three|four|five|six|seven|eight|nine|ten|\w+teen|eleven|twelve)(?:\s*½)?[\s-]*(?:years?|yrs?|months?|weeks?|days?|y)[\s/-]*(?:old|of age|o\b)|\b(?:an?|our|the|this)\s+(?:[\w'’-]+,?\s+){0,6}?(?:man|woman|boy|girl|patient|male|female|infant|child)\s*,?\s+(?:was\s+)?(?:aged\s+)?\d{1,3}[\s-]*(?:years?|months?|weeks?|days?)|\b(?:an?|our|the|this)\s+(?:[\w'’-]+,?\s+){0,6}?(?:man|woman|boy|girl|patient|male|female)\s+(?:aged\s+\d|in (?:his|her) (?:early |mid-? ?|late )?(?:\d0s|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties|teens))",
+        )
+    });
+    AGED.find(text).map(|found| found.start())
+}
+
+/// Like [`introduction`], but content with a person who comes, has or is given something.
+pub(crate) fn mentions_one_person(text: &str) -> bool {
+    static SOMEONE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"(?i)\b(?:an?|our|the|this)\s+(?:[\w'’-]+,?\s+){{0,6}}?{PERSON}\s+(?:was|is|had|has|who|with|presented|presents|came|complained|developed|underwent|visited|in (?:his|her))\b"
+        ))
+    });
+    introduction(text).is_some() || SOMEONE.is_match(text)
+}
+
+/// Whether a paragraph opens by bringing in a person.
+pub(crate) fn opens_with_a_person(text: &str) -> bool {
+    introduction(text).is_some_and(|start| start <= 40)
+}
+
+/// How often a single person is spoken of.
+pub(crate) fn personal_references(text: &str) -> usize {
+    static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"(?i)\b(?:she|he|her|his|him|(?:the|our|this)\s+(?:\w+\s+)?{PERSON}(?:['’]s)?|patient['’]s|\d[\s-]*(?:year|month|week|day)s?[\s-]*old)\b"
+        ))
+    });
+    PERSONAL.find_iter(text).count()
+}
+
+/// Whether a section under an unclear heading goes on about the patient.
+pub(crate) fn narrates(text: &str) -> bool {
+    let words = text.split_whitespace().count();
+    words > 0 && personal_references(text) * 90 >= words
+}
+
+/// Whether a paragraph talks about medicine at large rather than about what happened to the patient.
+pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
+    static PAST: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:was|were|had|did|underwent|showed|revealed|received|presented|became|began|felt|found|reported|required|recovered|remained|improved|developed|started|returned|complained|denied|decided|performed|demonstrated|tolerated)\b",
+        )
+    });
+    static PRESENT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:is|are|has|have|may|can|should|must|might|could|would|does|do|include|includes|remains|remain|suggests?|shows|occurs?|requires?|represents?|depends?|serves?|reduces?|leads?|allows?|permits?|provides?|highlights?|emphasi[sz]es?)\b",
+        )
+    });
+    static LITERATURE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\bliterature\b|\bet al\b|\bstud(?:y|ies)\b|case reports\b|\bto our knowledge\b|\bto the best of\b|\bin conclusion\b|\bour case\b|\bthis case (?:report )?(?:highlights|illustrates|demonstrates|emphasi|shows|suggests|underlines|report)|\breported (?:cases|in)\b|\bhas been reported\b|\bhave been (?:reported|described)\b|\bincidence\b|\bprevalence\b|\bguidelines\b|\bwe (?:believe|suggest|recommend|conclude)",
+        )
+    });
+    static AFTERWARDS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:days?|weeks?|months?|years?|hours?)\s+(?:after|later|following|post)|\bfollow-?\s?up\b|\bon (?:post-?operative |hospital )?day\b|\bat present\b|\bcurrently\b",
+        )
+    });
+    let text = &paragraph.text;
+    let past = PAST.find_iter(text).count();
+    let present = PRESENT.find_iter(text).count();
+    let learned = paragraph.citations + LITERATURE.find_iter(text).count();
+    if introduction(text).is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
+        return false;
+    }
+    (learned > 0 && present > past)
+        || learned >= 3 && personal_references(text) < 3
+        || (past == 0 && present >= 2 && personal_references(text) == 0)
+}
+
+/// Whether a sentence is about permission to publish or to study, not about the illness.
+pub(crate) fn is_formality(sentence: &str) -> bool {
+    static FORMALITY: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?ix)\bconsent\b.{0,160}\b(?:publi|case\ report|journal|images?\b|photograph|manuscript|this\ (?:case|report|study|paper|article)|participat|data\b)|\b(?:publi(?:sh|cation)|photograph|participat|case\ report).{0,160}\bconsent
+            | \bethic(?:s|al)\ (?:committee|approval|review|board|standards|clearance|permission|consideration)|institutional\ review\ board|\birb\b|declaration\ of\ helsinki|\bhelsinki\ declaration|\bresearch\ ethics
+            | \b(?:CARE|SCARE|PROCESS)\ (?:\w+\ )?(?:guidelines?|checklist|criteria|statement)|permission\ (?:to|for)\ (?:publish|publication)|agreed\ to\ (?:the\ )?publi|approved\ the\ publication",
+        )
+    });
+    static CONSENT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^\W*(?:the patient|the parents?|patient|he|she|(?:a )?written(?:,? informed)?|informed|signed)\b.{0,80}\bconsent\b",
+        )
+    });
+    static CLINICAL: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)surg|operat|procedure|treat|therap|an(?:a)?esth|biops|transfus|transplant|infus|inject|resect|test|vaccin|drug|administ|chemo|intervention|amput|section|deliver|imaging|scan|sequenc|examin|underwent|laparo|catheter|implant|autops|abort|terminat|intubat",
+        )
+    });
+    FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence))
+}
+
+/// `text` without its formalities.
+pub(crate) fn without_formalities(text: &str) -> String {
+    if !text.to_lowercase().contains("consent") && !FORMAL_WORDS.iter().any(|word| text.contains(word)) {
+        return text.to_owned();
+    }
+    let kept: Vec<&str> = sentences(text).into_iter().filter(|sentence| !is_formality(sentence)).collect();
+    kept.join(" ")
+}
+
+const FORMAL_WORDS: [&str; 9] =
+    ["thic", "eview board", "eview Board", "IRB", "elsinki", "CARE", "PROCESS", "ublish", "ublication"];
+
+/// Sentences, cut where a full stop is followed by a capital; abbreviations before a name or number do not end one.
+fn sentences(text: &str) -> Vec<&str> {
+    static END: LazyLock<Regex> = LazyLock::new(|| pattern(r#"[.!?][)\]”"']*\s+"#));
+    const OPEN: [&str; 18] = [
+        "dr", "mr", "mrs", "ms", "prof", "fig", "figs", "no", "vs", "e.g", "i.e", "approx", "st", "al", "ca", "cf",
+        "dept", "inc",
+    ];
+    let mut found = Vec::new();
+    let mut start = 0;
+    for end in END.find_iter(text) {
+        let next = text[end.end()..].chars().next();
+        let before = text[start..end.start()].rsplit([' ', '(']).next().unwrap_or_default().to_lowercase();
+        let begins = next.is_some_and(|next| next.is_uppercase() || next.is_ascii_digit() || "([“\"".contains(next));
+        if begins && !OPEN.contains(&before.as_str()) {
+            found.push(text[start..end.end()].trim_end());
+            start = end.end();
+        }
+    }
+    if start < text.len() {
+        found.push(&text[start..]);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_brought_in_one_at_a_time() {
+        for text in [
+            "A 45-year-old man was admitted.",
+            "We report the case of a previously healthy, 3 month old girl.",
+            "A woman aged 45 years came.",
+            "A man in his sixties came.",
+            "A sixty-two-year-old lady",
+            "Our patient, an 81-year-old",
+            "An otherwise healthy man, 54 years old, came",
+        ] {
+            assert!(introduction(text).is_some(), "{text}");
+        }
+        for text in [
+            "Patients aged 18 to 65 years were included.",
+            "Participants were at least 18 years old.",
+            "The disease affects women over 50 years of life.",
+            "All dogs were older than two.",
+        ] {
+            assert!(introduction(text).is_none(), "{text}");
+        }
+        assert!(mentions_one_person("The patient was seen in clinic."));
+    }
+
+    #[test]
+    fn formalities_go_and_consent_to_treatment_stays() {
+        let text = "He agreed. Written informed consent was obtained from the patient for publication of this case report. \
+                    Informed consent for surgery was obtained. The study was approved by the local Ethics Committee. Dr. Ito operated.";
+        assert_eq!(
+            without_formalities(text),
+            "He agreed. Informed consent for surgery was obtained. Dr. Ito operated."
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! Paragraphs as text.
+//!
+//! Inline markup is read through. References to the literature and to figures are apparatus: a bracket that holds
+//! nothing else goes, a number that is nothing else goes, and a reference that is part of the sentence stays as words.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::xml::{Element, Node};
+
+/// One paragraph of running text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Paragraph {
+    pub text: String,
+    /// How many references to the literature it made.
+    pub citations: usize,
+    /// It is nothing but a few words in bold or italics.
+    pub heading: bool,
+}
+
+// Marks for what the second pass decides on; private-use characters, which are taken out of the article's own text.
+const CITED: char = '\u{e000}';
+const OPEN: char = '\u{e001}';
+const CLOSE: char = '\u{e002}';
+
+/// The text of an element that holds inline content only.
+pub(crate) fn inline(element: &Element) -> Paragraph {
+    let mut raw = String::new();
+    gather(element, &mut raw, &mut Vec::new());
+    finish(&raw, false)
+}
+
+/// The paragraphs of a `<p>`: more than one where a list or quotation interrupts it.
+pub(crate) fn paragraphs(element: &Element) -> Vec<Paragraph> {
+    let mut raw = String::new();
+    let mut inner = Vec::new();
+    gather(element, &mut raw, &mut inner);
+    let heading = inner.is_empty() && is_heading(element);
+    let mut found = vec![finish(&raw, heading)];
+    for element in inner {
+        found.extend(blocks(element));
+    }
+    found.retain(|paragraph| !paragraph.text.is_empty());
+    found
+}
+
+fn blocks(element: &Element) -> Vec<Paragraph> {
+    if element.name == "p" {
+        return paragraphs(element);
+    }
+    element
+        .elements()
+        .filter(|child| !matches!(child.name.as_str(), "title" | "label" | "fig" | "table-wrap" | "graphic"))
+        .flat_map(blocks)
+        .collect()
+}
+
+fn is_heading(element: &Element) -> bool {
+    let marked = |name: &str| matches!(name, "bold" | "italic" | "underline" | "sc" | "styled-content");
+    let mut words = 0;
+    for node in &element.children {
+        match node {
+            Node::Text(text) if text.chars().any(char::is_alphanumeric) => return false,
+            Node::Text(_) => {}
+            Node::Element(child) if marked(&child.name) => words += child.text().split_whitespace().count(),
+            Node::Element(_) => return false,
+        }
+    }
+    (1..=8).contains(&words)
+}
+
+/// Appends the running text below `element`; block elements inside it are handed back in `inner`.
+fn gather<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a Element>) {
+    for node in &element.children {
+        let child = match node {
+            Node::Text(text) => {
+                raw.extend(text.chars().filter(|character| !matches!(*character, CITED | OPEN | CLOSE)));
+                continue;
+            }
+            Node::Element(child) => child,
+        };
+        match child.name.as_str() {
+            "xref" => cross_reference(child, raw),
+            "sup" => superscript(child, raw, inner),
+            "list" | "disp-quote" | "p" | "verse-group" | "speech" => inner.push(child),
+            "fig"
+            | "fig-group"
+            | "table-wrap"
+            | "media"
+            | "supplementary-material"
+            | "graphic"
+            | "inline-graphic"
+            | "fn"
+            | "label"
+            | "object-id"
+            | "def-list"
+            | "boxed-text"
+            | "inline-supplementary-material"
+            | "annotation"
+            | "index-term"
+            | "table-wrap-group" => {}
+            "break" => raw.push(' '),
+            "alternatives" => {
+                if let Some(math) = child.child("math").or_else(|| child.elements().next()) {
+                    gather(math, raw, inner);
+                }
+            }
+            _ => gather(child, raw, inner),
+        }
+    }
+}
+
+fn cross_reference(element: &Element, raw: &mut String) {
+    let text = element.text();
+    let literature = element.attribute("ref-type") == Some("bibr");
+    match element.attribute("ref-type").unwrap_or_default() {
+        "bibr" if !text.chars().any(char::is_alphabetic) && !is_year(&text) => raw.push(CITED),
+        "aff" | "fn" | "table-fn" | "corresp" | "author-notes" => {}
+        "bibr"
+        | "fig"
+        | "table"
+        | "supplementary-material"
+        | "media"
+        | "video"
+        | "app"
+        | "boxed-text"
+        | "disp-formula" => {
+            raw.push(OPEN);
+            raw.push_str(&text);
+            raw.push(CLOSE);
+            if literature {
+                raw.push(CITED);
+            }
+        }
+        _ => raw.push_str(&text),
+    }
+}
+
+fn is_year(text: &str) -> bool {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_lowercase());
+    digits.len() == 4 && (digits.starts_with("19") || digits.starts_with("20"))
+}
+
+/// Powers of ten keep their meaning ("10^9"), citation marks go, everything else is read as written.
+fn superscript<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a Element>) {
+    let mut text = String::new();
+    gather(element, &mut text, inner);
+    let numeric = text.chars().all(|character| character.is_ascii_digit() || " ,;-–—−+".contains(character));
+    let before = raw.trim_end().chars().last();
+    let after_sentence = before.is_some_and(|character| ".)]\"”".contains(character));
+    if text.contains(CITED) {
+        raw.push(CITED);
+    } else if numeric && after_sentence && !raw.ends_with("10)") {
+        raw.push(CITED);
+    } else if numeric && before.is_some_and(|character| character.is_ascii_digit()) && !text.trim().is_empty() {
+        raw.push('^');
+        raw.push_str(text.trim());
+    } else {
+        raw.push_str(&text);
+    }
+}
+
+fn pattern(source: &str) -> Regex {
+    Regex::new(source).expect("a fixed pattern")
+}
+
+fn finish(raw: &str, heading: bool) -> Paragraph {
+    static ADJACENT: LazyLock<Regex> = LazyLock::new(|| pattern("\u{e000}(?:[\\s,;–—-]*\u{e000})*"));
+    let citations = raw.chars().filter(|character| *character == CITED).count();
+    let text = collapse(raw);
+    let text = drop_brackets(&text);
+    let text = ADJACENT.replace_all(&text, "\u{e000}");
+    let text = drop_marks(&text);
+    Paragraph { text: punctuate(&text), citations, heading }
+}
+
+fn collapse(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    for character in raw.chars() {
+        match character {
+            '\u{ad}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {}
+            _ if character.is_whitespace() || character.is_control() => {
+                if !text.ends_with(' ') {
+                    text.push(' ');
+                }
+            }
+            _ => text.push(character),
+        }
+    }
+    text.trim().to_owned()
+}
+
+/// Takes out every innermost bracket that holds only references.
+fn drop_brackets(text: &str) -> String {
+    static BRACKET: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*[(\[]([^()\[\]]{0,400})[)\]]"));
+    let mut text = text.to_owned();
+    for _ in 0..3 {
+        let replaced =
+            BRACKET.replace_all(
+                &text,
+                |found: &regex::Captures<'_>| {
+                    if is_apparatus(&found[1]) { String::new() } else { found[0].to_owned() }
+                },
+            );
+        if replaced == text {
+            break;
+        }
+        text = replaced.into_owned();
+    }
+    text
+}
+
+/// Whether the inside of a bracket only points elsewhere.
+fn is_apparatus(inside: &str) -> bool {
+    static WRAPPED: LazyLock<Regex> = LazyLock::new(|| pattern("\u{e001}[^\u{e001}\u{e002}]*\u{e002}"));
+    static PLAIN: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:(?:supplementary|supplemental|additional|online|appendix|extended data)\s+)*(?:figs?\b\.?|figures?|tables?|videos?|movies?|plates?|appendix|additional files?)\s*S?\d+\s*[A-Za-z]{0,3}\b(?:\s*(?:[-–,&/]|and)\s*S?(?:\d+[A-Za-z]?|[A-Za-z])\b)*",
+        )
+    });
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?ix)^(?:[\s,;:.&/*–—-]
+            | \b(?:see|also|and|or|in|to|of|the|as|e\.g|i\.e|cf|reviewed|shown|not|refs?|references?|panels?|insets?|inserts?|left|right|upper|lower|top|bottom|
+              middle|arrows?|arrowheads?|asterisks?|circles?|white|black|red|blue|yellow|green|orange|dotted|dashed|solid|line|lines|online|
+              supplementary|supplemental|supplement|additional|files?|material|figs?|figures?|tables?|videos?|appendix|images?|data|available)\b
+            | \b[A-Za-z]{1,2}\b | \bS?\d{1,2}[A-Za-z]?\b )*$",
+        )
+    });
+    static AUTHOR_YEAR: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^\s*(?:(?:see|e\.g\.|cf\.|also|reviewed in|for review),?\s*)*\p{Lu}[\p{L}'’. -]{0,60}(?:,?\s*et al\.?|(?:,|\s+and|\s*&)\s+\p{Lu}[\p{L}'’. -]{0,60})?,?\s*$",
+        )
+    });
+    let marked = inside.contains(CITED) || inside.contains(OPEN);
+    let plain = PLAIN.is_match(inside);
+    if !marked && !plain {
+        return false;
+    }
+    let rest = WRAPPED.replace_all(inside, "").replace(CITED, "");
+    let rest = PLAIN.replace_all(&rest, "");
+    if WORDS.is_match(&rest) {
+        return true;
+    }
+    marked && rest.split(';').all(|part| WORDS.is_match(part) || AUTHOR_YEAR.is_match(part))
+}
+
+/// Takes the marks out; one for a citation goes together with the space before it.
+fn drop_marks(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            CITED => clean.truncate(clean.trim_end_matches(' ').len()),
+            OPEN | CLOSE => {}
+            _ => {
+                // Where a citation stood between two words its space is still needed.
+                clean.push(character);
+            }
+        }
+    }
+    clean
+}
+
+/// Repairs what taking things out leaves: stray spaces and doubled commas.
+fn punctuate(text: &str) -> String {
+    static EMPTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*(?:\(\s*[,;.]?\s*\)|\[\s*[,;.]?\s*\])"));
+    static DOUBLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([,;])(?:\s*[,;])+"));
+    static STOPPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"[,;]\s*\.(\s|$)"));
+    let text = EMPTY.replace_all(text, "");
+    let text = DOUBLED.replace_all(&text, "$1");
+    let text = STOPPED.replace_all(&text, ".$1");
+    let characters: Vec<char> = text.chars().collect();
+    let mut clean = String::with_capacity(text.len());
+    for (at, character) in characters.iter().enumerate() {
+        let next = characters.get(at + 1);
+        let after = characters.get(at + 2);
+        if *character == ' ' {
+            // ".5" is a number, " ." is a full stop that lost its word.
+            let stop = next.is_some_and(|next| ",;)]".contains(*next))
+                || (next == Some(&'.') && after.is_none_or(|after| !after.is_ascii_digit()));
+            if stop || clean.ends_with(' ') {
+                continue;
+            }
+        }
+        clean.push(*character);
+    }
+    clean.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::Articles;
+
+    fn texts(xml: &str) -> Vec<String> {
+        let xml = format!("<article><p>{xml}</p></article>");
+        let root = Articles::new(xml.as_bytes()).next().expect("one").expect("well formed");
+        paragraphs(root.child("p").expect("there")).into_iter().map(|paragraph| paragraph.text).collect()
+    }
+
+    #[test]
+    fn references_go_and_words_stay() {
+        let fig = |text: &str| format!("<xref ref-type=\"fig\" rid=\"f\">{text}</xref>");
+        let bib = |text: &str| format!("<xref ref-type=\"bibr\" rid=\"r\">{text}</xref>");
+        for (xml, text) in [
+            (format!("CT showed a mass ({}).", fig("Figure 1A")), "CT showed a mass."),
+            (
+                format!("CT showed a mass ({}, arrow; see also {}–insert) and", fig("Figure 1A"), fig("2")),
+                "CT showed a mass and",
+            ),
+            (format!("{} shows the scan.", fig("Figure 1")), "Figure 1 shows the scan."),
+            (format!("as known ({}, {}–{}). Then", bib("1"), bib("3"), bib("5")), "as known. Then"),
+            (format!("as known [{},{}].", bib("1"), bib("2")), "as known."),
+            (format!("a scar.<sup>{},{}</sup> The", bib("1"), bib("2")), "a scar. The"),
+            (format!("as in ({}; {}).", bib("Smith et al., 2010"), bib("Lee, 2011")), "as in."),
+            (format!("{} found it.", bib("Smith et al. (2010)")), "Smith et al. (2010) found it."),
+            (format!("so (Park et al., {}; Lee and Ito, {}).", bib("2019"), bib("2020a")), "so."),
+            (format!("a score of 5 (normal &lt;3, {})", fig("Table 1")), "a score of 5 (normal <3, Table 1)"),
+            ("a scan (Fig. 2A and B) with a 3 cm mass (arrow)".to_owned(), "a scan with a 3 cm mass (arrow)"),
+            (
+                "5 × 10<sup>9</sup>/L, 20 kg/m<sup>2</sup>, CD4<sup>+</sup>, 5<sup>th</sup>".to_owned(),
+                "5 × 10^9/L, 20 kg/m2, CD4+, 5th",
+            ),
+            ("p &lt; .05, a\u{a0}<italic>b</italic> c&#xAD;d".to_owned(), "p < .05, a b cd"),
+            (
+                "He (a man of 50 years [1962]) (vitamin B12) left.".to_owned(),
+                "He (a man of 50 years [1962]) (vitamin B12) left.",
+            ),
+        ] {
+            assert_eq!(texts(&xml), [text], "{xml}");
+        }
+    }
+
+    #[test]
+    fn floats_and_lists_inside_a_paragraph_do_not_run_into_it() {
+        let xml = "He had:<list><list-item><label>1</label><p>fever</p></list-item><list-item><p>cough</p></list-item></list>\
+                   <fig><label>Figure 1</label><caption><p>A scan.</p></caption></fig>";
+        assert_eq!(texts(xml), ["He had:", "fever", "cough"]);
+    }
+}
