@@ -1,7 +1,9 @@
 //! Elementwise non-linearities of the feed-forward layers.
 
-use candle_core::Tensor;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
+use rayon::prelude::*;
 
+use crate::kernel::{self, CHUNK, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{Result, reference};
 
@@ -14,13 +16,19 @@ pub enum Gelu {
     Tanh,
 }
 
-/// `silu(gate) * up`, all of one shape (Shazeer, "GLU Variants Improve Transformer", 2020).
+/// `silu(gate) * up` with `silu(x) = x s(x)`, `s` the logistic function; all of one shape (Shazeer, "GLU Variants Improve
+/// Transformer", 2020).
+///
+/// Backward: `dgate = dy up s (1 + gate (1 - s))`, `dup = dy gate s`.
 ///
 /// # Errors
 /// When the shapes differ.
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     expect("swiglu", "up", gate.dims(), up.dims())?;
-    reference::swiglu(gate, up)
+    if !kernel::fused(&[gate, up]) {
+        return reference::swiglu(gate, up);
+    }
+    Ok(gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)?)
 }
 
 /// The Gaussian error linear unit of `x`, any shape (Hendrycks and Gimpel, 2016).
@@ -29,4 +37,67 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 /// When the device fails.
 pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
     reference::gelu(x, kind)
+}
+
+struct SwiGlu;
+
+fn logistic<R: Real>(x: R) -> R {
+    R::one() / (R::one() + (-x).exp())
+}
+
+fn forward<R: Real>(gate: &CpuStorage, gl: &Layout, up: &CpuStorage, ul: &Layout) -> CandleResult<CpuStorage> {
+    let (gate, up) = (kernel::slice::<R>(gate, gl)?, kernel::slice::<R>(up, ul)?);
+    let mut y = vec![R::zero(); gate.len()];
+    y.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK).zip(up.par_chunks(CHUNK))).for_each(|(y, (gate, up))| {
+        for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
+            *y = gate * logistic(gate) * up;
+        }
+    });
+    Ok(R::to_cpu_storage_owned(y))
+}
+
+fn backward<R: Real>(gate: &Tensor, up: &Tensor, dy: &Tensor) -> CandleResult<(Tensor, Tensor)> {
+    let (gate_host, up_host, dy_host) = (Host::new(gate), Host::new(up), Host::new(dy));
+    let (gates, ups, dys) = (gate_host.slice::<R>()?, up_host.slice::<R>()?, dy_host.slice::<R>()?);
+    let mut dgate = vec![R::zero(); gates.len()];
+    let mut dup = vec![R::zero(); gates.len()];
+    let given = gates.par_chunks(CHUNK).zip(ups.par_chunks(CHUNK)).zip(dys.par_chunks(CHUNK));
+    dgate.par_chunks_mut(CHUNK).zip(dup.par_chunks_mut(CHUNK)).zip(given).for_each(
+        |((dgate, dup), ((gate, up), dy))| {
+            for (((dgate, dup), (&gate, &up)), &dy) in dgate.iter_mut().zip(dup).zip(gate.iter().zip(up)).zip(dy) {
+                let s = logistic(gate);
+                *dgate = dy * up * s * (R::one() + gate * (R::one() - s));
+                *dup = dy * gate * s;
+            }
+        },
+    );
+    Ok((Tensor::from_vec(dgate, gate.shape(), gate.device())?, Tensor::from_vec(dup, up.shape(), up.device())?))
+}
+
+impl CustomOp2 for SwiGlu {
+    fn name(&self) -> &'static str {
+        "swiglu"
+    }
+
+    fn cpu_fwd(
+        &self,
+        gate: &CpuStorage,
+        gl: &Layout,
+        up: &CpuStorage,
+        ul: &Layout,
+    ) -> CandleResult<(CpuStorage, Shape)> {
+        use candle_core::backend::BackendStorage;
+        Ok((by_dtype!(gate.dtype(), forward(gate, gl, up, ul))?, gl.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
+        let (dgate, dup) = by_dtype!(gate.dtype(), backward(gate, up, &dy.contiguous()?))?;
+        Ok((gate.track_op().then_some(dgate), up.track_op().then_some(dup)))
+    }
 }

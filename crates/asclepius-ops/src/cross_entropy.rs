@@ -1,8 +1,14 @@
 //! The head and its loss in one operation: only supervised rows are projected, a chunk at a time, and the logits of all
 //! rows never exist together.
 
-use candle_core::Tensor;
+use std::sync::{Mutex, PoisonError};
 
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result as CandleResult, Shape, Tensor};
+use rayon::prelude::*;
+
+use crate::kernel::{self, Host, Real, by_dtype};
+use crate::linear::expect;
+use crate::parameter::Accumulate;
 use crate::{OpsError, Parameter, Result, reference};
 
 /// Which rows are supervised, and by which token.
@@ -68,11 +74,16 @@ impl Targets {
 /// The sum over the targets of `logsumexp(z) - z[label]` with `z = x[row] Wᵀ + b`: `x [t, d]`, `w [v, d]`, `bias [v]`
 /// -> a scalar, f32 (f64 for f64 input). Divide by the number of supervised tokens of the whole step.
 ///
+/// Backward: `dz = softmax(z) - onehot(label)`, `dx[row] = dz W`, `dW = dzᵀ x[row]`. The kernel makes them on the way
+/// forward, while the scores are at hand (Hsu et al., "Liger Kernel", 2024, section 3.2): give `x` and `w` as constants
+/// where no gradient is wanted.
+///
 /// # Errors
 /// When the shapes do not fit, or a row or label lies outside.
 pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> Result<Tensor> {
-    let (t, _) = x.dims2()?;
+    let (t, d) = x.dims2()?;
     let (v, _) = w.value().dims2()?;
+    expect("linear_cross_entropy", "w", &[v, d], w.value().dims())?;
     for (what, indices, bound) in [("row", &targets.rows, t), ("label", &targets.labels, v)] {
         if let Some(&index) = indices.iter().find(|&&index| index as usize >= bound) {
             return Err(OpsError::Index { operation: "linear_cross_entropy", what, index: index as usize, bound });
@@ -80,7 +91,120 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
     }
     if targets.is_empty() {
         // A sum over nothing; no gradient flows.
-        return Ok(x.detach().flatten_all()?.narrow(0, 0, 0)?.sum_all()?);
+        let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        return Ok(Tensor::zeros((), dtype, x.device())?);
     }
-    reference::linear_cross_entropy(x, w.value(), bias.map(Parameter::value), targets)
+    if bias.is_some() || !kernel::fused(&[x, w.value()]) {
+        return reference::linear_cross_entropy(x, w.value(), bias.map(Parameter::value), targets);
+    }
+    let x = x.contiguous()?;
+    let result = by_dtype!(x.dtype(), forward(&x, w, targets))?;
+    Ok(x.apply_op2(w.value(), LinearCrossEntropy { result: Mutex::new(result), w: w.clone() })?)
+}
+
+/// The loss, and the gradients for a gradient of 1.
+struct Computed {
+    loss: f64,
+    dx: Option<Tensor>,
+    dw: Option<Tensor>,
+}
+
+struct LinearCrossEntropy {
+    result: Mutex<Computed>,
+    w: Parameter,
+}
+
+/// Scores of this many elements exist at a time.
+const SCORES: usize = 1 << 22;
+
+fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResult<Computed> {
+    let weight = w.value().detach();
+    let (v, d) = weight.dims2()?;
+    let rows = Tensor::new(targets.rows.as_slice(), x.device())?;
+    let supervised = x.detach().index_select(&rows, 0)?;
+    let (wants_x, wants_w) = (x.track_op(), w.is_trainable());
+    let chunk_rows = (SCORES / v).clamp(64, 1024);
+    let mut loss = 0.0;
+    let mut dx_parts = Vec::new();
+    let mut dw: Option<Tensor> = None;
+    for (index, labels) in targets.labels.chunks(chunk_rows).enumerate() {
+        let chunk = supervised.narrow(0, index * chunk_rows, labels.len())?;
+        let mut scores = chunk.matmul(&weight.t()?)?.flatten_all()?.to_vec1::<R>()?;
+        let losses: Vec<f64> = scores
+            .par_chunks_exact_mut(v)
+            .zip(labels)
+            .map(|(scores, &label)| {
+                let label = label as usize;
+                let largest = kernel::maximum(scores);
+                let own = (scores[label] - largest).to_f64();
+                let sum = kernel::exponentials(scores, R::one(), largest);
+                if wants_x || wants_w {
+                    let inverse = R::one() / sum;
+                    scores.iter_mut().for_each(|score| *score *= inverse);
+                    scores[label] -= R::one();
+                }
+                sum.to_f64().ln() - own
+            })
+            .collect();
+        loss += losses.into_iter().sum::<f64>();
+        if !(wants_x || wants_w) {
+            continue;
+        }
+        let dz = Tensor::from_vec(scores, (labels.len(), v), x.device())?;
+        if wants_x {
+            dx_parts.push(dz.matmul(&weight)?);
+        }
+        if wants_w {
+            let part = dz.t()?.matmul(&chunk)?;
+            match &dw {
+                Some(dw) => dw.inplace_op2(&part, &Accumulate)?,
+                None => dw = Some(part),
+            }
+        }
+    }
+    let dx = if wants_x { Some(spread::<R>(&dx_parts, targets, (x.dim(0)?, d))?) } else { None };
+    Ok(Computed { loss, dx, dw })
+}
+
+/// The parts' rows at the targets' rows of a `[t, d]` of zeros.
+fn spread<R: Real>(parts: &[Tensor], targets: &Targets, (t, d): (usize, usize)) -> CandleResult<Tensor> {
+    let mut dx = vec![R::zero(); t * d];
+    let mut rows = targets.rows.iter();
+    for part in parts {
+        let host = Host::new(part);
+        for (source, &row) in host.slice::<R>()?.chunks_exact(d).zip(&mut rows) {
+            let row = row as usize * d;
+            dx[row..row + d].copy_from_slice(source);
+        }
+    }
+    Tensor::from_vec(dx, (t, d), &candle_core::Device::Cpu)
+}
+
+impl CustomOp2 for LinearCrossEntropy {
+    fn name(&self) -> &'static str {
+        "linear_cross_entropy"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> CandleResult<(CpuStorage, Shape)> {
+        let loss = self.result.lock().unwrap_or_else(PoisonError::into_inner).loss;
+        let storage = match x {
+            CpuStorage::F64(_) => CpuStorage::F64(vec![loss]),
+            _ => CpuStorage::F32(vec![loss as f32]),
+        };
+        Ok((storage, Shape::from(())))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
+        let factor: f64 = dy.to_dtype(DType::F64)?.to_scalar()?;
+        let (dx, dw) = {
+            let computed = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+            (computed.dx.clone(), computed.dw.clone())
+        };
+        let scaled = |gradient: Tensor| if factor == 1.0 { Ok(gradient) } else { gradient.affine(factor, 0.0) };
+        let dw = match dw {
+            Some(dw) => self.w.deliver(scaled(dw)?)?,
+            None => None,
+        };
+        Ok((dx.map(scaled).transpose()?, dw))
+    }
 }

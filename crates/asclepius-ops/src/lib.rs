@@ -6,8 +6,8 @@
 //!
 //! - [`parameter`]: named weights, frozen or trainable, and the flat buffer their gradients are summed in.
 //! - [`linear`], [`lora`], [`embedding`], [`norm`], [`rope`], [`attention`], [`activation`], [`dropout`],
-//!   [`cross_entropy`], [`seed`]: the operations. On the CPU in f32 and f64 each is a kernel of its own; everywhere else
-//!   it is its twin in [`reference`].
+//!   [`cross_entropy`], [`seed`]: the operations. On the CPU in f32 and f64 those that cost time are kernels of their own;
+//!   everywhere else an operation is its twin in [`reference`].
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
 //! - [`philox`]: random numbers that are a function of a key and an element's index.
 //! - [`device`]: the only place that knows which devices this build can use.

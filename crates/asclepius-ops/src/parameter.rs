@@ -7,7 +7,7 @@
 use std::sync::{Arc, RwLock};
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 
 use crate::kernel::{self, Real};
 use crate::{OpsError, Result};
@@ -107,6 +107,17 @@ impl Parameter {
         }
     }
 
+    /// Adds row `i` of `gradient [t, d]` into row `rows[i]` of the slot of a `[v, d]` parameter; with autograd, where there
+    /// is no slot, as a whole matrix.
+    pub(crate) fn deliver_rows(&self, rows: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        if let Some(slot) = self.gradient().filter(|slot| kernel::fused(&[slot, gradient])) {
+            slot.inplace_op3(rows, gradient, &AccumulateRows)?;
+            return Ok(None);
+        }
+        let zeros = self.0.value.detach().zeros_like()?;
+        self.deliver(zeros.index_add(rows, gradient, 0)?)
+    }
+
     /// Moves what autograd left for each trainable parameter in `store` into its slot.
     ///
     /// # Errors
@@ -181,7 +192,7 @@ impl GradientBuffer {
         if !kernel::fused(&[&self.flat]) {
             return Ok(self.flat.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
         }
-        let host = kernel::Host::new(&self.flat)?;
+        let host = kernel::Host::new(&self.flat);
         let total = if self.flat.dtype() == DType::F64 {
             kernel::ordered_sum(host.slice::<f64>()?, |x| x * x)
         } else {
@@ -259,7 +270,8 @@ impl InplaceOp2 for Assign {
     }
 }
 
-struct Accumulate;
+/// `target += source`, both contiguous; f32 or f64, on the CPU.
+pub(crate) struct Accumulate;
 
 impl InplaceOp2 for Accumulate {
     fn name(&self) -> &'static str {
@@ -293,6 +305,50 @@ fn accumulate<R: Real>(
     Ok(())
 }
 
+struct AccumulateRows;
+
+impl InplaceOp3 for AccumulateRows {
+    fn name(&self) -> &'static str {
+        "accumulate_rows"
+    }
+
+    fn cpu_fwd(
+        &self,
+        target: &mut CpuStorage,
+        target_layout: &Layout,
+        rows: &CpuStorage,
+        rows_layout: &Layout,
+        source: &CpuStorage,
+        source_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (start, end) = kernel::bounds(rows_layout)?;
+        let rows = &rows.as_slice::<u32>()?[start..end];
+        match target {
+            CpuStorage::F32(target) => accumulate_rows(target, target_layout, rows, source, source_layout),
+            CpuStorage::F64(target) => accumulate_rows(target, target_layout, rows, source, source_layout),
+            _ => candle_core::bail!("a gradient buffer is f32 or f64"),
+        }
+    }
+}
+
+fn accumulate_rows<R: Real>(
+    target: &mut [R],
+    target_layout: &Layout,
+    rows: &[u32],
+    source: &CpuStorage,
+    source_layout: &Layout,
+) -> candle_core::Result<()> {
+    let (_, d) = target_layout.shape().dims2()?;
+    let (start, end) = kernel::bounds(target_layout)?;
+    let target = &mut target[start..end];
+    // One thread, in order: rows repeat, and the sum must not depend on who comes first.
+    for (&row, source) in rows.iter().zip(kernel::slice::<R>(source, source_layout)?.chunks_exact(d)) {
+        let row = row as usize * d;
+        kernel::add_row(&mut target[row..row + d], source);
+    }
+    Ok(())
+}
+
 struct Scale(f64);
 
 impl candle_core::InplaceOp1 for Scale {
@@ -303,8 +359,8 @@ impl candle_core::InplaceOp1 for Scale {
     fn cpu_fwd(&self, target: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
         let (start, end) = kernel::bounds(layout)?;
         match target {
-            CpuStorage::F32(target) => target[start..end].iter_mut().for_each(|x| *x *= self.0 as f32),
-            CpuStorage::F64(target) => target[start..end].iter_mut().for_each(|x| *x *= self.0),
+            CpuStorage::F32(target) => kernel::scale(&mut target[start..end], self.0),
+            CpuStorage::F64(target) => kernel::scale(&mut target[start..end], self.0),
             _ => candle_core::bail!("a gradient buffer is f32 or f64"),
         }
         Ok(())
