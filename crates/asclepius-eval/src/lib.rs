@@ -3,12 +3,14 @@
 //! - [`config`]: the `[eval]` table.
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`]: what it says.
 //! - [`results`]: `eval/report.json`.
-//! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves.
+//! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves; [`card`]: the
+//!   dataset card.
 //!
 //! Absent so far: a judge model, few-shot prompts, confidence intervals, models behind an endpoint.
 
 pub mod answers;
 pub mod candidate;
+pub mod card;
 pub mod config;
 mod error;
 pub mod gather;
@@ -17,7 +19,7 @@ pub mod page;
 pub mod plot;
 pub mod results;
 
-pub use answers::{choose, score};
+pub use answers::{Question, choose, score};
 pub use candidate::Candidate;
 pub use config::EvalConfig;
 pub use error::EvalError;

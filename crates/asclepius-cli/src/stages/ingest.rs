@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use asclepius_corpus::{Outcome as Article, fingerprint_inputs, ingest, sources};
+use asclepius_corpus::{CorpusError, Outcome as Article, fingerprint_inputs, ingest, sources};
 use asclepius_dataset::ReportWriter;
 use asclepius_schema::{Counts, DroppedWriter, Fingerprint, Manifest, StageDir};
+use asclepius_synth::SinkError;
 
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::progress::StageBar;
@@ -29,36 +30,34 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let mut reports = ReportWriter::create(&directory.path().join(REPORTS))?;
     let mut dropped = DroppedWriter::create(directory.path())?;
     let (mut counts, mut patients) = (Counts::default(), Counts::default());
-    let mut failure: Option<Failure> = None;
-    let mut take = |article: Article| -> Outcome {
-        run.check_interrupt()?;
+    let mut take = |article: Article| -> Result<(), SinkError> {
+        if run.interrupt.is_set() {
+            return Err("interrupted".into());
+        }
         counts.input += 1;
         match article {
-            Article::Admitted { reports: cases, .. } => {
+            Article::Admitted { reports: cases, skipped, .. } => {
                 counts.out += 1;
-                patients.input += cases.len() as u64;
+                patients.input += (cases.len() + skipped.len()) as u64;
                 patients.out += cases.len() as u64;
                 for case in &cases {
                     reports.write(case)?;
+                }
+                for row in &skipped {
+                    dropped.write(row, &mut patients)?;
                 }
             }
             Article::Dropped(row) => dropped.write(&row, &mut counts)?,
         }
         Ok(())
     };
-    ingest(
-        &run.config().corpus,
-        &mut |article| {
-            take(article).map_err(|error| failure = Some(error)).is_ok()
-        },
-        &|done, total| {
-            bar.set_total(total);
-            bar.set(done);
-        },
-    )?;
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    let progress = |done, total| {
+        bar.set_total(total);
+        bar.set(done);
+    };
+    let passed = ingest(&run.config().corpus, &mut |article| take(article).map_err(CorpusError::Receiver), &progress);
+    run.check_interrupt()?;
+    passed?;
     reports.finish()?;
     dropped.finish()?;
     bar.finish();

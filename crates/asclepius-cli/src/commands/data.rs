@@ -1,0 +1,115 @@
+//! `asclepius data ..`: a run's data, looked at without changing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::anyhow;
+use asclepius_dataset::{read_instructions, read_notes};
+use asclepius_eval::RunFacts;
+use asclepius_schema::{Manifest, Split};
+
+use crate::args::{DataCommand, PipelineArgs};
+use crate::failure::{Failure, Hinted, Outcome};
+use crate::output;
+use crate::pipeline::Pipeline;
+use crate::stage::Stage;
+use crate::summary;
+
+/// Dispatches.
+pub fn run(command: DataCommand) -> Outcome {
+    match command {
+        DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
+        DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
+        DataCommand::Card { pipeline } => card(&load(&pipeline)?),
+    }
+}
+
+fn load(args: &PipelineArgs) -> Outcome<Pipeline> {
+    Pipeline::load(&args.pipeline, &args.set)
+}
+
+fn stats(pipeline: &Pipeline, json: bool) -> Outcome {
+    let mut manifests = Vec::new();
+    for stage in Stage::ALL {
+        manifests.extend(Manifest::read(&pipeline.run_dir().join(stage.directory()))?);
+    }
+    if manifests.is_empty() {
+        return Err(nothing(pipeline));
+    }
+    if json {
+        output::data(&serde_json::to_string_pretty(&manifests)?);
+    } else {
+        let lines: Vec<String> =
+            manifests.iter().map(|manifest| summary::stage_line(manifest, manifest.seconds)).collect();
+        output::data(&lines.join("\n"));
+    }
+    Ok(())
+}
+
+fn nothing(pipeline: &Pipeline) -> Failure {
+    Failure::usage(Hinted::new(
+        format!("no stage has finished in {}", pipeline.run_dir().display()),
+        format!("`asclepius run {}` makes everything", pipeline.label),
+    ))
+}
+
+/// Reads every row of the dataset and checks what a reader relies on.
+fn validate(pipeline: &Pipeline) -> Outcome {
+    let directory = pipeline.run_dir().join(Stage::Dataset.directory());
+    let Some(manifest) = Manifest::read(&directory)? else { return Err(nothing(pipeline)) };
+    let mut problems = Vec::new();
+    let mut articles: BTreeMap<String, Split> = BTreeMap::new();
+    let (mut rows, mut notes, mut ids) = (0_u64, 0_u64, BTreeSet::new());
+    let mut place = |article: &str, split: Split, found: Option<Split>, file: &str, problems: &mut Vec<String>| {
+        if found != Some(split) {
+            problems.push(format!("{file}: a row of {article} says split {:?}", found.map(Split::name)));
+        }
+        if *articles.entry(article.to_owned()).or_insert(split) != split {
+            problems.push(format!("{article} is in both splits"));
+        }
+    };
+    for split in [Split::Train, Split::Validation] {
+        let file = format!("notes-{}.parquet", split.name());
+        for note in read_notes(&directory.join(&file))? {
+            let note = note?;
+            notes += 1;
+            place(note.article_id.as_str(), split, note.split, &file, &mut problems);
+        }
+        let file = format!("instructions-{}.parquet", split.name());
+        for row in read_instructions(&directory.join(&file))? {
+            let row = row?;
+            rows += 1;
+            place(row.article_id.as_str(), split, row.split, &file, &mut problems);
+            if !ids.insert(row.answer_call.request_key.clone()) && !row.answer_call.request_key.is_empty() {
+                problems.push(format!("{file}: two rows share the call {}", row.answer_call.request_key));
+            }
+            for span in &row.evidence {
+                if row.note.get(span.start as usize..span.end as usize).is_none() {
+                    problems.push(format!("{file}: {}: evidence {}..{} is not in the note", row.row_id(), span.start, span.end));
+                }
+            }
+        }
+    }
+    if rows != manifest.counts.out {
+        problems.push(format!("manifest.json counts {} instructions, the files hold {rows}", manifest.counts.out));
+    }
+    let counted = manifest.also.get("note").map_or(notes, |counts| counts.out);
+    if notes != counted {
+        problems.push(format!("manifest.json counts {counted} notes, the files hold {notes}"));
+    }
+    problems.sort_unstable();
+    problems.dedup();
+    if problems.is_empty() {
+        output::data(&format!("ok: {notes} notes and {rows} instructions over {} articles", articles.len()));
+        return Ok(());
+    }
+    Err(Failure::Failed(anyhow!("{} is not what it should be:\n  {}", directory.display(), problems.join("\n  "))))
+}
+
+fn card(pipeline: &Pipeline) -> Outcome {
+    let facts = RunFacts::gather(&pipeline.run_dir(), &pipeline.config.name, "")?;
+    if facts.stage("dataset").is_none() {
+        return Err(nothing(pipeline));
+    }
+    output::data(&asclepius_eval::card::render(&facts));
+    Ok(())
+}

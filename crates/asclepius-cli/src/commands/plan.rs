@@ -1,0 +1,289 @@
+//! `asclepius plan`: what a run will need, before anything runs.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use asclepius_corpus::{Outcome as Article, ingest};
+use asclepius_dataset::read_reports;
+use asclepius_model::{Method as Adapters, ModelConfig, PlanOptions, Recompute, plan};
+use asclepius_train::{Method, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
+use candle_core::{Device, Tensor};
+use serde::Serialize;
+
+use crate::args::PipelineArgs;
+use crate::base;
+use crate::failure::Outcome;
+use crate::output;
+use crate::pipeline::{Pipeline, PipelineConfig};
+use crate::stage::Stage;
+
+/// English prose under byte-level BPE vocabularies of 32k to 128k: about four characters a token.
+const CHARACTERS_A_TOKEN: f64 = 4.0;
+
+#[derive(Debug, Serialize)]
+struct Everything {
+    pipeline: String,
+    rows: Option<Rows>,
+    teacher: Option<Calls>,
+    training: Vec<Training>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rows {
+    reports: u64,
+    report_tokens: u64,
+    instructions: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Calls {
+    model: String,
+    calls: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    cost_usd: Option<f64>,
+    budget_usd: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Training {
+    stage: &'static str,
+    base: String,
+    method: Method,
+    parameters: u64,
+    trainable: u64,
+    weight_bytes: u64,
+    gradient_bytes: u64,
+    optimizer_bytes: u64,
+    activation_bytes: u64,
+    total_bytes: u64,
+    tokens: Option<u64>,
+    flops: Option<f64>,
+    /// On this machine's CPU, from a matrix product timed now; none for a GPU.
+    seconds: Option<f64>,
+}
+
+/// Prints the plan.
+pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
+    let pipeline = Pipeline::load(&args.pipeline, &args.set)?;
+    let config = &pipeline.config;
+    let mut notes = Vec::new();
+    let rows = match count_reports(&pipeline) {
+        Ok((reports, characters)) => Some(Rows {
+            reports,
+            report_tokens: tokens(characters),
+            instructions: reports * config.instruct.per_note as u64,
+        }),
+        Err(problem) => {
+            notes.push(format!("rows, money and time are unknown: {problem:#}"));
+            None
+        }
+    };
+    let teacher = rows.as_ref().map(|rows| calls(config, rows));
+    if teacher.as_ref().is_some_and(|teacher| teacher.cost_usd.is_none()) {
+        notes.push("no money is counted: the [teacher] table names no prices".to_owned());
+    }
+    let rate = gemm_rate()?;
+    let mut training = Vec::new();
+    for (stage, table) in [(TrainStage::Pretrain, &config.pretrain), (TrainStage::Sft, &config.sft)] {
+        if let Some(table) = table {
+            training.push(train(config, stage, table, rows.as_ref(), rate)?);
+        }
+    }
+    notes.push("rows, tokens and times are estimates, memory is arithmetic over the base's config.json".to_owned());
+    let everything = Everything { pipeline: config.name.clone(), rows, teacher, training, notes };
+    output::data(&if json { serde_json::to_string_pretty(&everything)? } else { table(&everything) });
+    Ok(())
+}
+
+fn tokens(characters: u64) -> u64 {
+    (characters as f64 / CHARACTERS_A_TOKEN).round() as u64
+}
+
+/// Reports and their characters: from ingest's result where it stands, else by reading the articles now.
+fn count_reports(pipeline: &Pipeline) -> anyhow::Result<(u64, u64)> {
+    let directory = pipeline.config.notes.input.clone().unwrap_or_else(|| pipeline.run_dir().join(Stage::Ingest.directory()));
+    let path = directory.join(crate::stages::ingest::REPORTS);
+    let (mut reports, mut characters) = (0, 0);
+    if path.is_file() {
+        for report in read_reports(&path)? {
+            reports += 1;
+            characters += report?.report.len() as u64;
+        }
+        return Ok((reports, characters));
+    }
+    let mut take = |article: Article| {
+        if let Article::Admitted { reports: cases, .. } = article {
+            reports += cases.len() as u64;
+            characters += cases.iter().map(|case| case.report.len() as u64).sum::<u64>();
+        }
+        Ok(())
+    };
+    ingest(&pipeline.config.corpus, &mut take, &|_, _| {}).context("the articles could not be read")?;
+    Ok((reports, characters))
+}
+
+/// One call writes a note about as long as its report; two more ask and answer over the note.
+fn calls(config: &PipelineConfig, rows: &Rows) -> Calls {
+    const PROMPT: u64 = 500; // our prompts' own words, with examples
+    let note_tokens = rows.report_tokens.min(rows.reports * u64::from(config.notes.max_tokens));
+    let per_note = config.instruct.per_note as u64;
+    let calls = rows.reports + 2 * rows.instructions;
+    let prompt_tokens = rows.report_tokens + 2 * per_note * note_tokens + calls * PROMPT;
+    let completion_tokens = note_tokens + rows.instructions * (40 + u64::from(config.instruct.max_tokens) / 2);
+    let teacher = &config.teacher;
+    let cost = teacher.price_per_million_input.zip(teacher.price_per_million_output);
+    Calls {
+        model: teacher.model_name().to_owned(),
+        calls,
+        prompt_tokens,
+        completion_tokens,
+        cost_usd: cost.map(|(input, out)| (prompt_tokens as f64 * input + completion_tokens as f64 * out) / 1e6),
+        budget_usd: teacher.budget_usd,
+    }
+}
+
+fn train(
+    config: &PipelineConfig,
+    stage: TrainStage,
+    table: &TrainConfig,
+    rows: Option<&Rows>,
+    rate: f64,
+) -> Outcome<Training> {
+    let (name, model) = model_of(config, stage, table)?;
+    let lora = table.adapters();
+    let method = match (table.method, lora) {
+        (Method::Full, _) | (_, None) => Adapters::Full,
+        (Method::Lora, Some(lora)) => Adapters::Lora(lora),
+        (Method::Qlora, Some(lora)) => Adapters::Qlora(lora),
+    };
+    let recompute = match table.recompute {
+        RecomputeChoice::None => Recompute::None,
+        _ => Recompute::Block,
+    };
+    let options = PlanOptions {
+        tokens: table.sequence_length * table.micro_batch,
+        bytes: if table.precision == Precision::Bf16 { 2 } else { 4 },
+        recompute,
+    };
+    let memory = plan(&model, &method, &options)?;
+    let epochs = f64::from(table.epochs.unwrap_or(if stage == TrainStage::Pretrain { 1 } else { 3 }));
+    let tokens = rows.map(|rows| {
+        let once = match stage {
+            TrainStage::Pretrain => rows.report_tokens,
+            // Each instruction carries its note, a question and an answer.
+            TrainStage::Sft => rows.report_tokens * config.instruct.per_note as u64 + rows.instructions * 120,
+        };
+        let all = (once as f64 * epochs) as u64;
+        let cap = table.max_steps.map(|steps| steps * (table.global_batch * table.sequence_length) as u64);
+        cap.map_or(all, |cap| cap.min(all))
+    });
+    // Forward 2, input gradients 2, weight gradients 2 operations a parameter and token; frozen weights cost no dW,
+    // recomputing costs one more forward.
+    let per_token = 2.0 + 2.0 + if lora_only(&method) { 0.0 } else { 2.0 } + if recompute == Recompute::Block { 2.0 } else { 0.0 };
+    let flops = tokens.map(|tokens| per_token * memory.parameters as f64 * tokens as f64);
+    let on_cpu = table.device == "cpu" || (table.device == "auto" && asclepius_ops::device("auto")?.is_cpu());
+    Ok(Training {
+        stage: stage.table(),
+        base: name,
+        method: table.method,
+        parameters: memory.parameters,
+        trainable: memory.trainable,
+        weight_bytes: memory.weight_bytes,
+        gradient_bytes: memory.gradient_bytes,
+        optimizer_bytes: memory.optimizer_bytes,
+        activation_bytes: memory.activation_bytes,
+        total_bytes: memory.total_bytes(),
+        tokens,
+        flops,
+        seconds: flops.filter(|_| on_cpu).map(|flops| flops / rate),
+    })
+}
+
+fn lora_only(method: &Adapters) -> bool {
+    method.lora().is_some()
+}
+
+/// The architecture a stage trains: its own base or sizes, or what the stage before it will have made.
+fn model_of(config: &PipelineConfig, stage: TrainStage, table: &TrainConfig) -> Outcome<(String, ModelConfig)> {
+    if let Some(init) = &table.init {
+        let vocabulary = Vocabulary { size: init.vocab_size, bos: None, eos: None, pad: None };
+        let json = init.config_json(vocabulary, table.sequence_length);
+        return Ok(("random weights".to_owned(), ModelConfig::from_json(json)?));
+    }
+    if let Some(base) = &table.base {
+        return Ok((base.clone(), base::config(&format!("{}.base", stage.table()), base)?));
+    }
+    match &config.pretrain {
+        Some(pretrain) if stage == TrainStage::Sft => {
+            let (name, model) = model_of(config, TrainStage::Pretrain, pretrain)?;
+            Ok((format!("{name}, pre-trained"), model))
+        }
+        _ => Err(crate::failure::Failure::usage(anyhow::anyhow!("{}.base is missing", stage.table()))),
+    }
+}
+
+/// Operations a second of a matrix product on this machine's CPU, the median of five.
+fn gemm_rate() -> Outcome<f64> {
+    const SIZE: usize = 512;
+    let a = Tensor::ones((SIZE, SIZE), candle_core::DType::F32, &Device::Cpu)?;
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        a.matmul(&a)?;
+        rates.push(2.0 * (SIZE as f64).powi(3) / started.elapsed().as_secs_f64());
+    }
+    rates.sort_by(f64::total_cmp);
+    Ok(rates[2])
+}
+
+fn table(everything: &Everything) -> String {
+    let mut lines = vec![format!("plan of {}", everything.pipeline)];
+    if let Some(rows) = &everything.rows {
+        lines.push(format!(
+            "\nrows      {} case reports of {} tokens; {} instructions",
+            rows.reports, rows.report_tokens, rows.instructions
+        ));
+    }
+    if let Some(teacher) = &everything.teacher {
+        lines.push(format!(
+            "teacher   {}: {} calls, {} tokens in, {} out",
+            teacher.model, teacher.calls, teacher.prompt_tokens, teacher.completion_tokens
+        ));
+        if let Some(cost) = teacher.cost_usd {
+            let cap = teacher.budget_usd.map_or(String::new(), |budget| format!(" (cap ${budget:.2})"));
+            lines.push(format!("money     ${cost:.2}{cap}"));
+        }
+    }
+    for training in &everything.training {
+        lines.push(format!("\n{} on {}", training.stage, training.base));
+        lines.push(format!("  parameters   {:>12}  trainable {}", millions(training.parameters), millions(training.trainable)));
+        for (label, bytes) in [
+            ("weights", training.weight_bytes),
+            ("gradients", training.gradient_bytes),
+            ("optimizer", training.optimizer_bytes),
+            ("activations", training.activation_bytes),
+            ("together", training.total_bytes),
+        ] {
+            lines.push(format!("  {label:<12} {:>12}", gibibytes(bytes)));
+        }
+        if let (Some(tokens), Some(flops)) = (training.tokens, training.flops) {
+            lines.push(format!("  tokens       {tokens:>12}  {flops:.2e} operations"));
+        }
+        if let Some(seconds) = training.seconds {
+            lines.push(format!("  time         {:>10.0} s  at this machine's speed of matrix products", seconds));
+        }
+    }
+    lines.push(String::new());
+    lines.extend(everything.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+fn millions(count: u64) -> String {
+    format!("{:.2} M", count as f64 / 1e6)
+}
+
+fn gibibytes(bytes: u64) -> String {
+    if bytes < 1 << 30 { format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)) } else { format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30)) }
+}

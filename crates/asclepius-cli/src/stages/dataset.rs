@@ -1,0 +1,69 @@
+//! Rows to the filtered, split dataset.
+
+use std::time::Instant;
+
+use asclepius_dataset::build::{Inputs, build};
+use asclepius_schema::{DroppedWriter, Fingerprint, Manifest, StageDir};
+use serde_json::json;
+
+use crate::failure::Outcome;
+use crate::progress::StageBar;
+use crate::run::Run;
+use crate::stage::{Stage, input_file};
+use crate::stages::ingest::REPORTS;
+use crate::stages::instruct::INSTRUCTIONS;
+use crate::stages::notes::NOTES;
+
+/// Instructions from the stage's input; notes and reports lie beside it, as in a run's directory.
+fn inputs(run: &Run) -> Outcome<Inputs> {
+    let instructions = run.input_dir(run.config().dataset.input.as_deref(), Stage::Instruct);
+    let beside = |stage: Stage| instructions.parent().map(|parent| parent.join(stage.directory())).unwrap_or_default();
+    let file = |made_by, directory: &std::path::Path, name| {
+        input_file(Stage::Dataset, made_by, directory, name, &run.pipeline.label)
+    };
+    Ok(Inputs {
+        reports: file(Stage::Ingest, &beside(Stage::Ingest), REPORTS)?,
+        notes: file(Stage::Notes, &beside(Stage::Notes), NOTES)?,
+        instructions: file(Stage::Instruct, &instructions, INSTRUCTIONS)?,
+    })
+}
+
+/// The three files, the gates and the seed of the split.
+pub fn fingerprint(run: &Run) -> Outcome<String> {
+    let inputs = inputs(run)?;
+    let config = &run.config().dataset;
+    Ok(Fingerprint::new("dataset")
+        .file("reports", &inputs.reports)?
+        .file("notes", &inputs.notes)?
+        .file("instructions", &inputs.instructions)?
+        .setting("validation_fraction", &config.validation_fraction)
+        .setting("gates", &config.gates)
+        .setting("seed", &run.config().seed)
+        .finish())
+}
+
+/// Scores, filters, splits and writes.
+pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
+    let started = Instant::now();
+    let bar = StageBar::start("dataset", 0);
+    let directory = StageDir::begin(&run.directory, Stage::Dataset.directory())?;
+    let mut dropped = DroppedWriter::create(directory.path())?;
+    let progress = |done, total| {
+        bar.set_total(total);
+        bar.set(done);
+    };
+    let config = run.config();
+    let summary = build(&inputs(run)?, &config.dataset, config.seed, directory.path(), &mut dropped, &progress)?;
+    dropped.finish()?;
+    bar.finish();
+    let mut manifest = Manifest::new(Stage::Dataset.name(), fingerprint.to_owned(), "instruction");
+    manifest.counts = summary.instructions;
+    manifest.also.insert("note".to_owned(), summary.notes);
+    manifest.seconds = started.elapsed().as_secs_f64();
+    let licence = summary.licence.map_or("none fits all sources", |licence| licence.name());
+    for (key, value) in [("licence", json!(licence)), ("files", json!(summary.files))] {
+        manifest.details.insert(key.to_owned(), value);
+    }
+    directory.commit(&manifest)?;
+    Ok(manifest)
+}

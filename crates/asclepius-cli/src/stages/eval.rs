@@ -1,0 +1,149 @@
+//! Held-out loss and answers of the base, the pre-trained and the tuned model.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use asclepius_dataset::tokens::{Tokenised, pretrain_documents, sft_documents};
+use asclepius_dataset::{Packing, TextRow, read_instructions_any, read_notes};
+use asclepius_eval::{Candidate, Evaluation, Question, choose, loss, score};
+use asclepius_model::Decoder;
+use asclepius_schema::{Counts, Fingerprint, Instruction, Manifest, StageDir, write_atomically};
+use asclepius_text::InstructionTemplate;
+use asclepius_train::FINAL_DIRECTORY;
+
+use crate::failure::{Failure, Outcome};
+use crate::progress::StageBar;
+use crate::run::Run;
+use crate::stage::{Stage, input_file};
+use crate::stages::start::Start;
+
+/// The models of a run that can be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Model {
+    Base,
+    Pretrained,
+    Tuned,
+}
+
+impl Model {
+    const ALL: [(Self, &'static str); 3] = [(Self::Base, "base"), (Self::Pretrained, "pretrained"), (Self::Tuned, "tuned")];
+
+    /// Where its weights are; none for a model this pipeline does not have. Random weights lie where training led to.
+    fn directory(self, run: &Run) -> Option<PathBuf> {
+        let config = run.config();
+        let last = |stage: Stage| Some(run.stage_dir(stage).join(FINAL_DIRECTORY)).filter(|path| path.is_dir());
+        match self {
+            Self::Base => {
+                let first = config.pretrain.as_ref().or(config.sft.as_ref())?;
+                first.base.as_ref().map(PathBuf::from).or_else(|| last(Stage::Pretrain)).or_else(|| last(Stage::Sft))
+            }
+            Self::Pretrained => config.pretrain.as_ref().and_then(|_| last(Stage::Pretrain)),
+            Self::Tuned => config.sft.as_ref().and_then(|_| last(Stage::Sft)),
+        }
+    }
+
+    fn load(self, run: &Run) -> Outcome<Option<Start>> {
+        let Some(directory) = self.directory(run) else { return Ok(None) };
+        let device = asclepius_ops::device(&run.config().eval.device)?;
+        let named = directory.display().to_string();
+        let found = crate::base::resolve("eval: base", &named).unwrap_or(directory);
+        let mut start = Start::load(named, &found, &device)?;
+        let first = run.config().pretrain.as_ref().or(run.config().sft.as_ref());
+        if let (Self::Base, Some(first)) = (self, first.filter(|first| first.init.is_some())) {
+            // Random weights are a function of the seed and the sizes, so they need no copy on disk.
+            let seed = first.seed.unwrap_or(run.config().seed);
+            start.decoder = Decoder::init(start.decoder.config().clone(), seed, &device)?;
+        }
+        Ok(Some(start))
+    }
+}
+
+fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
+    let directory = run.input_dir(run.config().eval.input.as_deref(), Stage::Dataset);
+    input_file(Stage::Eval, Stage::Dataset, &directory, name, &run.pipeline.label)
+}
+
+/// The held-out files, the settings, and what the models were made from.
+pub fn fingerprint(run: &Run) -> Outcome<String> {
+    let config = run.config();
+    let mut fingerprint = Fingerprint::new("eval")
+        .file("notes", &held_out(run, "notes-validation.parquet")?)?
+        .file("instructions", &held_out(run, "instructions-validation.parquet")?)?
+        .setting("questions", &config.eval.questions)
+        .setting("max_tokens", &config.eval.max_tokens)
+        .setting("seed", &config.seed);
+    for set in &config.eval.sets {
+        fingerprint = fingerprint.file("set", set).map_err(Failure::usage)?;
+    }
+    for stage in [Stage::Pretrain, Stage::Sft] {
+        let manifest = Manifest::read(&run.stage_dir(stage))?;
+        fingerprint = fingerprint.setting(stage.name(), &manifest.map(|manifest| manifest.fingerprint));
+    }
+    Ok(fingerprint.finish())
+}
+
+struct Sets {
+    notes: Vec<TextRow>,
+    answers: Vec<(String, Vec<Instruction>)>,
+}
+
+impl Sets {
+    fn load(run: &Run) -> Outcome<Self> {
+        let notes = read_notes(&held_out(run, "notes-validation.parquet")?)?;
+        let notes = notes.map(|note| Ok::<_, Failure>(TextRow::from(&note?))).collect::<Result<_, _>>()?;
+        let own = held_out(run, "instructions-validation.parquet")?;
+        let mut answers = vec![("answers".to_owned(), read_instructions_any(&own)?.collect::<Result<_, _>>()?)];
+        for set in &run.config().eval.sets {
+            let name = set.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            answers.push((name, read_instructions_any(set)?.collect::<Result<_, _>>()?));
+        }
+        Ok(Self { notes, answers })
+    }
+}
+
+/// Evaluates one model after the other, so that only one is in memory.
+pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
+    let started = Instant::now();
+    let config = run.config();
+    let sets = Sets::load(run)?;
+    let mut questions: Vec<Question> = sets.answers.iter().flat_map(|(_, rows)| choose(rows, config.eval.questions)).collect();
+    let mut evaluation = Evaluation::default();
+    let bar = StageBar::start("eval", (Model::ALL.len() * (questions.len() + 1 + sets.answers.len())) as u64);
+    let mut counts = Counts::default();
+    for (index, (model, name)) in Model::ALL.into_iter().enumerate() {
+        let Some(start) = model.load(run)? else { continue };
+        counts.input += 1;
+        bar.say(name);
+        let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
+        let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
+        let candidate = Candidate { name: name.to_owned(), decoder: start.decoder, tokenizer: start.tokenizer, template };
+        let longest = candidate.decoder.config().max_positions;
+        let length = |table: &Option<asclepius_train::TrainConfig>| table.as_ref().map_or(longest, |table| table.sequence_length.min(longest));
+        let notes = pretrain_documents(sets.notes.iter().cloned().map(Ok), &candidate.tokenizer, length(&config.pretrain), Packing::Documents)?;
+        let mut measured = vec![("notes", notes, length(&config.pretrain))];
+        for (set, rows) in &sets.answers {
+            let rows: Tokenised = sft_documents(rows.iter().cloned().map(Ok), &candidate.tokenizer, &candidate.template, length(&config.sft))?;
+            measured.push((set, rows, length(&config.sft)));
+        }
+        for (set, rows, length) in measured {
+            run.check_interrupt()?;
+            evaluation.losses.extend(loss(&candidate, set, &rows.documents, length)?);
+        }
+        for (done, question) in questions.iter_mut().enumerate() {
+            run.check_interrupt()?;
+            score(&candidate, question, config.eval.max_tokens)?;
+            bar.set((index * (questions_len(&sets, config.eval.questions) + 1) + done) as u64);
+        }
+        counts.out += 1;
+    }
+    bar.finish();
+    evaluation.answers = questions.into_iter().map(|question| question.answered).collect();
+    evaluation.score_answers();
+    let directory = StageDir::begin(&run.directory, Stage::Eval.directory())?;
+    let text = serde_json::to_string_pretty(&evaluation)?;
+    write_atomically(&directory.path().join("report.json"), text.as_bytes())?;
+    let mut manifest = Manifest::new(Stage::Eval.name(), fingerprint.to_owned(), "model");
+    (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
+    directory.commit(&manifest)?;
+    Ok(manifest)
+}

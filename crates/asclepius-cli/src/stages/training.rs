@@ -1,0 +1,137 @@
+//! Both training stages: rows to documents, a start to train from, the loop, and a manifest about it.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+use asclepius_dataset::Plan;
+use asclepius_schema::{Counts, Fingerprint, Manifest, Tokens, write_atomically};
+use asclepius_train::{Job, Summary, TrainConfig, TrainStage};
+use serde_json::json;
+
+use crate::failure::{Failure, Outcome};
+use crate::run::Run;
+use crate::stage::Stage;
+use crate::stages::rows::{self, TrainingRows};
+use crate::stages::start::{self, Start};
+use crate::stages::watch::Watch;
+
+/// Says what the directory was begun with, before anything else is in it.
+const FINGERPRINT_FILE: &str = "fingerprint";
+
+/// The runner's stage of a training stage.
+pub fn stage_of(stage: TrainStage) -> Stage {
+    match stage {
+        TrainStage::Pretrain => Stage::Pretrain,
+        TrainStage::Sft => Stage::Sft,
+    }
+}
+
+/// The stage's table; a pipeline without it has no such stage.
+pub fn table(run: &Run, stage: TrainStage) -> Outcome<&TrainConfig> {
+    let config = run.config();
+    let table = match stage {
+        TrainStage::Pretrain => &config.pretrain,
+        TrainStage::Sft => &config.sft,
+    };
+    table.as_ref().ok_or_else(|| {
+        Failure::usage(anyhow!("pipeline {} has no [{}] table", run.pipeline.label, stage.table()))
+    })
+}
+
+/// Refuses what this version cannot do and bases that do not exist, before any stage runs.
+pub fn check(run: &Run, stage: Stage) -> Outcome {
+    let stage = if stage == Stage::Pretrain { TrainStage::Pretrain } else { TrainStage::Sft };
+    let table = table(run, stage)?;
+    table.refuse_unbuilt(stage).map_err(Failure::usage)?;
+    asclepius_ops::device(&table.device)
+        .map_err(|error| Failure::Usage(anyhow!(error).context(format!("{}.device = {:?}", stage.table(), table.device))))?;
+    match &table.base {
+        Some(base) => crate::base::check(&format!("{}.base", stage.table()), base),
+        None => Ok(()),
+    }
+}
+
+/// What a training directory was begun with, if there is one.
+pub fn fingerprint_of(directory: &Path) -> Outcome<Option<String>> {
+    let path = directory.join(FINGERPRINT_FILE);
+    Ok(if path.is_file() { Some(fs_err::read_to_string(path)?.trim().to_owned()) } else { None })
+}
+
+/// Data, start and every setting that can change the weights; not where they are computed or how often they are saved.
+pub fn fingerprint(run: &Run, stage: TrainStage) -> Outcome<String> {
+    let table = table(run, stage)?;
+    let mut settings = serde_json::to_value(table)?;
+    if let Some(settings) = settings.as_object_mut() {
+        for key in ["input", "base", "device", "recompute", "save_every", "eval_every", "keep"] {
+            settings.remove(key);
+        }
+    }
+    let mut fingerprint = Fingerprint::new(stage.table()).setting("settings", &settings).setting("seed", &run.config().seed);
+    for file in rows::files(run, stage, table)?.all() {
+        fingerprint = fingerprint.file("rows", file)?;
+    }
+    Ok(start::identify(run, stage, table, fingerprint)?.finish())
+}
+
+/// Trains, or goes on training.
+pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manifest> {
+    let table = table(run, stage)?;
+    let directory = run.stage_dir(stage_of(stage));
+    fs_err::create_dir_all(&directory)?;
+    write_atomically(&directory.join(FINGERPRINT_FILE), fingerprint.as_bytes())?;
+    let watch = Watch::start(run, stage);
+    let seed = table.seed.unwrap_or(run.config().seed);
+    let rows = TrainingRows::load(run, stage, table)?;
+    let mut start = Start::prepare(run, stage, table, &rows, &directory)?;
+    let (train, held_out) = rows.documents(&start.tokenizer, table)?;
+    let facts = (train.rows, train.shortened, train.split);
+    let plan = Plan::new(train.documents, table.train_plan(seed))?;
+    let held_out = match held_out.documents.is_empty() {
+        true => None,
+        false => Some(Plan::new(held_out.documents, table.evaluation_plan())?),
+    };
+    let job = Job {
+        stage,
+        config: table,
+        seed,
+        train: &plan,
+        held_out: held_out.as_ref(),
+        directory: &directory,
+        identity: fingerprint,
+        base: &start.base,
+        tokenizer: Some(&start.tokenizer_dir),
+    };
+    let summary = asclepius_train::run(&mut start.decoder, &job, &watch)?;
+    watch.finish();
+    if summary.interrupted {
+        return Err(Failure::Interrupted);
+    }
+    let manifest = describe(stage, fingerprint, &summary, facts, &start);
+    manifest.write(&directory)?;
+    Ok(manifest)
+}
+
+fn describe(stage: TrainStage, fingerprint: &str, summary: &Summary, rows: (u64, u64, u64), start: &Start) -> Manifest {
+    let (rows, shortened, split) = rows;
+    let mut manifest = Manifest::new(stage.table(), fingerprint.to_owned(), "step");
+    manifest.counts = Counts { input: summary.total_steps, out: summary.steps, ..Counts::default() };
+    manifest.also.insert("row".to_owned(), Counts { input: rows, out: rows, ..Counts::default() });
+    manifest.tokens = Tokens { input: summary.tokens, output: summary.tokens };
+    manifest.seconds = summary.seconds;
+    let losses: Vec<f64> = summary.evaluations.iter().map(|row| row.eval_loss).collect();
+    let ends = losses.first().zip(losses.last()).or(summary.first_loss.as_ref().zip(summary.final_loss.as_ref()));
+    if let Some((first, last)) = ends {
+        let which = if losses.is_empty() { "training" } else { "held-out" };
+        manifest.details.insert("summary".to_owned(), json!(format!("{which} loss {first:.3} -> {last:.3}")));
+    }
+    for (key, value) in [
+        ("trainable", json!(summary.parameters.to_string())),
+        ("base", json!(start.base)),
+        ("merged_adapter", json!(start.merged_adapter)),
+        ("rows_shortened", json!(shortened)),
+        ("rows_split", json!(split)),
+    ] {
+        manifest.details.insert(key.to_owned(), value);
+    }
+    manifest
+}
