@@ -1,3 +1,5 @@
+//! What the ledger promises, under damage.
+
 use std::io::Write;
 
 use proptest::prelude::*;
