@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
             None => (fresh, None),
         };
         let parameters = decoder.trainable_parameters();
-        info!("{parameters}");
+        info!(trainable = parameters.trainable, all = parameters.all, "parameters");
         control.started(state.step, total_steps, parameters);
         Ok(Self {
             decoder,

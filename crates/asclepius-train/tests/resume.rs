@@ -137,3 +137,17 @@ fn the_newest_checkpoints_are_kept_by_number() {
         assert!(directory.path().join("step-000010").join(file).is_file(), "{file}");
     }
 }
+
+#[test]
+fn the_old_checkpoint_goes_only_once_the_new_one_stands() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = TrainConfig { save_every: 1, keep: 1, ..config() };
+    // A file where the third step directory would be written: that write fails.
+    fs_err::write(directory.path().join(".step-000003.partial"), "").expect("writable");
+    let error = train(&config, directory.path(), &Unattended).expect_err("step 3 cannot be written");
+    assert!(error.to_string().contains(".step-000003.partial"), "{error}");
+    assert_eq!(steps(directory.path()), [2]);
+    fs_err::remove_file(directory.path().join(".step-000003.partial")).expect("removable");
+    let rest = train(&config, directory.path(), &Unattended).expect("goes on");
+    assert_eq!((rest.resumed_from, rest.steps), (Some(2), 10));
+}
