@@ -242,6 +242,14 @@ impl Decoder {
         Ok(())
     }
 
+    /// The same weights as constants, sharing their memory: what runs on it builds no graph.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        let mut frozen = self.clone();
+        frozen.freeze();
+        frozen
+    }
+
     /// Makes every parameter a constant.
     pub fn freeze(&mut self) {
         for parameter in self.parameters_mut() {

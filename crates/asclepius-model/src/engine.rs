@@ -73,6 +73,7 @@ pub fn loss_and_gradients(
     }
     let embedded = decoder.embed(&batch.ids)?;
 
+    let frozen = decoder.frozen();
     let mut x = embedded.detach();
     let mut segments = Vec::with_capacity(decoder.block_count());
     for index in 0..decoder.block_count() {
@@ -85,7 +86,7 @@ pub fn loss_and_gradients(
             }
             Recompute::Block => {
                 let input = x;
-                x = decoder.block(index, &input, &context)?.detach();
+                x = frozen.block(index, &input, &context)?;
                 (input, None)
             }
         };
@@ -128,12 +129,13 @@ pub fn loss_and_gradients(
 /// # Errors
 /// When the batch does not fit the model.
 pub fn evaluate(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
-    let context = batch.context(decoder, None)?;
-    let mut x = decoder.embed(&batch.ids)?.detach();
+    let decoder = decoder.frozen();
+    let context = batch.context(&decoder, None)?;
+    let mut x = decoder.embed(&batch.ids)?;
     for index in 0..decoder.block_count() {
-        x = decoder.block(index, &x, &context)?.detach();
+        x = decoder.block(index, &x, &context)?;
     }
-    scalar(&decoder.loss(&decoder.head(&x)?.detach(), &batch.targets)?)
+    scalar(&decoder.loss(&decoder.head(&x)?, &batch.targets)?)
 }
 
 /// A variable of its own that a block's graph begins at.

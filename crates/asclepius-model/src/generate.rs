@@ -68,6 +68,7 @@ pub fn generate_with(
     if prompt.is_empty() || prompt.len() >= limit {
         return Err(ModelError::Prompt { tokens: prompt.len(), limit: limit.saturating_sub(1) });
     }
+    let decoder = &decoder.frozen();
     let temperature = (sampling.temperature > 0.0).then_some(sampling.temperature);
     let mut choose = LogitsProcessor::new(sampling.seed, temperature, sampling.top_p);
     let mut caches = vec![Cache::default(); decoder.block_count()];
@@ -98,9 +99,9 @@ pub fn step(decoder: &Decoder, next: &[u32], caches: &mut [Cache]) -> Result<can
     let positions: Vec<u32> = (earlier..earlier + next.len()).map(|position| position as u32).collect();
     let documents = Documents::single(next.len(), earlier + next.len())?;
     let context = decoder.context(&positions, documents, None)?;
-    let mut x = decoder.embed(next)?.detach();
+    let mut x = decoder.embed(next)?;
     for (index, cache) in caches.iter_mut().enumerate() {
-        x = decoder.block_cached(index, &x, &context, cache)?.detach();
+        x = decoder.block_cached(index, &x, &context, cache)?;
     }
     let last = x.narrow(0, next.len() - 1, 1)?;
     Ok(decoder.logits(&decoder.head(&last)?)?.detach().squeeze(0)?)

@@ -22,7 +22,7 @@ pub mod plan;
 pub mod rotary;
 pub mod shapes;
 
-pub use adapter::{LoraConfig, LoraTargets};
+pub use adapter::{AllLinear, LoraConfig, LoraTargets};
 pub use block::Cache;
 pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
