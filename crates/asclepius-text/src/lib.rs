@@ -13,7 +13,9 @@
 //! or saved.
 
 pub mod abbreviations;
+pub mod gates;
 mod jinja;
+pub mod normalise;
 pub mod prompt;
 pub mod score;
 pub mod sentences;
@@ -24,6 +26,8 @@ use std::path::PathBuf;
 
 use asclepius_schema::SchemaError;
 
+pub use gates::{Gate, GatesConfig, Verdict};
+pub use normalise::normalise_for_duplicates;
 pub use prompt::Prompt;
 pub use template::{Encoded, InstructionTemplate, Piece};
 pub use tokenizer::{SpecialNames, TextTokenizer};
@@ -105,6 +109,16 @@ pub enum TextError {
         line: usize,
         /// What is wrong there.
         problem: &'static str,
+    },
+    /// A gate's threshold can never be met or never be missed.
+    #[error("gate {gate}: threshold {threshold} is out of range; use {expected}, or false to switch the gate off")]
+    Threshold {
+        /// The gate's key.
+        gate: &'static str,
+        /// What was set.
+        threshold: f32,
+        /// What can be set.
+        expected: &'static str,
     },
     /// The row does not fit, however much of the note is left out.
     #[error("{needed} tokens are needed without any of the note, but only {max_tokens} are allowed")]

@@ -6,6 +6,7 @@
 //! can become a special token or template code.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use asclepius_schema::{Message, hash_bytes};
 use serde::Serialize;
@@ -51,6 +52,7 @@ pub struct Encoded {
 pub struct InstructionTemplate {
     name: String,
     hash: String,
+    source: Arc<str>,
     compiled: Compiled,
     /// Written over `messages`, as a base's chat template is, instead of over `note` and `question`.
     conversational: bool,
@@ -127,6 +129,7 @@ impl InstructionTemplate {
         Ok(Self {
             name: name.to_owned(),
             hash: hash_bytes(source.as_bytes()),
+            source: source.into(),
             compiled: Compiled::chat(name, source)?,
             conversational: over_messages.is_match(source),
         })
@@ -140,6 +143,12 @@ impl InstructionTemplate {
     /// 32 hex digits of the source's hash.
     pub fn template_hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The source as a `chat_template` that other tools can render, to be saved with a model that was tuned on it; none
+    /// where it is not written over `messages`.
+    pub fn as_chat_template(&self) -> Option<&str> {
+        self.conversational.then_some(&*self.source)
     }
 
     /// The message in which a conversational template puts a note and an instruction to the model.
