@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use asclepius_schema::SchemaError;
+use asclepius_text::TextError;
 use parquet::errors::ParquetError;
 
 /// Errors of this crate; each names the file, row or key it is about.
@@ -97,7 +99,47 @@ pub enum DatasetError {
     /// There is nothing to train on.
     #[error("no documents to pack: the data is empty")]
     NoDocuments,
-    /// A training setting that cannot be.
+    /// A row cannot be turned into tokens.
+    #[error("row {id}: {source}")]
+    Row {
+        /// The row.
+        id: String,
+        /// Why not.
+        source: TextError,
+    },
+    /// A row names a row of an earlier stage that is not there.
+    #[error("{path}: row {id}: {missing} {parent} is not in {parents}")]
+    Orphan {
+        /// The file the row is in.
+        path: PathBuf,
+        /// The row.
+        id: String,
+        /// What is missing: its report or its note.
+        missing: &'static str,
+        /// The identity that was looked for.
+        parent: String,
+        /// The file it was looked for in.
+        parents: PathBuf,
+    },
+    /// Not one row came through.
+    #[error("no {what} is left of {input} in {path}: {reasons}")]
+    NothingLeft {
+        /// `note` or `instruction`.
+        what: &'static str,
+        /// The file they came from.
+        path: PathBuf,
+        /// How many there were.
+        input: u64,
+        /// What they were dropped for, with counts.
+        reasons: String,
+    },
+    /// A record file of another kind could not be read or written.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A gate's threshold that cannot be.
+    #[error(transparent)]
+    Gate(TextError),
+    /// A setting that cannot be.
     #[error("{key} = {value}: must be {expected}")]
     Setting {
         /// The configuration key.
@@ -110,6 +152,10 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
+    pub(crate) fn row(id: &str, source: TextError) -> Self {
+        Self::Row { id: id.to_owned(), source }
+    }
+
     pub(crate) fn parquet(path: &Path, source: ParquetError) -> Self {
         Self::Parquet { path: path.to_owned(), source }
     }

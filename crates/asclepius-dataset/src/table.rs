@@ -14,7 +14,7 @@ use asclepius_schema::{Instruction, Note, Report};
 
 pub use column::Column;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
-pub use records::{Record, SCORES};
+pub use records::{Record, score_names};
 pub use writer::Writer;
 
 use crate::DatasetError;

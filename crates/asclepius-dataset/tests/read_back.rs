@@ -5,7 +5,7 @@ mod rows;
 
 use std::process::Command;
 
-use asclepius_dataset::table::{Record, SCORES, Writer};
+use asclepius_dataset::table::{Record, Writer, score_names};
 use asclepius_schema::{Instruction, SCHEMA_VERSION, Span, Split};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn pyarrow_and_duckdb_read_every_column_as_the_contract_types_it() {
     let report = rows::report(7_654_321, 2, "Ein Fall: 38,5 °C, µg ≥ 3.\n\nSecond paragraph.");
     let mut note = rows::note(&report, "CC: fever 38.5 °C");
     note.split = Some(Split::Train);
-    note.scores = vec![("copy_rate".to_owned(), 0.25), ("numbers".to_owned(), 1.0)];
+    note.scores = vec![("copied".to_owned(), 0.25), ("numbers".to_owned(), 1.0)];
     let plain = rows::instruction(&note, 0, "Fever?", "38.5 °C");
     let rich = Instruction {
         evidence: vec![Span { start: 4, end: 18 }, Span { start: 0, end: 2 }],
@@ -84,12 +84,12 @@ fn pyarrow_and_duckdb_read_every_column_as_the_contract_types_it() {
         }
     }
     assert_eq!(columns["patient_id"], "int64");
-    let gates = SCORES.map(|name| format!("{name}: float")).join(", ");
+    let gates = score_names().map(|name| format!("{name}: float")).join(", ");
     assert_eq!(columns["scores"], format!("struct<{gates}>"));
     assert_eq!(columns["evidence"], "list<element: struct<start: uint32, end: uint32>>");
     let row = &instructions["duckdb"]["rows"][1];
     assert_eq!(row["evidence"], json!([{ "start": 4, "end": 18 }, { "start": 0, "end": 2 }]));
-    assert_eq!(row["scores"]["copy_rate"], 0.25);
-    assert_eq!(row["scores"]["length"], Value::Null);
+    assert_eq!(row["scores"]["copied"], 0.25);
+    assert_eq!(row["scores"]["max_words"], Value::Null);
     assert_eq!(row["task"], "Question Answering");
 }

@@ -11,7 +11,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use asclepius_schema::Span;
 
-use super::SCORES;
+use super::score_names;
 
 /// How a field is read off a record; this decides the column's type.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl<R> Column<R> {
                     let score = |row: &R| get(row).iter().find(|(gate, _)| gate == name).map(|&(_, score)| score);
                     Arc::new(rows.iter().map(score).collect::<Float32Array>())
                 };
-                Arc::new(StructArray::new(score_fields(), SCORES.iter().map(column).collect(), None))
+                Arc::new(StructArray::new(score_fields(), score_names().iter().map(column).collect(), None))
             }
             Get::Spans(get) => {
                 let spans = || rows.iter().flat_map(get);
@@ -91,7 +91,7 @@ fn text_item() -> FieldRef {
 }
 
 fn score_fields() -> Fields {
-    SCORES.iter().map(|name| Field::new(*name, DataType::Float32, true)).collect()
+    score_names().into_iter().map(|name| Field::new(name, DataType::Float32, true)).collect()
 }
 
 fn span_fields() -> Fields {

@@ -6,13 +6,16 @@
 use asclepius_schema::{
     Age, AgeUnit, ArticleId, CallLineage, Instruction, Licence, Note, Report, ReportId, Sex, Split, Task,
 };
+use asclepius_text::Gate;
 
 use super::column::{Column, Get};
 use super::reader::Cells;
 use crate::DatasetError;
 
 /// Gates whose scores a row can carry, sorted: the fields of the `scores` column, the same in every file.
-pub const SCORES: [&str; 6] = ["copy_rate", "ends_in_question", "length", "model_talk", "numbers", "refusal"];
+pub fn score_names() -> [&'static str; Gate::ALL.len()] {
+    Gate::ALL.map(Gate::name)
+}
 
 /// A type that has a Parquet layout here.
 pub trait Record: Clone + Sized + 'static {

@@ -2,7 +2,7 @@
 #![expect(clippy::allow_attributes, reason = "each test crate uses another part of this module")]
 #![allow(dead_code)]
 
-use asclepius_dataset::table::SCORES;
+use asclepius_dataset::table::score_names;
 use asclepius_schema::{
     Age, AgeUnit, ArticleId, CallLineage, Instruction, Licence, Note, Report, ReportId, Sex, Span, Split, Task, ids,
 };
@@ -106,7 +106,7 @@ pub fn any_report() -> impl Strategy<Value = Report> {
 }
 
 fn scores() -> impl Strategy<Value = Vec<(String, f32)>> {
-    prop::sample::subsequence(SCORES.to_vec(), 0..=SCORES.len())
+    prop::sample::subsequence(score_names().to_vec(), 0..=score_names().len())
         .prop_flat_map(|names| {
             let count = names.len();
             (Just(names), prop::collection::vec(0.0_f32..1.0, count))
