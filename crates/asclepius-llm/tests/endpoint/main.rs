@@ -1,5 +1,6 @@
 //! The client against a server that misbehaves on demand, over real HTTP.
 
+mod kill;
 mod server;
 
 use std::path::Path;
