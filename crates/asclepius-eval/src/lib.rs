@@ -1,6 +1,7 @@
 //! What a model learned, and a page that shows it.
 //!
 //! - [`config`]: the `[eval]` table.
+//! - [`sets`]: the rows no model was trained on.
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`]: what it says.
 //! - [`results`]: `eval/report.json`.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves; [`card`]: the
@@ -18,12 +19,13 @@ pub mod held_out;
 pub mod page;
 pub mod plot;
 pub mod results;
+pub mod sets;
 
-pub use answers::{Question, choose, score};
+pub use answers::{Question, score};
 pub use candidate::Candidate;
 pub use config::EvalConfig;
 pub use error::EvalError;
 pub use gather::RunFacts;
-pub use held_out::loss;
 pub use page::render;
+pub use sets::{HeldOutSets, Lengths};
 pub use results::{AnsweredQuestion, Evaluation, GeneratedAnswer, HeldOutLoss};

@@ -1,8 +1,10 @@
 //! The report: one self-contained HTML page about a run. All text goes through the template's escaping; only the
 //! plots, which this crate draws, are inserted as they are.
 
-use minijinja::{AutoEscape, Environment, context};
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::EvalError;
 use crate::gather::{RunFacts, StageFacts};
@@ -76,34 +78,41 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
     let shown: Vec<_> = dropped
         .iter()
         .take(DROPPED_SHOWN)
-        .map(|(stage, row)| context! { stage, id => row.id, reason => row.reason.code(), detail => row.detail })
+        .map(|(stage, row)| json!({ "stage": stage, "id": row.id, "reason": row.reason.code(), "detail": row.detail }))
         .collect();
     let evaluation = facts.evaluation.clone().unwrap_or_default();
     let (loss_sets, losses) = loss_table(&evaluation);
     let (score_models, scores) = score_table(&evaluation);
     let dataset_licence =
         facts.stage("dataset").and_then(|stage| stage.manifest.details.get("licence").cloned()).unwrap_or_default();
-    Ok(template.render(context! {
-        run => context! { name => facts.name },
-        tiles => tiles(facts),
-        extractive => facts.teachers.iter().any(|model| model.starts_with("extractive")),
-        funnel => funnel(facts),
-        dropped_more => (dropped.len() > shown.len()).then_some(dropped.len()),
-        dropped => shown,
-        dataset_licence => dataset_licence.as_str(),
-        licences => bars(facts.licences.iter().map(|(licence, count)| (licence.name().to_owned(), *count)).collect()),
-        tasks => bars(facts.tasks.iter().map(|(task, count)| (task.title().to_owned(), *count)).collect()),
-        lengths => bars(histogram(&facts.note_words)),
-        samples => samples(facts),
-        trainings => trainings(facts)?,
-        loss_sets, losses, score_models, scores,
-        answers => evaluation.answers,
-        environment => environment_rows(facts),
-        fingerprints => facts.stages.iter().map(|stage| context! {
-            stage => stage.manifest.stage, fingerprint => stage.manifest.fingerprint, tool => stage.manifest.tool_version,
-        }).collect::<Vec<_>>(),
-        configuration => facts.configuration,
-    })?)
+    let fingerprints: Vec<_> = facts
+        .stages
+        .iter()
+        .map(|stage| &stage.manifest)
+        .map(|manifest| {
+            json!({ "stage": manifest.stage, "fingerprint": manifest.fingerprint, "tool": manifest.tool_version })
+        })
+        .collect();
+    let view = json!({
+        "run": { "name": facts.name },
+        "tiles": tiles(facts),
+        "extractive": facts.teachers.iter().any(|model| model.starts_with("extractive")),
+        "funnel": funnel(facts),
+        "dropped_more": (dropped.len() > shown.len()).then_some(dropped.len()),
+        "dropped": shown,
+        "dataset_licence": dataset_licence.as_str(),
+        "licences": bars(facts.licences.iter().map(|(licence, count)| (licence.name().to_owned(), *count)).collect()),
+        "tasks": bars(facts.tasks.iter().map(|(task, count)| (task.title().to_owned(), *count)).collect()),
+        "lengths": bars(histogram(&facts.note_words)),
+        "samples": samples(facts),
+        "trainings": trainings(facts)?,
+        "loss_sets": loss_sets, "losses": losses, "score_models": score_models, "scores": scores,
+        "answers": evaluation.answers,
+        "environment": environment_rows(facts),
+        "fingerprints": fingerprints,
+        "configuration": facts.configuration,
+    });
+    Ok(template.render(Serde(&view))?)
 }
 
 fn tiles(facts: &RunFacts) -> Vec<Tile> {
@@ -123,7 +132,7 @@ fn tiles(facts: &RunFacts) -> Vec<Tile> {
         tile("instructions", stage.manifest.counts.out.to_string());
     }
     for (name, label) in [("pretrain", "pre-training loss"), ("sft", "tuning loss")] {
-        if let Some((first, last)) = facts.stage(name).and_then(|stage| ends(stage)) {
+        if let Some((first, last)) = facts.stage(name).and_then(ends) {
             tile(&format!("held-out {label}"), format!("{first:.2} → {last:.2}"));
         }
     }
@@ -249,7 +258,7 @@ fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
     Ok(all)
 }
 
-fn loss_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) {
+fn loss_table(evaluation: &Evaluation) -> (Vec<String>, Vec<serde_json::Value>) {
     let (mut sets, mut models): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for row in &evaluation.losses {
         if !sets.contains(&row.set) {
@@ -269,19 +278,19 @@ fn loss_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) {
             let cells: Vec<_> = sets
                 .iter()
                 .map(|set| match find(model, set) {
-                    Some(row) => context! {
-                        text => format!("{:.3} ({:.1})", row.loss, row.perplexity), best => row.loss <= best(set),
-                    },
-                    None => context! { text => "", best => false },
+                    Some(row) => json!({
+                        "text": format!("{:.3} ({:.1})", row.loss, row.perplexity), "best": row.loss <= best(set),
+                    }),
+                    None => json!({ "text": "", "best": false }),
                 })
                 .collect();
-            context! { model, cells }
+            json!({ "model": model, "cells": cells })
         })
         .collect();
     (sets, rows)
 }
 
-fn score_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) {
+fn score_table(evaluation: &Evaluation) -> (Vec<String>, Vec<serde_json::Value>) {
     let mut models: Vec<String> = Vec::new();
     let mut tasks: Vec<(String, usize)> = Vec::new();
     for row in &evaluation.scores {
@@ -304,7 +313,7 @@ fn score_table(evaluation: &Evaluation) -> (Vec<String>, Vec<minijinja::Value>) 
                     })
                 })
                 .collect();
-            context! { task, rows => count, cells }
+            json!({ "task": task, "rows": count, "cells": cells })
         })
         .collect();
     (models, rows)

@@ -78,7 +78,7 @@ fn check(model: &Path, adapter: Option<&Path>) -> Outcome {
             decoder.config().vocab_size
         )));
     }
-    let ids = tokenizer.encode_text("The patient was admitted with chest pain and discharged on day three.");
+    let ids = tokenizer.encode_text("The patient was admitted with chest pain and discharged on day three.")?;
     let labels: Vec<Option<u32>> = ids.iter().skip(1).copied().map(Some).chain([None]).collect();
     let count = ids.len() as u32;
     let batch = MicroBatch::new(ids, (0..count).collect(), vec![0, count], &labels)?;

@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_dataset::tokens::{Tokenised, pretrain_documents, sft_documents};
-use asclepius_dataset::{Packing, TextRow, read_instructions_any, read_notes};
-use asclepius_eval::{Candidate, Evaluation, Question, choose, loss, score};
+use asclepius_eval::{Candidate, Evaluation, HeldOutSets, Lengths, score};
 use asclepius_model::Decoder;
-use asclepius_schema::{Counts, Fingerprint, Instruction, Manifest, StageDir, write_atomically};
+use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
 use asclepius_text::InstructionTemplate;
-use asclepius_train::FINAL_DIRECTORY;
+use asclepius_train::{FINAL_DIRECTORY, TrainConfig};
 
 use crate::failure::{Failure, Outcome};
 use crate::progress::StageBar;
@@ -82,57 +80,31 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     Ok(fingerprint.finish())
 }
 
-struct Sets {
-    notes: Vec<TextRow>,
-    answers: Vec<(String, Vec<Instruction>)>,
-}
-
-impl Sets {
-    fn load(run: &Run) -> Outcome<Self> {
-        let notes = read_notes(&held_out(run, "notes-validation.parquet")?)?;
-        let notes = notes.map(|note| Ok::<_, Failure>(TextRow::from(&note?))).collect::<Result<_, _>>()?;
-        let own = held_out(run, "instructions-validation.parquet")?;
-        let mut answers = vec![("answers".to_owned(), read_instructions_any(&own)?.collect::<Result<_, _>>()?)];
-        for set in &run.config().eval.sets {
-            let name = set.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            answers.push((name, read_instructions_any(set)?.collect::<Result<_, _>>()?));
-        }
-        Ok(Self { notes, answers })
-    }
-}
-
 /// Evaluates one model after the other, so that only one is in memory.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
     let config = run.config();
-    let sets = Sets::load(run)?;
-    let mut questions: Vec<Question> = sets.answers.iter().flat_map(|(_, rows)| choose(rows, config.eval.questions)).collect();
+    let notes = held_out(run, "notes-validation.parquet")?;
+    let sets = HeldOutSets::load(&notes, &held_out(run, "instructions-validation.parquet")?, &config.eval.sets)?;
+    let mut questions = sets.questions(config.eval.questions);
     let mut evaluation = Evaluation::default();
-    let bar = StageBar::start("eval", (Model::ALL.len() * (questions.len() + 1 + sets.answers.len())) as u64);
-    let mut counts = Counts::default();
-    for (index, (model, name)) in Model::ALL.into_iter().enumerate() {
+    let (mut counts, mut done) = (Counts::default(), 0);
+    let bar = StageBar::start("eval", (Model::ALL.len() * (questions.len() + 1)) as u64);
+    for (model, name) in Model::ALL {
         let Some(start) = model.load(run)? else { continue };
         counts.input += 1;
         bar.say(name);
         let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
         let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
         let candidate = Candidate { name: name.to_owned(), decoder: start.decoder, tokenizer: start.tokenizer, template };
-        let longest = candidate.decoder.config().max_positions;
-        let length = |table: &Option<asclepius_train::TrainConfig>| table.as_ref().map_or(longest, |table| table.sequence_length.min(longest));
-        let notes = pretrain_documents(sets.notes.iter().cloned().map(Ok), &candidate.tokenizer, length(&config.pretrain), Packing::Documents)?;
-        let mut measured = vec![("notes", notes, length(&config.pretrain))];
-        for (set, rows) in &sets.answers {
-            let rows: Tokenised = sft_documents(rows.iter().cloned().map(Ok), &candidate.tokenizer, &candidate.template, length(&config.sft))?;
-            measured.push((set, rows, length(&config.sft)));
-        }
-        for (set, rows, length) in measured {
+        let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
+        let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
+        evaluation.losses.extend(sets.losses(&candidate, lengths)?);
+        for question in &mut questions {
             run.check_interrupt()?;
-            evaluation.losses.extend(loss(&candidate, set, &rows.documents, length)?);
-        }
-        for (done, question) in questions.iter_mut().enumerate() {
-            run.check_interrupt()?;
+            done += 1;
+            bar.set(done);
             score(&candidate, question, config.eval.max_tokens)?;
-            bar.set((index * (questions_len(&sets, config.eval.questions) + 1) + done) as u64);
         }
         counts.out += 1;
     }

@@ -1,5 +1,6 @@
 //! One runner a stage: it joins the stage's crate to the dataset's readers and writers, and holds no domain logic.
 
+pub mod asking;
 pub mod dataset;
 pub mod eval;
 pub mod ingest;
