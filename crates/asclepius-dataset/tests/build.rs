@@ -24,7 +24,9 @@ struct Corpus {
 
 fn write<R: Record>(path: &Path, rows: &[R]) {
     let mut writer = Writer::create(path).expect("writable");
-    rows.iter().for_each(|row| writer.write(row).expect("written"));
+    for row in rows {
+        writer.write(row).expect("written");
+    }
     writer.finish().expect("finished");
 }
 
@@ -48,7 +50,7 @@ fn run(corpus: &Corpus, out: &str, seed: u64) -> (Result<Summary, DatasetError>,
     let mut dropped = DroppedWriter::create(&out).expect("writable");
     let progress = std::cell::Cell::new((0, 0));
     let summary = build(&corpus.inputs, &DatasetConfig::default(), seed, &out, &mut dropped, &|done, total| {
-        progress.set((done, total))
+        progress.set((done, total));
     });
     dropped.finish().expect("written");
     if summary.is_ok() {
@@ -158,7 +160,8 @@ fn a_note_that_states_other_numbers_than_its_report_is_unfaithful() {
     let (reports, mut notes, instructions) = plain(3);
     notes[1].note =
         NOTE.replace("54", "45").replace("38.5", "41.2").replace("day 5", "day 17").replace("x 3 d", "x 9 d");
-    let (_, out) = run(&corpus(&reports, &notes, &instructions), "dataset", 0);
+    let corpus = corpus(&reports, &notes, &instructions);
+    let (_, out) = run(&corpus, "dataset", 0);
     let dropped = read_dropped(&out).expect("readable");
     assert!(dropped.iter().any(|row| row.id == "PMC1.1-2" && row.reason == Reason::Unfaithful), "{dropped:?}");
 }
@@ -177,7 +180,9 @@ fn a_row_without_its_parent_is_an_error_that_names_both() {
 #[test]
 fn nothing_left_is_an_error_that_says_why() {
     let (reports, mut notes, _) = plain(2);
-    notes.iter_mut().for_each(|note| note.note = "I'm sorry, but as an AI language model I cannot do that.".to_owned());
+    for note in &mut notes {
+        note.note = "I'm sorry, but as an AI language model I cannot do that.".to_owned();
+    }
     let (summary, _) = run(&corpus(&reports, &notes, &[]), "dataset", 0);
     let error = summary.expect_err("no note is left").to_string();
     assert!(error.contains("no note is left of 4"), "{error}");

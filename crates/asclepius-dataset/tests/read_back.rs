@@ -25,7 +25,9 @@ fn read_back(paths: &[std::path::PathBuf]) -> Result<Vec<Value>, String> {
 
 fn write<R: Record>(path: &std::path::Path, rows: &[R]) {
     let mut writer = Writer::create(path).expect("writable");
-    rows.iter().for_each(|row| writer.write(row).expect("written"));
+    for row in rows {
+        writer.write(row).expect("written");
+    }
     writer.finish().expect("finished");
 }
 

@@ -7,13 +7,74 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use asclepius_dataset::table::{Record, Writer};
+use asclepius_dataset::table::{Record, Writer, score_names};
 use asclepius_dataset::{
     DatasetError, Rows, read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
-use asclepius_schema::{Licence, Task};
+use asclepius_schema::{Age, AgeUnit, Instruction, Licence, Note, Report, Sex, Span, Split, Task};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["\\PC{0,40}", "[a-zà-ÿ°µ≥\n]{0,80}", Just(String::new())]
+}
+
+fn age() -> impl Strategy<Value = Option<Age>> {
+    let unit = prop::sample::select(vec![AgeUnit::Year, AgeUnit::Month, AgeUnit::Week, AgeUnit::Day]);
+    prop::option::of((0.0_f32..120.0, unit).prop_map(|(value, unit)| Age { value, unit }))
+}
+
+fn any_report() -> impl Strategy<Value = Report> {
+    let sex = prop::sample::select(vec![Sex::Female, Sex::Male, Sex::Unknown]);
+    let facts = (age(), sex, prop::sample::select(Licence::ALL.to_vec()), prop::option::of(1800..2100));
+    (1_u32..9_999_999, 1_u32..9, text(), facts, prop::collection::vec(text(), 0..4)).prop_map(
+        |(article, n, body, (age, sex, licence, year), subjects)| Report {
+            age,
+            sex,
+            licence,
+            year,
+            subjects,
+            ..rows::report(article, n, &body)
+        },
+    )
+}
+
+fn scores() -> impl Strategy<Value = Vec<(String, f32)>> {
+    prop::sample::subsequence(score_names().to_vec(), 0..=score_names().len())
+        .prop_flat_map(|names| {
+            let count = names.len();
+            (Just(names), prop::collection::vec(0.0_f32..1.0, count))
+        })
+        .prop_map(|(names, scores)| names.into_iter().map(str::to_owned).zip(scores).collect())
+}
+
+fn split() -> impl Strategy<Value = Option<Split>> {
+    prop::option::of(prop::sample::select(vec![Split::Train, Split::Validation]))
+}
+
+fn any_note() -> impl Strategy<Value = Note> {
+    (any_report(), text(), split(), scores(), any::<i32>()).prop_map(|(report, text, split, scores, tokens)| {
+        let mut note = Note { split, scores, ..rows::note(&report, &text) };
+        note.note_call.prompt_tokens = tokens;
+        note
+    })
+}
+
+fn any_instruction() -> impl Strategy<Value = Instruction> {
+    let task = prop::sample::select(Task::ALL.to_vec());
+    let span = (any::<u32>(), any::<u32>()).prop_map(|(start, end)| Span { start, end });
+    let evidence = prop::collection::vec(span, 0..4);
+    (any_note(), 0_u32..9, text(), text(), task, any::<bool>(), evidence).prop_map(
+        |(note, index, question, answer, task, unanswerable, evidence)| Instruction {
+            task,
+            unanswerable,
+            evidence,
+            split: note.split,
+            scores: note.scores.clone(),
+            ..rows::instruction(&note, index, &question, &answer)
+        },
+    )
+}
 
 fn write<R: Record>(path: &Path, rows: &[R]) {
     let mut writer = Writer::create(path).expect("writable");
@@ -36,17 +97,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn reports_come_back(rows in prop::collection::vec(rows::any_report(), 0..9)) {
+    fn reports_come_back(rows in prop::collection::vec(any_report(), 0..9)) {
         prop_assert_eq!(round(&rows, read_reports), rows);
     }
 
     #[test]
-    fn notes_come_back(rows in prop::collection::vec(rows::any_note(), 0..9)) {
+    fn notes_come_back(rows in prop::collection::vec(any_note(), 0..9)) {
         prop_assert_eq!(round(&rows, read_notes), rows);
     }
 
     #[test]
-    fn instructions_come_back(rows in prop::collection::vec(rows::any_instruction(), 0..9)) {
+    fn instructions_come_back(rows in prop::collection::vec(any_instruction(), 0..9)) {
         prop_assert_eq!(round(&rows, read_instructions_any), rows.clone());
         prop_assert_eq!(round(&rows, read_instructions), rows);
     }

@@ -3,7 +3,7 @@
 mod rows;
 
 use asclepius_dataset::{
-    DatasetError, Document, Order, Packing, Plan, PlanConfig, TextRow, pretrain_documents, sft_documents,
+    Document, Order, Packing, Plan, PlanConfig, TextRow, Tokenised, pretrain_documents, sft_documents,
 };
 use asclepius_text::{InstructionTemplate, TextTokenizer};
 
@@ -12,8 +12,12 @@ fn tokenizer() -> TextTokenizer {
     TextTokenizer::train_bpe(texts.into_iter(), 300, &asclepius_text::SpecialNames::default()).expect("trainable")
 }
 
-fn text(id: &str, text: &str) -> Result<TextRow, DatasetError> {
-    Ok(TextRow { id: id.to_owned(), text: text.to_owned() })
+fn text(id: &str, text: &str) -> TextRow {
+    TextRow { id: id.to_owned(), text: text.to_owned() }
+}
+
+fn pretrain(texts: impl IntoIterator<Item = TextRow>, sequence_length: usize, packing: Packing) -> Tokenised {
+    pretrain_documents(texts.into_iter().map(Ok), &tokenizer(), sequence_length, packing).expect("texts")
 }
 
 /// The document's text with special tokens spelt out and supervised stretches in brackets.
@@ -22,8 +26,9 @@ fn marked(tokenizer: &TextTokenizer, document: &Document) -> String {
     let mut start = 0;
     for end in 1..=document.len() {
         if end == document.len() || document.supervised[end] != document.supervised[start] {
-            let text = tokenizer.decode_with_specials(&document.ids[start..end]).expect("known ids");
-            marked += &if document.supervised[start] { format!("[{text}]") } else { text };
+            let text = tokenizer.decode_with_specials(&document.ids[start..end]);
+            let (open, close) = if document.supervised[start] { ("[", "]") } else { ("", "") };
+            marked.extend([open, &text, close]);
             start = end;
         }
     }
@@ -33,9 +38,9 @@ fn marked(tokenizer: &TextTokenizer, document: &Document) -> String {
 #[test]
 fn pre_training_asks_for_all_but_the_first_token() {
     let tokenizer = tokenizer();
-    let all = pretrain_documents([text("a", "CC: fever.")], &tokenizer, 64, Packing::Documents).expect("a text");
+    let all = pretrain([text("a", "CC: fever.")], 64, Packing::Documents);
     assert_eq!(marked(&tokenizer, &all.documents[0]), "<|bos|>[CC: fever.<|eos|>]");
-    let stream = pretrain_documents([text("a", "CC: fever.")], &tokenizer, 4, Packing::Stream).expect("a text");
+    let stream = pretrain([text("a", "CC: fever.")], 4, Packing::Stream);
     assert_eq!(marked(&tokenizer, &stream.documents[0]), "[<|bos|>CC: fever.<|eos|>]");
 }
 
@@ -43,18 +48,17 @@ fn pre_training_asks_for_all_but_the_first_token() {
 fn a_special_token_spelt_in_a_note_stays_text() {
     let tokenizer = tokenizer();
     let note = "end <|eos|> of <|bos|> note";
-    let all = pretrain_documents([text("a", note)], &tokenizer, 99, Packing::Documents).expect("a text");
+    let all = pretrain([text("a", note)], 99, Packing::Documents);
     let ids = &all.documents[0].ids;
     assert_eq!(ids.iter().filter(|&&id| Some(id) == tokenizer.eos() || Some(id) == tokenizer.bos()).count(), 2);
-    assert_eq!(tokenizer.decode(ids).expect("known ids"), note);
+    assert_eq!(tokenizer.decode(ids), note);
 }
 
 #[test]
 fn a_long_text_is_split_without_losing_a_token() {
-    let tokenizer = tokenizer();
     let long = "CC: fever, cough. ".repeat(40);
-    let whole = pretrain_documents([text("a", &long)], &tokenizer, 100_000, Packing::Documents).expect("a text");
-    let pieces = pretrain_documents([text("a", &long)], &tokenizer, 16, Packing::Documents).expect("a text");
+    let whole = pretrain([text("a", &long)], 100_000, Packing::Documents);
+    let pieces = pretrain([text("a", &long)], 16, Packing::Documents);
     assert_eq!((whole.split, pieces.split, pieces.rows), (0, 1, 1));
     let joined: Vec<u32> = pieces.documents.iter().flat_map(|piece| piece.ids.clone()).collect();
     assert_eq!(joined, whole.documents[0].ids);
@@ -97,7 +101,8 @@ fn a_row_too_long_loses_the_end_of_its_note_and_never_its_answer() {
 
 #[test]
 fn a_row_that_would_train_nothing_is_named() {
-    let error = pretrain_documents([text("PMC9.1-1", "")], &tokenizer(), 64, Packing::Documents).expect_err("no text");
+    let error =
+        pretrain_documents([Ok(text("PMC9.1-1", ""))], &tokenizer(), 64, Packing::Documents).expect_err("no text");
     assert!(error.to_string().contains("PMC9.1-1"), "{error}");
 }
 
@@ -105,7 +110,7 @@ fn a_row_that_would_train_nothing_is_named() {
 fn a_batch_never_asks_for_the_first_token_of_a_document() {
     let tokenizer = tokenizer();
     let texts = (0..9).map(|n| text(&format!("row-{n}"), &"fever, ".repeat(n + 1)));
-    let all = pretrain_documents(texts, &tokenizer, 64, Packing::Documents).expect("texts");
+    let all = pretrain(texts, 64, Packing::Documents);
     let config = PlanConfig {
         sequence_length: 64,
         packing: Packing::Documents,
