@@ -13,7 +13,11 @@ use crate::{SynthError, prompts, seeds};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NotesConfig {
+    /// Directory to read reports from instead of the run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<PathBuf>,
     /// A prompt file in place of the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<PathBuf>,
     /// Sampling temperature, 0 to 2.
     pub temperature: f32,
@@ -23,7 +27,7 @@ pub struct NotesConfig {
 
 impl Default for NotesConfig {
     fn default() -> Self {
-        Self { prompt: None, temperature: 1.0, max_tokens: 4096 }
+        Self { input: None, prompt: None, temperature: 1.0, max_tokens: 4096 }
     }
 }
 
@@ -61,6 +65,9 @@ impl NotesConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InstructConfig {
+    /// Directory to read notes from instead of the run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<PathBuf>,
     /// Instructions per note, each for another task as long as there are tasks left.
     pub per_note: u32,
     /// The tasks to draw from.
@@ -72,14 +79,17 @@ pub struct InstructConfig {
     /// The most tokens a question or an answer may have.
     pub max_tokens: u32,
     /// A prompt file for questions in place of the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub question_prompt: Option<PathBuf>,
     /// A prompt file for answers in place of the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answer_prompt: Option<PathBuf>,
 }
 
 impl Default for InstructConfig {
     fn default() -> Self {
         Self {
+            input: None,
             per_note: 1,
             tasks: Task::ALL.to_vec(),
             unanswerable_fraction: 0.1,

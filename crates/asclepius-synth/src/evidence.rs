@@ -21,7 +21,10 @@ pub fn spans(note: &str, answer: &str) -> Vec<Span> {
             _ => merged.push((start, end)),
         }
     }
-    merged.into_iter().filter_map(|(start, end)| Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })).collect()
+    merged
+        .into_iter()
+        .filter_map(|(start, end)| Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? }))
+        .collect()
 }
 
 fn search(note: &str, part: &str, depth: usize, found: &mut Vec<(usize, usize)>) {
@@ -50,12 +53,14 @@ fn position(note: &str, part: &str) -> Option<usize> {
     let mut letters = part.chars();
     let first = letters.next()?;
     let rest = letters.as_str();
-    let swapped: String = if first.is_uppercase() { first.to_lowercase().collect() } else { first.to_uppercase().collect() };
+    let swapped: String =
+        if first.is_uppercase() { first.to_lowercase().collect() } else { first.to_uppercase().collect() };
     let other = (swapped.len() == first.len_utf8()).then(|| format!("{swapped}{rest}"));
     let bounded = |text: &str| {
         note.match_indices(text).map(|(at, _)| at).find(|&at| {
             let open = !note[..at].ends_with(char::is_alphanumeric) || !text.starts_with(char::is_alphanumeric);
-            let close = !note[at + text.len()..].starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric);
+            let close =
+                !note[at + text.len()..].starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric);
             open && close
         })
     };
@@ -74,7 +79,10 @@ mod tests {
     fn the_largest_parts_that_stand_in_the_note_are_found() {
         let note = "Results:\n- Chest CT: a 3 cm mass.\n- MRI: no change.\nGiven aspirin and heparin. Fever, cough.";
         assert_eq!(texts(note, "Given aspirin and heparin."), ["Given aspirin and heparin."]);
-        assert_eq!(texts(note, "- Chest CT: a 3 cm mass\n- MRI: no change"), ["Chest CT: a 3 cm mass", "MRI: no change"]);
+        assert_eq!(
+            texts(note, "- Chest CT: a 3 cm mass\n- MRI: no change"),
+            ["Chest CT: a 3 cm mass", "MRI: no change"]
+        );
         assert_eq!(texts(note, "A 3 cm mass"), ["a 3 cm mass"]);
         assert_eq!(texts(note, "heparin, fever"), ["heparin", "Fever"]);
         assert!(texts(note, "The tumour shrank.").is_empty());

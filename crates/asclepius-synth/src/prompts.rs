@@ -99,10 +99,14 @@ mod tests {
         assert!(note[1].content.ends_with("<report>\nREPORT\n</report>"), "{}", note[1].content);
         for task in Task::ALL {
             for unanswerable in [false, true] {
-                let messages = question_messages(&prompt(&QUESTION), "NOTE", task, &examples, unanswerable).expect("renders");
+                let messages =
+                    question_messages(&prompt(&QUESTION), "NOTE", task, &examples, unanswerable).expect("renders");
                 let text = &messages[1].content;
                 assert!(text.contains("<examples>\n- One?\n- Two?\n</examples>"), "{text}");
-                assert!(text.contains(&format!("<task>{}</task>", task.title())) && text.contains("The task: "), "{text}");
+                assert!(
+                    text.contains(&format!("<task>{}</task>", task.title())) && text.contains("The task: "),
+                    "{text}"
+                );
                 assert!(text.contains(if unanswerable { "<answerable>no<" } else { "<answerable>yes<" }), "{text}");
             }
             let messages = answer_messages(&prompt(&ANSWER), "NOTE", task, "QUESTION").expect("renders");

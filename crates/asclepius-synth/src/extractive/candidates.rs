@@ -38,16 +38,17 @@ pub(crate) fn for_task(task: Task, chart: &Chart<'_>) -> Vec<Candidate> {
         Task::Summary => summaries(chart),
         Task::Qa => facts::facts(chart),
     };
+    candidates.retain(|candidate| !candidate.answer.trim().is_empty() && !words::asks(&candidate.answer));
     if candidates.is_empty() {
         candidates = fallback(task, chart);
     }
-    candidates.retain(|candidate| !candidate.answer.trim().is_empty() && !candidate.answer.trim_end().ends_with('?'));
     candidates
 }
 
 /// What any note with one sentence can be asked, in the manner of the task.
 fn fallback(task: Task, chart: &Chart<'_>) -> Vec<Candidate> {
-    let Some(first) = chart.lines.first() else { return Vec::new() };
+    let stated = chart.lines.iter().find(|line| !words::asks(line.text)).or(chart.lines.first());
+    let Some(first) = stated.map(|line| words::unasked(line.text)) else { return Vec::new() };
     let question = match task {
         Task::Ner => "Which statement names the patient's main problem at the start of the note?",
         Task::Abbreviation => "Write the opening statement of the note without any abbreviation.",
@@ -59,8 +60,8 @@ fn fallback(task: Task, chart: &Chart<'_>) -> Vec<Candidate> {
         Task::Qa => "With what does the note begin?",
     };
     let answer = match task {
-        Task::Abbreviation | Task::Paraphrase => words::expand(first.text),
-        _ => first.text.to_owned(),
+        Task::Abbreviation | Task::Paraphrase => words::expand(first),
+        _ => first.to_owned(),
     };
     vec![Candidate::new([question], answer)]
 }
@@ -122,7 +123,10 @@ fn entities(chart: &Chart<'_>) -> Vec<Candidate> {
         ),
         listed(
             &procedures,
-            ["Which procedures and interventions are named?", "Extract all procedures and non-drug treatments from the note."],
+            [
+                "Which procedures and interventions are named?",
+                "Extract all procedures and non-drug treatments from the note.",
+            ],
         ),
         listed(
             &conditions,
@@ -159,7 +163,9 @@ fn abbreviations(chart: &Chart<'_>) -> Vec<Candidate> {
     for (section, lines) in sections(chart) {
         let pairs: Vec<_> = all
             .iter()
-            .filter(|(short, _)| lines.iter().any(|line| words::abbreviations_in(line).iter().any(|(found, _)| found == short)))
+            .filter(|(short, _)| {
+                lines.iter().any(|line| words::abbreviations_in(line).iter().any(|(found, _)| found == short))
+            })
             .collect();
         if (2..=MOST_ITEMS).contains(&pairs.len()) {
             let heading = section.heading();
@@ -186,7 +192,8 @@ fn defined_in(text: &str) -> Vec<(&str, &str)> {
     for hit in DEFINED.captures_iter(text) {
         let (whole, short) = (hit.get(0), hit.get(1));
         let (Some(whole), Some(short)) = (whole, short) else { continue };
-        let initials: Vec<char> = short.as_str().chars().filter(|c| c.is_uppercase()).flat_map(char::to_lowercase).collect();
+        let initials: Vec<char> =
+            short.as_str().chars().filter(|c| c.is_uppercase()).flat_map(char::to_lowercase).collect();
         let before = text[..whole.start()].trim_end();
         let starts: Vec<usize> = before
             .char_indices()
@@ -253,8 +260,11 @@ fn paraphrases(chart: &Chart<'_>) -> Vec<Candidate> {
 
 /// A sentence with its leading circumstance moved to the end: "On day 3, he walked." becomes "He walked on day 3."
 fn fronted_to_end(text: &str) -> Option<String> {
-    static FRONTED: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"^((?:On|At|In|After|During|Upon|Before|Within|Following|Over|Since|Until) [^,.;()]{3,50}), ([^;]+?)(\.?)$"));
+    static FRONTED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^((?:On|At|In|After|During|Upon|Before|Within|Following|Over|Since|Until) [^,.;()]{3,50}), ([^;]+?)(\.?)$",
+        )
+    });
     let hit = FRONTED.captures(text)?;
     let (circumstance, main) = (&hit[1], &hit[2]);
     // A further clause or list would swallow what is put behind it.
@@ -263,7 +273,7 @@ fn fronted_to_end(text: &str) -> Option<String> {
     }
     let mut letters = circumstance.chars();
     let first = letters.next()?.to_lowercase();
-    Some(format!("{} {}{}", words::with_capital(main), first.chain(letters).collect::<String>(), &hit[3]))
+    Some(format!("{} {}{}", words::begun(main), first.chain(letters).collect::<String>(), &hit[3]))
 }
 
 fn summaries(chart: &Chart<'_>) -> Vec<Candidate> {
@@ -324,8 +334,10 @@ mod tests {
     #[test]
     fn a_definition_must_fit_its_initials() {
         assert_eq!(defined_in("a myelodysplastic syndrome (MDS) was found"), []);
-        assert_eq!(defined_in("had benign prostatic enlargement (BPE) then"), [("BPE", "benign prostatic enlargement")]);
+        assert_eq!(
+            defined_in("had benign prostatic enlargement (BPE) then"),
+            [("BPE", "benign prostatic enlargement")]
+        );
         assert_eq!(defined_in("the wall (LV) of the heart"), []);
     }
-
-    }
+}

@@ -26,8 +26,10 @@ impl<'a> Chart<'a> {
     pub(crate) fn read(note: &'a str) -> Self {
         let mut lines = Vec::new();
         let mut section = None;
+        let mut opens_block = true;
         for raw in note.lines() {
             let raw = raw.trim().trim_matches(['*', '#']).trim();
+            let after_blank = std::mem::replace(&mut opens_block, raw.is_empty());
             if raw.is_empty() {
                 continue;
             }
@@ -35,7 +37,8 @@ impl<'a> Chart<'a> {
                 section = Some(found);
                 continue;
             }
-            if raw.ends_with(':') && raw.split_whitespace().count() <= 5 {
+            // Headings of other hands stand at the head of a block; elsewhere a colon ends a line of text.
+            if after_blank && raw.ends_with(':') && raw.split_whitespace().count() <= 5 {
                 section = None;
                 continue;
             }
@@ -98,7 +101,9 @@ mod tests {
 
     #[test]
     fn a_note_comes_apart_into_lines_with_sections() {
-        let chart = Chart::read("Chief Complaint:\nA 5-year-old boy with fever. He coughed.\n\nResults:\n- CT: normal.\n\n**Other:**\nLoose line here.");
+        let chart = Chart::read(
+            "Chief Complaint:\nA 5-year-old boy with fever. He coughed.\n\nResults:\n- CT: normal.\n\n**Other:**\nLoose line here.",
+        );
         let lines: Vec<_> = chart.lines.iter().map(|line| (line.section, line.text)).collect();
         assert_eq!(
             lines,

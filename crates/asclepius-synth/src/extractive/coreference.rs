@@ -11,12 +11,12 @@ use super::words;
 
 /// Pronouns for the patient, nouns that were introduced earlier, and statements that point at the one before.
 pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
-    static PRONOUN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:[Hh]e|[Ss]he|[Hh]is|[Hh]er|[Hh]im|[Tt]he (?:patient|pt))\b"));
+    static PRONOUN: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"\b(?:[Hh]e|[Ss]he|[Hh]is|[Hh]er|[Hh]im|[Tt]he (?:patient|pt))\b"));
     static RELATIVE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"(?i)\b(?:mother|father|brother|sister|wife|husband|son|daughter|parents?|uncle|aunt|cousin|grand\w+|sibling|partner|colleague|donor|surgeon|physician)s?\b")
-    });
-    static THING: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"\b(?:[Tt]he|[Tt]his|[Tt]hat|[Tt]hese|[Tt]hose) (?:(?:same|said) )?(mass|lesions?|tumou?r|cyst|nodules?|swelling|ulcers?|abscess|fracture|aneurysm|thromb\w+|catheter|tube|stent|drain|defect|rash|pain|fever|headache|symptoms?|polyps?|stone|fistula|hematoma|haematoma|effusion|stenosis|specimen|graft|implant|foreign body|perforation|mutation|variant|seizures?|wound|hernia|operation|procedure|surgery|biopsy|infection)\b")
+        pattern(
+            r"(?i)\b(?:mother|father|brother|sister|wife|husband|son|daughter|parents?|uncle|aunt|cousin|grand\w+|sibling|partner|colleague|donor|surgeon|physician)s?\b",
+        )
     });
     static PREVIOUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(This|These|It)\b"));
     let mut candidates = Vec::new();
@@ -36,7 +36,7 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
                                 format!("To whom does \"{pronoun}\" refer in \"{text}\"?"),
                                 format!("Who is meant by \"{pronoun}\" in the line \"{text}\"?"),
                             ],
-                            words::with_capital(person),
+                            words::begun(person),
                         ));
                     }
                 }
@@ -46,7 +46,7 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
         if !quotable {
             continue;
         }
-        if let Some(hit) = THING.captures(text) {
+        if let Some(hit) = DEFINITE.captures(text) {
             let head = hit.get(1).map_or("", |head| head.as_str());
             let mention = hit.get(0).map_or("", |mention| mention.as_str());
             if let Some(antecedent) = antecedent(&chart.lines[..index], head) {
@@ -57,12 +57,13 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
                             format!("What is \"{mention}\" in \"{text}\"?"),
                             format!("Which earlier mention does \"{mention}\" point back to in \"{text}\"?"),
                         ],
-                        words::with_capital(antecedent),
+                        words::begun(antecedent),
                     ));
                 }
             }
         }
-        if let (Some(hit), Some(before)) = (PREVIOUS.find(text), index.checked_sub(1).map(|before| chart.lines[before])) {
+        if let (Some(hit), Some(before)) = (PREVIOUS.find(text), index.checked_sub(1).map(|before| chart.lines[before]))
+        {
             if before.section == *section {
                 candidates.push(Candidate::new(
                     [format!("To which preceding statement does \"{}\" refer in \"{text}\"?", hit.as_str())],
@@ -74,13 +75,74 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
     candidates
 }
 
-/// The first mention of a thing, introduced with an indefinite article or a count, with what describes it.
-fn antecedent<'a>(before: &[Line<'a>], head: &str) -> Option<&'a str> {
-    let singular = head.strip_suffix('s').filter(|stem| !stem.ends_with('s')).unwrap_or(head);
-    let source = format!(
-        r"(?i)\b(?:an?|one|two|three|multiple|several|numerous|large|small|right|left) (?:[\w.×/%'’-]+ ){{0,6}}?{}(?:s|es)?\b(?: (?:in|of|on|at|with|measuring|from|over|near|within|arising|involving) [^.,;:()]{{3,80}})?",
-        regex::escape(singular)
-    );
-    let mention = pattern(&source);
-    before.iter().find_map(|line| mention.find(line.text)).map(|hit| hit.as_str().trim())
+/// Things that a report introduces once and then comes back to; singular.
+const THINGS: [&str; 48] = [
+    "mass",
+    "lesion",
+    "tumor",
+    "tumour",
+    "cyst",
+    "nodule",
+    "swelling",
+    "ulcer",
+    "abscess",
+    "fracture",
+    "aneurysm",
+    "thrombus",
+    "catheter",
+    "tube",
+    "stent",
+    "drain",
+    "defect",
+    "rash",
+    "pain",
+    "fever",
+    "headache",
+    "symptom",
+    "polyp",
+    "stone",
+    "fistula",
+    "hematoma",
+    "haematoma",
+    "effusion",
+    "stenosis",
+    "specimen",
+    "graft",
+    "implant",
+    "perforation",
+    "mutation",
+    "variant",
+    "seizure",
+    "wound",
+    "hernia",
+    "operation",
+    "procedure",
+    "surgery",
+    "biopsy",
+    "bx",
+    "infection",
+    "node",
+    "clot",
+    "bleeding",
+    "foreign body",
+];
+
+/// "The mass", "these lesions": a thing taken as known.
+static DEFINITE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"\b(?:[Tt]he|[Tt]his|[Tt]hat|[Tt]hese|[Tt]hose) ({})s?\b", THINGS.join("|"))));
+
+/// For each thing, how a text introduces it: with an article or a count, and with what describes it.
+static INTRODUCED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let introduced = |thing| {
+        pattern(&format!(
+            r"(?i)\b(?:an?|one|two|three|multiple|several|numerous|large|small|right|left) (?:[\w.×/%'’-]+ ){{0,6}}?{thing}(?:s|es)?\b(?: (?:in|of|on|at|with|measuring|from|over|near|within|arising|involving) [^.,;:()]{{3,80}})?"
+        ))
+    };
+    THINGS.iter().map(introduced).collect()
+});
+
+/// The first mention of a thing before it is taken as known.
+fn antecedent<'a>(before: &[Line<'a>], thing: &str) -> Option<&'a str> {
+    let index = THINGS.iter().position(|known| *known == thing)?;
+    before.iter().find_map(|line| INTRODUCED[index].find(line.text).map(|hit| words::whole(line.text, hit.range())))
 }

@@ -109,8 +109,10 @@ fn ask(chart: &Chart<'_>, task: Task, answerable: bool, note: &str, asked: &str)
         }
     }
     let all = candidates::for_task(task, chart);
-    let fresh: Vec<&Candidate> =
-        all.iter().filter(|candidate| !candidate.questions.iter().any(|question| asked.contains(question.as_str()))).collect();
+    let fresh: Vec<&Candidate> = all
+        .iter()
+        .filter(|candidate| !candidate.questions.iter().any(|question| asked.contains(question.as_str())))
+        .collect();
     let pool = if fresh.is_empty() { all.iter().collect() } else { fresh };
     // Which thing to ask and how to word it are drawn from different digits of the hash.
     let question = pick(&pool, choice).and_then(|candidate| pick(&candidate.questions, choice >> 64));
@@ -131,9 +133,12 @@ fn answer(chart: &Chart<'_>, task: Option<Task>, question: &str) -> String {
             return reply;
         }
     }
-    let known: Vec<Candidate> = tasks.iter().flat_map(|&task| candidates::for_task(task, chart)).collect();
-    if let Some(own) = known.iter().find(|candidate| candidate.questions.iter().any(|asked| asked == question)) {
-        return own.answer.clone();
+    let own = tasks.iter().find_map(|&task| {
+        let known = candidates::for_task(task, chart);
+        known.into_iter().find(|candidate| candidate.questions.iter().any(|asked| asked == question))
+    });
+    if let Some(own) = own {
+        return own.answer;
     }
     let named = task.map(|task| candidates::for_task(task, chart)).unwrap_or_default();
     closest_question(&named, question)
@@ -170,15 +175,17 @@ fn closest_line(chart: &Chart<'_>, question: &str) -> Option<String> {
     wanted.sort_unstable();
     wanted.dedup();
     let mut best: Option<(usize, &str)> = None;
-    for line in &chart.lines {
-        let held: Vec<String> =
-            words::content_words(line.text).into_iter().chain(words::content_words(&words::expand(line.text))).collect();
+    for line in chart.lines.iter().filter(|line| !words::asks(line.text)) {
+        let held: Vec<String> = words::content_words(line.text)
+            .into_iter()
+            .chain(words::content_words(&words::expand(line.text)))
+            .collect();
         let shared = wanted.iter().filter(|word| held.contains(word)).count();
         if shared * 3 >= wanted.len().max(1) && shared > 0 && best.is_none_or(|(top, _)| shared > top) {
             best = Some((shared, line.text));
         }
     }
-    best.map(|(_, line)| line.trim_end_matches('?').to_owned())
+    best.map(|(_, line)| line.to_owned())
 }
 
 #[cfg(test)]
@@ -200,9 +207,13 @@ mod tests {
         for task in Task::ALL {
             let ask = format!("<task>{}</task>\n<note>\n{note}\n</note>", task.title());
             let question = reply(&[Message::user(ask)]).expect("a question");
-            let request = format!("<task>{}</task>\n<note>\n{note}\n</note>\n<question>\n{question}\n</question>", task.key());
+            let request =
+                format!("<task>{}</task>\n<note>\n{note}\n</note>\n<question>\n{question}\n</question>", task.key());
             let answer = reply(&[Message::user(request)]).expect("an answer");
-            assert!(!answer.is_empty() && !answer.ends_with('?') && answer != unanswerable::nothing_found(), "{task:?}: {question}");
+            assert!(
+                !answer.is_empty() && !answer.ends_with('?') && answer != unanswerable::nothing_found(),
+                "{task:?}: {question}"
+            );
         }
     }
 
@@ -212,7 +223,8 @@ mod tests {
         for task in Task::ALL {
             let ask = format!("<task>{}</task>\n<answerable>no</answerable>\n<note>\n{note}\n</note>", task.key());
             let question = reply(&[Message::user(ask)]).expect("a question");
-            let request = format!("<task>{}</task>\n<note>\n{note}\n</note>\n<question>\n{question}\n</question>", task.key());
+            let request =
+                format!("<task>{}</task>\n<note>\n{note}\n</note>\n<question>\n{question}\n</question>", task.key());
             let answer = reply(&[Message::user(request)]).expect("an answer");
             assert!(answer.starts_with("The note does not"), "{task:?}: {question} -> {answer}");
         }

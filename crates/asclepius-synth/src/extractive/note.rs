@@ -84,7 +84,9 @@ fn clean(sentence: &str) -> String {
     static REFERENCES: LazyLock<[Regex; 3]> = LazyLock::new(|| {
         [
             pattern(r"\s*[\[(]\s*\d{1,3}(?:\s*[,–-]\s*\d{1,3})*\s*\]"),
-            pattern(r"(?i)\s*[\[(]\s*(?:see |cf\. |in |video |additional )?(?:figures?|figs?\.?|tables?|supplement\w*|online resource|additional file|appendix|video|images?)\b[^()\[\]]*[\])]"),
+            pattern(
+                r"(?i)\s*[\[(]\s*(?:see |cf\. |in |video |additional )?(?:figures?|figs?\.?|tables?|supplement\w*|online resource|additional file|appendix|video|images?)\b[^()\[\]]*[\])]",
+            ),
             pattern(r"\s+"),
         ]
     });
@@ -102,13 +104,19 @@ fn has_words(text: &str) -> bool {
 /// Clips what a hurried writer leaves out; nothing is put in but a colon.
 fn clip(sentence: &str, section: Section) -> String {
     static CONNECTIVE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^(?:However|Moreover|Furthermore|In addition|Additionally|Therefore|Thus|Hence|Interestingly|Notably|Unfortunately|Fortunately|Of note|Meanwhile|As a result|For this reason),\s+")
+        pattern(
+            r"^(?:However|Moreover|Furthermore|In addition|Additionally|Therefore|Thus|Hence|Interestingly|Notably|Unfortunately|Fortunately|Of note|Meanwhile|As a result|For this reason),\s+",
+        )
     });
     static SUBJECT: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^(?:The (?:patient|pt) (?:was|had|has|is|underwent|received|reported|denied|complained of)|(?:There (?:was|were|is|are)))\s+")
+        pattern(
+            r"^(?:The (?:patient|pt) (?:was|had|has|is|underwent|received|reported|denied|complained of)|(?:There (?:was|were|is|are)))\s+",
+        )
     });
     static RESULT: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^(?:(?:A|An|The|His|Her)\s+)?([^,;:.]{2,70}?)\s+(?:(?:has |also |then |further )?(?:showed|revealed|demonstrated|disclosed)(?: that(?: there (?:was|were))?)?)\s+")
+        pattern(
+            r"^(?:(?:A|An|The|His|Her)\s+)?([^,;:.]{2,70}?)\s+(?:(?:has |also |then |further )?(?:showed|revealed|demonstrated|disclosed)(?: that(?: there (?:was|were))?)?)\s+",
+        )
     });
     let mut text = CONNECTIVE.replace(sentence, "").into_owned();
     if section.is_list() || section == Section::Course {
@@ -119,7 +127,11 @@ fn clip(sentence: &str, section: Section) -> String {
                 text[subject.end()..].to_owned()
             } else {
                 let start = text.find(verb).unwrap_or(subject.end());
-                if verb == "of" { text[subject.as_str().find("complained").unwrap_or(start)..].to_owned() } else { text[start..].to_owned() }
+                if verb == "of" {
+                    text[subject.as_str().find("complained").unwrap_or(start)..].to_owned()
+                } else {
+                    text[start..].to_owned()
+                }
             };
             text = kept;
         }
@@ -129,20 +141,7 @@ fn clip(sentence: &str, section: Section) -> String {
             }
         }
     }
-    capitalised(text.trim())
-}
-
-/// The text with its first letter in upper case, unless its first word mixes cases (`pH`, `mRNA`).
-fn capitalised(text: &str) -> String {
-    let first = text.split_whitespace().next().unwrap_or_default();
-    if first.chars().skip(1).any(char::is_uppercase) {
-        return text.to_owned();
-    }
-    let mut characters = text.chars();
-    match characters.next() {
-        Some(letter) => letter.to_uppercase().chain(characters).collect(),
-        None => String::new(),
-    }
+    words::begun(text.trim())
 }
 
 #[cfg(test)]

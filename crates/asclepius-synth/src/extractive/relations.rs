@@ -12,19 +12,34 @@ use super::words;
 /// Tests with their results, drugs with their doses and purposes, events with their causes.
 pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
     static FINDS: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"^[^.;]{0,40}?(?::|\b(?:showed|revealed|demonstrated|disclosed|confirmed|identified|detected|grew|was|were))\s+")
+        pattern(
+            r"^[^.;]{0,40}?(?::|\b(?:showed|revealed|demonstrated|disclosed|confirmed|identified|detected|grew|was|were))\s+",
+        )
     });
-    static PURPOSE: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"\b(?:for (?:the )?(?:treatment|management|control|suspected|presumed|possible)|to (?:treat|control|manage|prevent|relieve|reduce)|because of|due to|2/2)\s+([^.,;()]{4,80})"));
-    static CAUSE: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"\b(?:due to|d/t|secondary to|2/2|caused by|because of|attributed to|attributable to|resulting from|as a result of|induced by)\s+([^.,;()]{4,100})"));
+    static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"\b(?:for (?:the )?(?:treatment|management|control|suspected|presumed|possible)|to (?:treat|control|manage|prevent|relieve|reduce)|because of|due to|2/2)\s+([^.,;()]{4,80})",
+        )
+    });
+    static CAUSE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"\b(?:due to|d/t|secondary to|2/2|caused by|because of|attributed to|attributable to|resulting from|as a result of|induced by)\s+([^.,;()]{4,100})",
+        )
+    });
+    static DOSE_END: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"\s(?:was|were|had|has|is|are|to|and|with|which|who|because|but|as|in|on|until|plus|then|given|started|added|led|for (?:the|an?|left|right|his|her|suspected|presumed|possible|persistent|treatment|tx))(?:\s|$)",
+        )
+    });
     let mut found = Vec::new();
     let mut doses = Vec::new();
     let mut candidates = Vec::new();
     for Line { text, .. } in &chart.lines {
         if let Some(test) = lexicon::TEST.find(text) {
             let finding = FINDS.find(&text[test.end()..]).map(|verb| clause_after(text, 0..test.end() + verb.end()));
-            if let Some(finding) = finding.filter(|finding| finding.split_whitespace().count() >= 1 && finding.len() <= 240) {
+            if let Some(finding) =
+                finding.filter(|finding| finding.split_whitespace().count() >= 1 && finding.len() <= 240)
+            {
                 let done = ["performed", "done", "obtained", "taken", "conducted", "ordered", "sent", "carried"];
                 if !done.iter().any(|word| finding.starts_with(word)) && !finding.is_empty() {
                     found.push((test.as_str(), finding));
@@ -36,15 +51,18 @@ pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
             // The dose belongs to the last drug before it.
             let reach = lexicon::DRUG.find(rest).map_or(rest.len(), |next| next.start());
             if let Some(dose) = lexicon::DOSE.find(&rest[..reach]).filter(|dose| dose.start() <= 30) {
-                let dose = dose.as_str().trim();
-                let dose = dose.strip_suffix(" and").or_else(|| dose.strip_suffix(" with")).unwrap_or(dose);
-                if !doses.iter().any(|(seen, known): &(&str, &str)| seen.eq_ignore_ascii_case(drug.as_str()) && *known == dose) {
+                let dose = words::whole(rest, dose.range());
+                let dose = dose[..DOSE_END.find(dose).map_or(dose.len(), |word| word.start())].trim();
+                if !doses
+                    .iter()
+                    .any(|(seen, known): &(&str, &str)| seen.eq_ignore_ascii_case(drug.as_str()) && *known == dose)
+                {
                     doses.push((drug.as_str(), dose));
                 }
             }
         }
         if let (Some(drug), Some(purpose)) = (lexicon::DRUG.find(text), PURPOSE.captures(text)) {
-            let purpose = purpose.get(1).map_or("", |purpose| purpose.as_str()).trim();
+            let purpose = purpose.get(1).map_or("", |purpose| words::whole(text, purpose.range()));
             candidates.push(Candidate::new(
                 [
                     format!("For what was {} given, according to \"{text}\"?", drug.as_str()),
@@ -59,7 +77,7 @@ pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
                     format!("Which cause does the note give in \"{text}\"?"),
                     format!("To what is the event in \"{text}\" attributed?"),
                 ],
-                cause.as_str().trim(),
+                words::whole(text, cause.range()),
             ));
         }
     }
@@ -75,9 +93,15 @@ pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
     if found.len() >= 2 {
         let answer: Vec<String> = found.iter().take(8).map(|(test, finding)| format!("- {test}: {finding}")).collect();
         let question = if found.len() > 8 {
-            ["Pair the first eight investigations in the note with their results.", "For the first eight tests reported, match test and result."]
+            [
+                "Pair the first eight investigations in the note with their results.",
+                "For the first eight tests reported, match test and result.",
+            ]
         } else {
-            ["Pair each investigation in the note with its result.", "Match every test that has a result with that result."]
+            [
+                "Pair each investigation in the note with its result.",
+                "Match every test that has a result with that result.",
+            ]
         };
         candidates.push(Candidate::new(question, answer.join("\n")));
     }
@@ -101,7 +125,8 @@ pub(super) fn times(chart: &Chart<'_>) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let mut dated: Vec<(&str, &str)> = Vec::new();
     for line in chart.quotable() {
-        let times: Vec<_> = lexicon::TIME.find_iter(line.text).map(|hit| hit.as_str().trim()).filter(|time| time.len() > 4).collect();
+        let times: Vec<_> =
+            lexicon::TIME.find_iter(line.text).map(|hit| hit.as_str().trim()).filter(|time| time.len() > 4).collect();
         let [time] = times[..] else { continue };
         dated.push((time, line.text));
         if let Some(event) = without(line.text, time) {
@@ -110,7 +135,7 @@ pub(super) fn times(chart: &Chart<'_>) -> Vec<Candidate> {
                     format!("At what time, or over what period, was this: \"{event}\""),
                     format!("How does the note date the following? \"{event}\""),
                 ],
-                words::with_capital(time),
+                words::begun(time),
             ));
         }
     }
@@ -127,11 +152,17 @@ pub(super) fn times(chart: &Chart<'_>) -> Vec<Candidate> {
     }
     if dated.len() >= 2 {
         let answer: Vec<String> =
-            dated.iter().take(6).map(|(time, event)| format!("- {}: {event}", words::with_capital(time))).collect();
+            dated.iter().take(6).map(|(time, event)| format!("- {}: {event}", words::begun(time))).collect();
         let questions = if dated.len() > 6 {
-            ["List the first six dated events of the note, each with its time.", "Which times does the note give for its first six dated events?"]
+            [
+                "List the first six dated events of the note, each with its time.",
+                "Which times does the note give for its first six dated events?",
+            ]
         } else {
-            ["List the dated events of the note, each with its time.", "Which times and dates does the note give, and for what?"]
+            [
+                "List the dated events of the note, each with its time.",
+                "Which times and dates does the note give, and for what?",
+            ]
         };
         for _ in 0..2 {
             candidates.push(Candidate::new(questions, answer.join("\n")));
@@ -147,7 +178,7 @@ fn without(text: &str, time: &str) -> Option<String> {
     let right = text[at + time.len()..].trim_start_matches([',', ' ']);
     // Cut out of the middle, the words on either side would no longer fit together.
     let event = if left.is_empty() {
-        words::with_capital(right)
+        words::begun(right)
     } else if right.trim_matches(['.', ' ']).is_empty() {
         format!("{}.", left.trim_end_matches([',', ';']))
     } else {

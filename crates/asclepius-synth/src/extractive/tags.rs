@@ -38,7 +38,10 @@ fn next_block(text: &str) -> Option<(&'static str, &str, &str)> {
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start().len();
         let opened = TAGS.into_iter().find(|tag| {
-            line[indent..].strip_prefix('<').and_then(|rest| rest.strip_prefix(tag)).is_some_and(|rest| rest.starts_with('>'))
+            line[indent..]
+                .strip_prefix('<')
+                .and_then(|rest| rest.strip_prefix(tag))
+                .is_some_and(|rest| rest.starts_with('>'))
         });
         if let Some(tag) = opened {
             let body = start + indent + tag.len() + 2;

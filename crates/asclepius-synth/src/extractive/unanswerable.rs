@@ -11,8 +11,11 @@ use super::lexicon::pattern;
 /// What a record often holds and a case report often does not: how it is called, and the words that would tell of it.
 const TOPICS: [(&str, &str); 14] = [
     ("blood group", r"blood (?:group|type)|\bABO\b|\brhesus\b"),
-    ("occupation", r"occupation|\bjob\b|works? as|worked as|profession|employ|farmer|teacher|retired|worker"),
-    ("alcohol intake", r"alcohol|ethanol|EtOH|drink"),
+    (
+        "occupation",
+        r"occupation|\bjob\b|works? as|worked? (?:as|in|at)|works (?:in|at)|profession|employ|farmer|teacher|retired|worker",
+    ),
+    ("alcohol intake", r"alcohol|ethanol|EtOH|dr[aiu]nk|beer|wine"),
     ("smoking history", r"smok|tobacco|cigar|pack[- ]year|nicotine"),
     ("drug allergies", r"allerg|NKDA|hypersensitiv"),
     ("family history", r"family|famil|FHx?|mother|father|parent|brother|sister|sibling|relative|hereditary"),
@@ -33,7 +36,8 @@ static ABSENT: LazyLock<Vec<Regex>> =
     LazyLock::new(|| TOPICS.iter().map(|(_, cues)| pattern(&format!("(?i){cues}"))).collect());
 
 /// The fixed words of a reply that a note does not answer, beside the question's own topic.
-pub(crate) const REPLY_WORDS: &str = "The note does not mention the patient's, so it cannot be answered from it. use abbreviation";
+pub(crate) const REPLY_WORDS: &str =
+    "The note does not mention the patient's, so it cannot be answered from it. use abbreviation";
 
 /// A question the note does not answer, with the reply.
 pub(crate) fn for_task(task: Task, chart: &Chart<'_>) -> Vec<(String, String)> {

@@ -1,8 +1,9 @@
 //! Sentences and abbreviations as the extraction rules need them: the seam to `asclepius-text`.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use asclepius_text::{abbreviations, sentences as splitter};
+use asclepius_text::{abbreviations, gates, sentences as splitter};
 use regex::Regex;
 
 use super::lexicon::pattern;
@@ -16,82 +17,92 @@ pub(crate) fn sentences(text: &str) -> Vec<&str> {
 /// repeats the word before it goes.
 pub(crate) fn shorten(text: &str) -> String {
     static BRACKET: LazyLock<Regex> = LazyLock::new(|| pattern(r"([\w/.-]+)\s*\(([\w/.-]+)\)"));
-    let short = abbreviations::shorten(text, 1.0);
-    BRACKET
-        .replace_all(&short, |hit: &regex::Captures<'_>| {
-            if hit[1].eq_ignore_ascii_case(&hit[2]) { hit[1].to_owned() } else { hit[0].to_owned() }
-        })
-        .into_owned()
-}
-
-/// A piece of text: a whole word with what it stands for, or anything else.
-enum Piece<'a> {
-    Abbreviation { short: &'a str, long: &'static str },
-    Other(&'a str),
-}
-
-/// Cuts a text into abbreviations of the table and what stands between them.
-fn pieces(text: &str) -> Vec<Piece<'_>> {
-    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9][\w/&.+]*"));
-    let mut pieces = Vec::new();
+    // "no known allergies, pets or travel" would lose its "no" for all but the first.
+    static LISTED_NEGATION: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)\bno known(?: drug)? allergies(?:,| or\b)"));
+    let mut short = String::with_capacity(text.len());
     let mut end = 0;
-    for word in WORD.find_iter(text) {
-        if let Some((short, long)) = known(word.as_str()) {
-            pieces.push(Piece::Other(&text[end..word.start()]));
-            pieces.push(Piece::Abbreviation { short, long });
-            end = word.start() + short.len();
-        }
+    for kept in LISTED_NEGATION.find_iter(text) {
+        short.push_str(&abbreviations::shorten(&text[end..kept.start()], 1.0));
+        short.push_str(kept.as_str());
+        end = kept.end();
     }
-    pieces.push(Piece::Other(&text[end..]));
-    pieces
-}
-
-/// The abbreviation that a run of letters is, without the stop behind it, and what it stands for.
-fn known(word: &str) -> Option<(&str, &'static str)> {
-    let bare = word.trim_end_matches(['.', '/', '&', '+']);
-    [word, bare].into_iter().find_map(|short| {
-        // The first word of a line has a capital that its abbreviation lacks.
-        let decapital = || abbreviations::expand(&short.to_lowercase()).filter(|_| is_capitalised(short));
-        abbreviations::expand(short).or_else(decapital).map(|long| (short, long))
-    })
-}
-
-/// Whether only the first letter of a word is upper case.
-fn is_capitalised(word: &str) -> bool {
-    word.len() > 1 && word.starts_with(char::is_uppercase) && !word.chars().skip(1).any(char::is_uppercase)
+    short.push_str(&abbreviations::shorten(&text[end..], 1.0));
+    BRACKET
+        .replace_all(
+            &short,
+            |hit: &regex::Captures<'_>| {
+                if hit[1].eq_ignore_ascii_case(&hit[2]) { hit[1].to_owned() } else { hit[0].to_owned() }
+            },
+        )
+        .into_owned()
 }
 
 /// The text with every abbreviation of the table written out.
 pub(crate) fn expand(text: &str) -> String {
-    pieces(text).into_iter().fold(String::with_capacity(text.len()), |mut written, piece| {
-        match piece {
-            Piece::Abbreviation { short, long } if is_capitalised(short) || written.is_empty() => {
-                written.push_str(&with_capital(long));
-            }
-            Piece::Abbreviation { long, .. } => written.push_str(long),
-            Piece::Other(text) => written.push_str(text),
+    let mut written = String::with_capacity(text.len() * 2);
+    let mut end = 0;
+    for found in abbreviations::find(text) {
+        written.push_str(&text[end..found.range.start]);
+        if written.is_empty() {
+            written.push_str(&with_capital(found.entry.term));
+        } else {
+            written.push_str(found.entry.term);
         }
-        written
-    })
-}
-
-/// The text with its first letter in upper case.
-pub(crate) fn with_capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+        end = found.range.end;
+    }
+    written.push_str(&text[end..]);
+    written
 }
 
 /// The table's abbreviations that a text uses, each once, in order, with what they stand for.
-pub(crate) fn abbreviations_in(text: &str) -> Vec<(&str, &'static str)> {
-    let mut found: Vec<(&str, &'static str)> = Vec::new();
-    for piece in pieces(text) {
-        if let Piece::Abbreviation { short, long } = piece {
-            if !found.iter().any(|(seen, _)| *seen == short) {
-                found.push((short, long));
-            }
+pub(crate) fn abbreviations_in(text: &str) -> Vec<(&'static str, &'static str)> {
+    let mut pairs = Vec::new();
+    for found in abbreviations::find(text) {
+        let pair = (found.entry.abbreviation, found.entry.term);
+        if !pairs.contains(&pair) {
+            pairs.push(pair);
         }
     }
-    found
+    pairs
+}
+
+/// The text begun like a sentence: with its first letter in upper case, unless its first word is an abbreviation, whose
+/// case tells which one, or mixes cases (`pH`, `mRNA`).
+pub(crate) fn begun(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let abbreviated = abbreviations::find(first).first().is_some_and(|found| found.range.start == 0);
+    if abbreviated || first.chars().skip(1).any(char::is_uppercase) { text.to_owned() } else { with_capital(text) }
+}
+
+/// Whether a text ends by asking, which no answer may.
+pub(crate) fn asks(text: &str) -> bool {
+    gates::ends_in_question(text).score > 0.0
+}
+
+/// The part of `text` in `range`, without a last word that the range cuts through: a bounded pattern ends where its bound
+/// is, not where a word does.
+pub(crate) fn whole(text: &str, range: Range<usize>) -> &str {
+    let part = &text[range.clone()];
+    let cut = part.ends_with(char::is_alphanumeric) && text[range.end..].starts_with(char::is_alphanumeric);
+    let part = if cut { part.rsplit_once(char::is_whitespace).map_or("", |(kept, _)| kept) } else { part };
+    part.trim()
+}
+
+/// The text without what makes it ask.
+pub(crate) fn unasked(text: &str) -> &str {
+    let mut text = text.trim_end();
+    while asks(text) {
+        let last = text.chars().next_back().map_or(0, char::len_utf8);
+        text = text[..text.len() - last].trim_end();
+    }
+    text
+}
+
+/// The text with its first letter in upper case.
+fn with_capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Lower-case words of a text: runs of letters and digits.
@@ -117,6 +128,21 @@ mod tests {
     fn bracketed_repeats_of_an_abbreviation_go() {
         let short = shorten("magnetic resonance imaging (MRI) of the brain");
         assert_eq!(short, "MRI of the brain");
+    }
+
+    #[test]
+    fn a_part_never_ends_inside_a_word() {
+        let text = "100 mg every day";
+        assert_eq!(whole(text, 0..9), "100 mg");
+        assert_eq!(whole(text, 0..12), "100 mg every");
+        assert_eq!(whole(text, 0..2), "");
+    }
+
+    #[test]
+    fn a_negated_list_keeps_its_negation() {
+        let text = "had no known allergies, pets or travel";
+        assert_eq!(shorten(text), text);
+        assert_eq!(shorten("had no known allergies."), "had NKA.");
     }
 
     #[test]
