@@ -98,16 +98,29 @@ pub enum TrainError {
     Schema(#[from] asclepius_schema::SchemaError),
     /// The data could not be laid into batches.
     #[error(transparent)]
-    Dataset(#[from] asclepius_dataset::DatasetError),
+    Dataset(Box<asclepius_dataset::DatasetError>),
     /// The model could not be run or saved.
     #[error(transparent)]
-    Model(#[from] asclepius_model::ModelError),
+    Model(Box<asclepius_model::ModelError>),
     /// An op failed.
     #[error(transparent)]
     Ops(#[from] asclepius_ops::OpsError),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+// These two carry lists of names; boxed, they do not make every result of this crate large.
+impl From<asclepius_dataset::DatasetError> for TrainError {
+    fn from(error: asclepius_dataset::DatasetError) -> Self {
+        Self::Dataset(Box::new(error))
+    }
+}
+
+impl From<asclepius_model::ModelError> for TrainError {
+    fn from(error: asclepius_model::ModelError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }
 
 fn kept(last_checkpoint: Option<&PathBuf>) -> String {
