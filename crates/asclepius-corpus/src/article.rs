@@ -16,7 +16,7 @@ pub(crate) struct Article {
     pub pmid: String,
     pub title: String,
     /// The `article-type` attribute.
-    pub article_type: String,
+    pub kind: String,
     pub journal: String,
     pub year: Option<i32>,
     /// `Surname Given`, or a group's name.
@@ -113,7 +113,7 @@ impl Article {
         let meta = front.child("article-meta")?;
         let mut article = Self {
             version: 1,
-            article_type: root.attribute("article-type").unwrap_or_default().trim().to_lowercase(),
+            kind: root.attribute("article-type").unwrap_or_default().trim().to_lowercase(),
             title: title(meta),
             journal: journal(front),
             year: year(meta),
@@ -138,6 +138,14 @@ impl Article {
         meta.descendants("date", &mut found);
         let events = found.iter().filter_map(|event| event.attribute("event-type").or(event.attribute("date-type")));
         article.events = events.map(str::to_lowercase).collect();
+        found.clear();
+        front.descendants("custom-meta", &mut found);
+        for property in found {
+            let part = |name| property.child(name).map(|part| part.text().to_lowercase()).unwrap_or_default();
+            if part("meta-name").contains("retract") && matches!(part("meta-value").as_str(), "yes" | "true" | "1") {
+                article.events.push(part("meta-name"));
+            }
+        }
         article.summary = meta.child("abstract").map(Element::text).unwrap_or_default();
         Some(article)
     }
@@ -250,7 +258,10 @@ fn own_text(element: &Element) -> String {
     for node in &element.children {
         match node {
             Node::Text(part) => text.push_str(part),
-            Node::Element(child) if child.name != "contrib-group" => text.push_str(&format!(" {}", child.text())),
+            Node::Element(child) if child.name != "contrib-group" => {
+                text.push(' ');
+                text.push_str(&child.text());
+            }
             Node::Element(_) => {}
         }
     }

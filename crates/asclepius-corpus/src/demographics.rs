@@ -58,12 +58,12 @@ pub fn age(text: &str) -> Option<Age> {
 fn stated(text: &str) -> Option<Stated> {
     static OLD: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
-            r"(?i)\b(\d{{1,3}}(?:[.,]\d{{1,2}})?|[a-z]+(?:[- ][a-z]+)?)(?:\s*½|\s*1/2|[- ]and[- ]a[- ]half)?[\s-]*{UNITS}(?:[\s,]*(?:and[\s-]*)?\d{{1,2}}[\s-]*(?:months?|weeks?|days?))?[\s-]*(?:old\b|of[\s-]age\b|olds\b)"
+            r"(?i)\b(\d{{1,3}}(?:[.,]\d{{1,2}})?|[a-z]+(?:[- ][a-z]+)?)(?:\s*½|\s*1/2|[- ]and[- ]a[- ]half)?[\s-]*{UNITS}(?:[\s,-]*(?:and[\s-]*)?\d{{1,2}}[\s-]*(?:months?|weeks?|days?))?[\s-]*(?:old\b|of[\s-]age\b|olds\b)"
         ))
     });
     static AGED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
-            r"(?i)\b(?:aged?|at the age of|age of|age[:=])\s*(\d{{1,3}}(?:\.\d)?)\b(?:\s*-?\s*{UNITS}\b)?"
+            r"(?i)\b(?:aged?|at the age of|age of|age[:=]|(?:man|woman|boy|girl|lady|gentleman|male|female|patient|child) of)\s*(?:(\d{{1,3}}(?:\.\d)?)\b(?:\s*-?\s*{UNITS}\b)?|([a-z]+(?:-[a-z]+)?)\s+{UNITS}\b)"
         ))
     });
     static SHORT: LazyLock<Regex> = LazyLock::new(|| {
@@ -75,8 +75,11 @@ fn stated(text: &str) -> Option<Stated> {
     for expression in [&*OLD, &*AGED, &*SHORT] {
         for found in expression.captures_iter(text).take(12) {
             let whole = found.get(0).expect("group 0 always takes part");
-            let Some((value, start)) = value(&found[1], whole.start()) else { continue };
-            let unit = unit(found.get(2).map_or("year", |unit| unit.as_str()));
+            // Each alternative of an expression has a group for the number and perhaps one for the unit after it.
+            let mut groups = found.iter().skip(1).flatten();
+            let Some(number) = groups.next() else { continue };
+            let Some((value, start)) = value(number.as_str(), whole.start()) else { continue };
+            let unit = unit(groups.next().map_or("year", |unit| unit.as_str()));
             if unit == AgeUnit::Year && value > 120.0 || of_a_relative(&text[..start], &text[whole.end()..]) {
                 continue;
             }
@@ -113,23 +116,27 @@ fn value(text: &str, start: usize) -> Option<(f32, usize)> {
     ten(&lower).or_else(|| one(&lower)).map(|value| (value, start))
 }
 
-/// "his 60-year-old father", "born to a 28-year-old mother".
+/// "his 60-year-old father", "born to a 28-year-old mother"; but "the second patient, his 27-year-old cousin".
 fn of_a_relative(before: &str, after: &str) -> bool {
-    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    static PARENT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)(?:\bborn (?:to|of|by|from)|\bdelivered (?:to|by)|\bmother (?:was|is),?|\bfather (?:was|is),?|\bmother,|\bfather,|\bparents (?:were|are),?)\s+(?:(?:a|an|the|her|his|healthy|nonconsanguineous|parents?,?)\s+)*$|\b(?:his|her|whose|patient['’]s|their)\s+$",
+            r"(?i)(?:\bborn (?:to|of|by|from)|\bdelivered (?:to|by)|\bmother (?:was|is),?|\bfather (?:was|is),?|\bmother,|\bfather,|\bparents (?:were|are),?)\s+(?:(?:a|an|the|her|his|healthy|parents?,?)\s+)*$",
         )
     });
-    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    static POSSESSED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\b(?:his|her|whose|their)|['’]s)\s+$"));
+    static PATIENT: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:patient|case|sibling|proband)(?:\s+was|\s+is)?,?\s+(?:his|her|their)\s+$|^\W*(?:case \d+\W+)?(?:his|her)\s+$",
+        )
+    });
+    static RELATIVE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)^\W*(?:\w+\W+){0,2}?(?:mother|father|brother|sister|husband|wife|son|daughter|donor|uncle|aunt)\b",
         )
     });
-    let tail_start = before.char_indices().rev().take(60).last().map_or(0, |(at, _)| at);
-    let tail = &before[tail_start..];
-    let possessive =
-        ["his ", "her ", "whose ", "their ", "'s ", "’s "].iter().any(|word| tail.to_lowercase().ends_with(word));
-    BEFORE.is_match(tail) && (!possessive || AFTER.is_match(after)) || (possessive && AFTER.is_match(after))
+    let start = before.char_indices().rev().take(60).last().map_or(0, |(at, _)| at);
+    let tail = &before[start..];
+    PARENT.is_match(tail) || (POSSESSED.is_match(tail) && !PATIENT.is_match(tail) && RELATIVE.is_match(after))
 }
 
 /// The patient's sex: from the noun that follows the age, else from the first nouns, else from the pronouns.
@@ -195,11 +202,16 @@ mod tests {
             ("He was 19 years of age", 19.0, AgeUnit::Year),
             ("A 60 years old lady", 60.0, AgeUnit::Year),
             ("A boy was born to a 28-year-old mother. Now, the 6-week-old infant", 6.0, AgeUnit::Week),
+            ("The proband was a 7 month-23-day old girl", 7.0, AgeUnit::Month),
+            ("A never-smoking woman of 66 years", 66.0, AgeUnit::Year),
+            ("The second patient, his 27-year-old brother-in-law", 27.0, AgeUnit::Year),
+            ("A girl aged five years presented", 5.0, AgeUnit::Year),
             ("With a 2-year history of cough, this 40-year-old", 40.0, AgeUnit::Year),
         ] {
             assert_eq!(age(text), Some(Age { value, unit }), "{text}");
         }
-        for text in ["A man in his sixties", "for 3 years", "at 34 weeks of gestation", "His 60-year-old father died"] {
+        for text in ["A man in his sixties", "for 3 years", "at 34 weeks of gestation", "As had his 60-year-old father"]
+        {
             assert_eq!(age(text), None, "{text}");
         }
     }

@@ -113,9 +113,9 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
         let spelled = label.chars().all(char::is_alphabetic);
         // "Case: a 45-year-old ..", "patient I saw": a letter counts only where nothing but punctuation follows.
         if spelled && !CARDINALS.contains(&label.as_str()) {
-            let upper = found[1].chars().all(|character| character.is_uppercase());
+            let upper = found[1].chars().all(char::is_uppercase);
             let ends = rest.is_empty() || rest.starts_with([':', '.', ')', '-', '–', '—', '(', ',']);
-            let goes_on = upper && rest.starts_with(" was ") || upper && rest.starts_with(" is ");
+            let goes_on = upper && [" was ", " is "].iter().any(|verb| rest.starts_with(verb));
             if !(ends || goes_on) || (label.len() == 1 && rest.starts_with("-year")) {
                 return None;
             }
@@ -126,7 +126,12 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
         if ["year", "month", "week", "day", "yr", "y/o"].iter().any(|word| unit.starts_with(word)) {
             return None;
         }
-        if ["and ", "& ", "to ", "or "].iter().any(|word| rest.starts_with(word)) || rest.starts_with(['/', '%']) {
+        let another = ["and ", "& ", "to ", "or "].iter().find_map(|word| rest.strip_prefix(word));
+        let numbered = |next: &str| {
+            next.starts_with(|first: char| first.is_ascii_digit())
+                || ["case", "patient", "the "].iter().any(|word| next.starts_with(word))
+        };
+        if another.is_some_and(numbered) || rest.starts_with(['/', '%']) {
             return None;
         }
         number(&label)
@@ -175,7 +180,7 @@ pub(crate) fn part(section: &Section) -> Part {
     static CASE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?x)\bcases?\b|\b(?:patients?|proband|subject)(?:'s)?\ (?:and\ |medical\ |clinical\ |case\ |demographic\ )*(?:presentations?|descriptions?|reports?|history|histories|information|summary|summaries|data|details?|profiles?|vignettes?|observations?|background)\b
-            | ^(?:the\ )?(?:index\ )?(?:patients?|proband)$|\bclinical\ (?:case|presentation|report|summary|description|vignette|observation|scenario|record|history)s?\b|^(?:case )?vignettes?\b|^observations?$
+            | ^(?:the\ )?(?:index\ )?(?:patients?|proband)$|^patients?\ and\ observations?$|\bclinical\ (?:case|presentation|report|summary|description|vignette|observation|scenario|record|history)s?\b|^(?:case )?vignettes?\b|^observations?$
             | ^(?:initial|first|hospital)\ presentation|^presentation$|^presenting\ (?:complaints?|concerns?|features?)|^history\ and\ (?:physical|clinical|examination|presentation)|^(?:description|presentation|report)\ of\ (?:the\ )?(?:patients?|family|proband)|^anamnesis|^case",
         )
     });
@@ -268,6 +273,8 @@ mod tests {
                     "Case summary",
                     "Case study",
                     "History of the case",
+                    "2 | CASE PRESENTATION",
+                    "Patient and observation",
                 ][..],
             ),
             (

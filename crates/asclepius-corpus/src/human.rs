@@ -189,9 +189,10 @@ fn aged(text: &str) -> Aged {
     });
     let mut found = Aged::default();
     for age in AGE.find_iter(text) {
-        let after: String =
-            text[age.end()..].chars().take(120).take_while(|character| !".;".contains(*character)).collect();
-        let after = words(&after);
+        let after: String = text[age.end()..].chars().take(120).collect();
+        let after = after.split([';', '\n']).next().unwrap_or_default();
+        let after = after.split(". ").next().unwrap_or_default();
+        let after = words(after);
         let phrase = after.iter().take(9).take_while(|word| !STOPS.contains(&word.as_str())).collect::<Vec<_>>();
         let neutered = phrase.iter().any(|word| matches!(word.as_str(), "neutered" | "spayed" | "gelded" | "entire"))
             || phrase.windows(2).any(|pair| {
@@ -308,6 +309,7 @@ mod tests {
             ("Virus in red-crowned cranes (Grus japonensis): a case report", "", "Two cranes died."),
             ("A tumour", "", "A two-year-old Holstein heifer was examined. The owner reported weight loss."),
             ("Colic in two alpacas", "", "Both recovered."),
+            ("Wobbler", "", "Case 2 is a four-and-one-half-year-old, 28.4 kg, intact female Doberman pinscher."),
         ] {
             assert!(!human(title, journal, text), "{title} {journal} {text}");
         }

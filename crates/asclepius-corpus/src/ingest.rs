@@ -239,8 +239,9 @@ fn file_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// Every gate in its order: the licence decides first.
+/// Every gate in its order: of articles, the licence decides first.
 fn judge(article: &Article, name: &str, config: &CorpusConfig, seen: &mut Seen) -> Result<Outcome, (Reason, String)> {
+    standing::notice(article)?;
     let licence = licence::decide(&article.licence, &config.licences)?;
     standing::check(article)?;
     let declared = standing::declared(article)?;

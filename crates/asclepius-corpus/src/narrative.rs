@@ -14,10 +14,14 @@ const PERSON: &str = r"(?:man|woman|boy|girl|male|female|gentleman|lady|patient|
 
 /// Where a text first brings in one person with an age, if it does.
 pub(crate) fn introduction(text: &str) -> Option<usize> {
+    const LEAD: &str = r"\b(?:an?|our|the|this|one|another|his|her)\s+(?:[\w'’-]+,?\s+)";
+    const NUMBER: &str = r"(?:\d{1,3}(?:\.\d+)?|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\w+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen)(?:\s*½)?";
+    const UNIT: &str = r"(?:years?|yrs?|months?|weeks?|days?|y)";
+    const DECADE: &str = r"in (?:his|her) (?:early |mid-? ?|late )?(?:\d0s|teens|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)";
     static AGED: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?i)\b(?:an?|our|the|this|one|another|the first|the second)\s+(?:[\w'’-]+,?\s+){0,8}?(?:\d{1,3}(?:\.\d+)?|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-\w+)?|one|two|three|four|five|six|seven|eight|nine|ten|\w+teen|eleven|twelve)(?:\s*½)?[\s-]*(?:years?|yrs?|months?|weeks?|days?|y)[\s/-]*(?:old|of age|o\b)|\b(?:an?|our|the|this)\s+(?:[\w'’-]+,?\s+){0,6}?(?:man|woman|boy|girl|patient|male|female|infant|child)\s*,?\s+(?:was\s+)?(?:aged\s+)?\d{1,3}[\s-]*(?:years?|months?|weeks?|days?)|\b(?:an?|our|the|this)\s+(?:[\w'’-]+,?\s+){0,6}?(?:man|woman|boy|girl|patient|male|female)\s+(?:aged\s+\d|in (?:his|her) (?:early |mid-? ?|late )?(?:\d0s|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties|teens))",
-        )
+        pattern(&format!(
+            r"(?i){LEAD}{{0,8}}?(?:{NUMBER}[\s-]*{UNIT}(?:-\d+-?{UNIT})?[\s/-]*(?:old|of age|o\b)|{PERSON}\s*,?\s+(?:(?:was\s+)?(?:aged\s+|of\s+)?{NUMBER}[\s-]*{UNIT}\b|aged\s+\d|{DECADE}))"
+        ))
     });
     AGED.find(text).map(|found| found.start())
 }
@@ -109,17 +113,28 @@ pub(crate) fn is_formality(sentence: &str) -> bool {
     FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence))
 }
 
-/// `text` without its formalities.
-pub(crate) fn without_formalities(text: &str) -> String {
-    if !text.to_lowercase().contains("consent") && !FORMAL_WORDS.iter().any(|word| text.contains(word)) {
-        return text.to_owned();
-    }
-    let kept: Vec<&str> = sentences(text).into_iter().filter(|sentence| !is_formality(sentence)).collect();
-    kept.join(" ")
+/// Whether a sentence does nothing but point at a figure or table.
+fn is_pointer(sentence: &str) -> bool {
+    static POINTER: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^[^;]{0,160}\b(?:shown|summari[sz]ed|presented|listed|illustrated|depicted|displayed|given|provided|seen|found|detailed|described|reported)\s+(?:schematically\s+|below\s+)?(?:in|by|as)\s+(?:the\s+)?(?:supplementary\s+|supplemental\s+|online\s+|additional\s+)*(?:figs?\.?|figures?|tables?|videos?|files?|materials?|appendix)\s*[\w.,–&-]{0,8}(?:\s*(?:and|to|,)\s*(?:figs?\.?|figures?|tables?)?\s*\w{1,4})*[.)]*$",
+        )
+    });
+    static BARE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^\W*(?:please\s+)?(?:(?:see|refer to|as (?:shown|seen) in)\s+)?(?:supplementary\s+|additional\s+)?(?:figs?\.?|figures?|tables?|videos?)\s*\w{0,4}(?:\s*(?:and|,|-|–)\s*\w{1,3})*\W*$",
+        )
+    });
+    BARE.is_match(sentence) || POINTER.is_match(sentence) && sentence.split_whitespace().count() <= 22
 }
 
-const FORMAL_WORDS: [&str; 9] =
-    ["thic", "eview board", "eview Board", "IRB", "elsinki", "CARE", "PROCESS", "ublish", "ublication"];
+/// `text` without sentences on formalities and those that only point at a figure.
+pub(crate) fn case_sentences(text: &str) -> String {
+    let all = sentences(text);
+    let kept: Vec<&str> =
+        all.iter().copied().filter(|sentence| !is_formality(sentence) && !is_pointer(sentence)).collect();
+    if kept.len() == all.len() { text.to_owned() } else { kept.join(" ") }
+}
 
 /// Sentences, cut where a full stop is followed by a capital; abbreviations before a name or number do not end one.
 fn sentences(text: &str) -> Vec<&str> {
@@ -156,6 +171,7 @@ mod tests {
             "We report the case of a previously healthy, 3 month old girl.",
             "A woman aged 45 years came.",
             "A man in his sixties came.",
+            "In March, a never-smoking woman of 66 years was found",
             "A sixty-two-year-old lady",
             "Our patient, an 81-year-old",
             "An otherwise healthy man, 54 years old, came",
@@ -176,10 +192,11 @@ mod tests {
     #[test]
     fn formalities_go_and_consent_to_treatment_stays() {
         let text = "He agreed. Written informed consent was obtained from the patient for publication of this case report. \
-                    Informed consent for surgery was obtained. The study was approved by the local Ethics Committee. Dr. Ito operated.";
+                    Informed consent for surgery was obtained. The study was approved by the local Ethics Committee. Dr. Ito operated. \
+                    The family tree is shown in Figure 1E. Figure 2 shows a mass of 3 cm. Results are listed in Tables 1 and 2. See Figure 1.";
         assert_eq!(
-            without_formalities(text),
-            "He agreed. Informed consent for surgery was obtained. Dr. Ito operated."
+            case_sentences(text),
+            "He agreed. Informed consent for surgery was obtained. Dr. Ito operated. Figure 2 shows a mass of 3 cm."
         );
     }
 }

@@ -23,12 +23,6 @@ pub(crate) struct Patient {
     pub section: String,
 }
 
-impl Patient {
-    pub fn words(&self) -> usize {
-        self.text.split_whitespace().count()
-    }
-}
-
 /// What was found in a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -49,7 +43,8 @@ pub(crate) fn find(body: &Section, title: &str) -> Option<Found> {
     if let Some(level) = announcing_level(body) {
         let patients = split(announced(level), title);
         let all: String = patients.iter().map(|patient| patient.text.as_str()).collect::<Vec<_>>().join("\n");
-        if all.split_whitespace().count() >= 20 && narrative::personal_references(&all) >= 1 {
+        let someone = narrative::mentions_one_person(&all) || narrative::personal_references(&all) >= 3;
+        if all.split_whitespace().count() >= 20 && someone {
             return Some(Found { patients, announced: true });
         }
     }
@@ -64,8 +59,8 @@ fn announcing_level(section: &Section) -> Option<&Section> {
     if section.sections().any(announces) {
         return Some(section);
     }
-    let inner = section.sections().filter(|inner| !matches!(part(inner), Part::Discussion | Part::Apparatus));
-    inner.filter_map(announcing_level).next()
+    let mut inner = section.sections().filter(|inner| !matches!(part(inner), Part::Discussion | Part::Apparatus));
+    inner.find_map(announcing_level)
 }
 
 fn announced(level: &Section) -> Vec<Piece<'_>> {
@@ -81,13 +76,12 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
                 numbered = section.disguised.then_some(number);
             }
             // After a discussion a second section of that kind is about other people's cases.
-            Part::Case if told && !telling => {}
+            Part::Case | Part::Mixed if told && !telling => {}
             Part::Case => {
                 walk(section, None, &section.title, &mut pieces);
                 telling = true;
                 numbered = None;
             }
-            Part::Mixed if told && !telling => {}
             Part::Mixed => {
                 let mut mixed = Vec::new();
                 walk(section, None, &section.title, &mut mixed);
@@ -270,7 +264,7 @@ fn join<'a, 'b: 'a>(pieces: impl Iterator<Item = &'a Piece<'b>>) -> Patient {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut sections: Vec<&str> = Vec::new();
     for piece in pieces {
-        let text = narrative::without_formalities(&piece.paragraph.text);
+        let text = narrative::case_sentences(&piece.paragraph.text);
         if text.chars().any(char::is_alphanumeric) {
             paragraphs.push(text);
             if !piece.section.is_empty() && !sections.contains(&piece.section) {

@@ -149,11 +149,12 @@ fn superscript<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a E
     let numeric = text.chars().all(|character| character.is_ascii_digit() || " ,;-–—−+".contains(character));
     let before = raw.trim_end().chars().last();
     let after_sentence = before.is_some_and(|character| ".)]\"”".contains(character));
-    if text.contains(CITED) {
+    if text.contains(CITED) || (numeric && after_sentence) {
         raw.push(CITED);
-    } else if numeric && after_sentence && !raw.ends_with("10)") {
-        raw.push(CITED);
-    } else if numeric && before.is_some_and(|character| character.is_ascii_digit()) && !text.trim().is_empty() {
+    } else if numeric
+        && text.chars().any(|character| character.is_ascii_digit())
+        && before.is_some_and(|character| character.is_ascii_digit())
+    {
         raw.push('^');
         raw.push_str(text.trim());
     } else {
@@ -166,9 +167,16 @@ fn pattern(source: &str) -> Regex {
 }
 
 fn finish(raw: &str, heading: bool) -> Paragraph {
+    // "as remarked in ref. 5" without the number says nothing.
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            "(?i)\\s*\\b(?:in |see |from |as in )?(?:refs?\\.?|references?|reference no\\.?)\\s*(?:\u{e000}|[\\[(][\u{e000}\\s,;–-]+[\\])])",
+        )
+    });
     static ADJACENT: LazyLock<Regex> = LazyLock::new(|| pattern("\u{e000}(?:[\\s,;–—-]*\u{e000})*"));
     let citations = raw.chars().filter(|character| *character == CITED).count();
     let text = collapse(raw);
+    let text = NAMED.replace_all(&text, "\u{e000}");
     let text = drop_brackets(&text);
     let text = ADJACENT.replace_all(&text, "\u{e000}");
     let text = drop_marks(&text);
@@ -228,15 +236,18 @@ fn is_apparatus(inside: &str) -> bool {
             | \b[A-Za-z]{1,2}\b | \bS?\d{1,2}[A-Za-z]?\b )*$",
         )
     });
+    static ET_AL: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"^\s*(?:see\s+)?\p{Lu}[\p{L}'’-]+(?:\s+[\p{L}'’-]+)?\s+et al\.?,?\s*(?:\d{4}[a-z]?)?\s*$")
+    });
     static AUTHOR_YEAR: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^\s*(?:(?:see|e\.g\.|cf\.|also|reviewed in|for review),?\s*)*\p{Lu}[\p{L}'’. -]{0,60}(?:,?\s*et al\.?|(?:,|\s+and|\s*&)\s+\p{Lu}[\p{L}'’. -]{0,60})?,?\s*$",
+            r"^\s*(?:(?:see|e\.g\.|cf\.|also|reviewed in|for review),?\s*)*(?:(?:van|von|der|den|de|del|della|di|da|dos|la|le|el|al|ter|ten)\s+)*\p{Lu}[\p{L}'’. -]{0,60}(?:,?\s*et al\.?|(?:,|\s+and|\s*&)\s+\p{Lu}[\p{L}'’. -]{0,60})?,?\s*$",
         )
     });
     let marked = inside.contains(CITED) || inside.contains(OPEN);
     let plain = PLAIN.is_match(inside);
     if !marked && !plain {
-        return false;
+        return ET_AL.is_match(inside);
     }
     let rest = WRAPPED.replace_all(inside, "").replace(CITED, "");
     let rest = PLAIN.replace_all(&rest, "");
@@ -312,15 +323,18 @@ mod tests {
             (format!("{} shows the scan.", fig("Figure 1")), "Figure 1 shows the scan."),
             (format!("as known ({}, {}–{}). Then", bib("1"), bib("3"), bib("5")), "as known. Then"),
             (format!("as known [{},{}].", bib("1"), bib("2")), "as known."),
+            (format!("as remarked in Ref. ({}). Then [Raghu et al. ({})].", bib("1"), bib("2")), "as remarked. Then."),
+            (format!("as remarked in Ref. {}. Then", bib("1")), "as remarked. Then"),
             (format!("a scar.<sup>{},{}</sup> The", bib("1"), bib("2")), "a scar. The"),
             (format!("as in ({}; {}).", bib("Smith et al., 2010"), bib("Lee, 2011")), "as in."),
             (format!("{} found it.", bib("Smith et al. (2010)")), "Smith et al. (2010) found it."),
             (format!("so (Park et al., {}; Lee and Ito, {}).", bib("2019"), bib("2020a")), "so."),
+            (format!("so (van der Riet et al., {}).", bib("2018")), "so."),
             (format!("a score of 5 (normal &lt;3, {})", fig("Table 1")), "a score of 5 (normal <3, Table 1)"),
             ("a scan (Fig. 2A and B) with a 3 cm mass (arrow)".to_owned(), "a scan with a 3 cm mass (arrow)"),
             (
-                "5 × 10<sup>9</sup>/L, 20 kg/m<sup>2</sup>, CD4<sup>+</sup>, 5<sup>th</sup>".to_owned(),
-                "5 × 10^9/L, 20 kg/m2, CD4+, 5th",
+                "5 × 10<sup>9</sup>/L, 20 kg/m<sup>2</sup>, CD4<sup>+</sup> T, 5<sup>th</sup>".to_owned(),
+                "5 × 10^9/L, 20 kg/m2, CD4+ T, 5th",
             ),
             ("p &lt; .05, a\u{a0}<italic>b</italic> c&#xAD;d".to_owned(), "p < .05, a b cd"),
             (

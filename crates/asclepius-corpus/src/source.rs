@@ -35,14 +35,13 @@ const NAMED: &str = ".xml, .nxml, .xml.gz, .nxml.gz, .tar.gz or a PMC-Patients .
 
 /// Whether a name (of a file, or of a member of an archive) promises JATS, and compressed or not.
 pub(crate) fn article_kind(name: &str) -> Option<SourceKind> {
-    let name = name.to_ascii_lowercase();
-    let plain = |name: &str| name.ends_with(".xml") || name.ends_with(".nxml");
-    if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
-        Some(SourceKind::TarGz)
-    } else if let Some(inner) = name.strip_suffix(".gz") {
-        plain(inner).then_some(SourceKind::XmlGz)
-    } else {
-        plain(&name).then_some(SourceKind::Xml)
+    let lower = name.to_ascii_lowercase();
+    let (stem, compressed) = lower.strip_suffix(".gz").map_or((lower.as_str(), false), |stem| (stem, true));
+    match (stem.rsplit_once('.')?.1, compressed) {
+        ("tar", true) => Some(SourceKind::TarGz),
+        ("xml" | "nxml", true) => Some(SourceKind::XmlGz),
+        ("xml" | "nxml", false) => Some(SourceKind::Xml),
+        _ => None,
     }
 }
 
@@ -67,7 +66,7 @@ pub fn sources(config: &CorpusConfig) -> Result<Vec<Source>, CorpusError> {
             found.extend(below);
         } else {
             let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let is_csv = name.to_ascii_lowercase().ends_with(".csv");
+            let is_csv = input.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
             let kind = if is_csv { Some(SourceKind::PmcPatientsCsv) } else { article_kind(&name) };
             let Some(kind) = kind else {
                 return Err(CorpusError::InputKind { path: input.clone(), expected: NAMED });

@@ -11,7 +11,26 @@ fn pattern(source: &str) -> Regex {
     Regex::new(source).expect("a fixed pattern")
 }
 
-/// Refuses notices of retraction or correction and the articles they are about.
+fn retracting(word: &str) -> bool {
+    ["retract", "withdraw", "removal"].iter().any(|part| word.contains(part))
+}
+
+fn correcting(word: &str) -> bool {
+    ["correct", "errat", "corrigend", "concern"].iter().any(|part| word.contains(part))
+}
+
+/// Refuses notices of retraction or correction: they are about an article and none themselves, whatever their licence.
+pub(crate) fn notice(article: &Article) -> Result<(), (Reason, String)> {
+    let kind = article.kind.as_str();
+    let refuse = |reason| Err((reason, format!("article-type {kind}")));
+    match () {
+        () if retracting(kind) => refuse(Reason::Retracted),
+        () if correcting(kind) => refuse(Reason::Corrected),
+        () => Ok(()),
+    }
+}
+
+/// Refuses articles that were retracted or corrected.
 pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
     static MARKED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
@@ -23,12 +42,6 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
             r"(?i)^\W*(?:corrigendum|erratum|errata|correction|author correction|publisher correction|expression of concern|editorial expression of concern)\b(?:\s+(?:to|for|on)\b|\s*[:.])",
         )
     });
-    let retracting = |word: &str| ["retract", "withdraw", "removal"].iter().any(|part| word.contains(part));
-    let correcting = |word: &str| ["correct", "errat", "corrigend", "concern"].iter().any(|part| word.contains(part));
-    let kind = article.article_type.as_str();
-    if retracting(kind) {
-        return Err((Reason::Retracted, format!("article-type {kind}")));
-    }
     if let Some(relation) = article.relations.iter().find(|relation| retracting(relation)) {
         return Err((Reason::Retracted, format!("related-article-type {relation}")));
     }
@@ -40,9 +53,6 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
     }
     if let Some(heading) = article.headings.iter().find(|heading| heading.to_lowercase().starts_with("retract")) {
         return Err((Reason::Retracted, format!("subject heading {heading}")));
-    }
-    if correcting(kind) {
-        return Err((Reason::Corrected, format!("article-type {kind}")));
     }
     if let Some(relation) = article.relations.iter().find(|relation| correcting(relation)) {
         return Err((Reason::Corrected, format!("related-article-type {relation}")));
@@ -69,7 +79,7 @@ pub(crate) fn declared(article: &Article) -> Result<Declared, (Reason, String)> 
             r"(?i)^(?:clinical |brief |short |original |surgical |interesting )*case[ -](?:reports?|stud(?:y|ies)|series|presentations?|descriptions?|letters?|communications?)(?: and (?:case series|reviews?|literature reviews?))?$|^cases?$|^clinical cases?$",
         )
     });
-    let kind = article.article_type.as_str();
+    let kind = article.kind.as_str();
     let refuse = |detail: String| Err((Reason::NotCaseReport, detail));
     if matches!(kind, "case-report" | "case-reports" | "case-study" | "case-series" | "clinical-case") {
         let other = article.headings.iter().find(|heading| is_other_genre(heading));
@@ -124,7 +134,7 @@ mod tests {
     use super::*;
 
     fn titled(title: &str) -> Article {
-        Article { title: title.to_owned(), article_type: "case-report".to_owned(), ..Article::default() }
+        Article { title: title.to_owned(), kind: "case-report".to_owned(), ..Article::default() }
     }
 
     #[test]
