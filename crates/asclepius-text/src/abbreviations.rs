@@ -113,13 +113,18 @@ pub fn shorten(text: &str, density: f64) -> String {
         if chance(entry.term) < density {
             result.push_str(&text[copied..start]);
             result.push_str(entry.abbreviation);
-            let definition = format!(" ({})", entry.abbreviation);
-            copied = if text[end..].starts_with(&definition) { end + definition.len() } else { end };
+            copied = end + definition_of(entry.abbreviation, &text[end..]);
         }
         position = position.max(end).max(copied);
     }
     result.push_str(&text[copied..]);
     result
+}
+
+/// Bytes of the definition in brackets that follows a term, 0 without one. Case does not count: "aPTT" and "APTT".
+fn definition_of(abbreviation: &str, after: &str) -> usize {
+    let defined = after.strip_prefix(" (").and_then(|rest| rest.split_once(')')).map(|(inside, _)| inside);
+    defined.filter(|inside| inside.eq_ignore_ascii_case(abbreviation)).map_or(0, |inside| inside.len() + 3)
 }
 
 /// A fixed place of each term in 0..1, so that density needs no generator.
@@ -205,12 +210,13 @@ mod tests {
         );
         assert_eq!(shorten("a history of hypertension", 1.0), shorten(&shorten("a history of hypertension", 1.0), 1.0));
         assert_eq!(shorten("computed tomography (CT) of the chest", 1.0), "CT of the chest");
+        assert_eq!(shorten("Hemoglobin (HB) and haematocrit (both low)", 1.0), "Hb and Hct (both low)");
         assert_eq!(shorten("chronic obstructive pulmonary disease", 1.0), "COPD");
     }
 
     #[test]
     fn density_is_monotone_and_zero_changes_nothing() {
-        let text: String = table().iter().map(|entry| format!("{}; ", entry.term)).collect();
+        let text = table().iter().map(|entry| entry.term).collect::<Vec<_>>().join("; ");
         assert_eq!(shorten(&text, 0.0), text);
         let lengths: Vec<usize> = [0.0, 0.3, 0.6, 1.0].map(|density| shorten(&text, density).len()).to_vec();
         assert!(lengths.is_sorted_by(|a, b| a > b), "{lengths:?}");

@@ -213,7 +213,7 @@ fn notes_are_shortened_at_their_end_and_answers_never() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_prompt_is_the_unsupervised_prefix(note in "\\PC{0,40}|[ \n<|>bose]{0,40}", question in "\\PC{0,20}", answer in "\\PC{0,20}| {0,3}") {
         let turns = with_turns_once();

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use asclepius_text::{Piece, SpecialNames, TextTokenizer};
+use asclepius_schema::Message;
+use asclepius_text::{InstructionTemplate, Piece, SpecialNames, TextTokenizer};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -129,6 +130,38 @@ fn damaged_and_missing_files_are_named() {
 }
 
 #[test]
+fn pieces_are_encoded_as_transformers_encodes_the_rendered_text() {
+    // A normaliser that marks every stretch between special tokens, as Llama 2's does, and a special token that
+    // swallows the white space after it, as Phi 3's do.
+    let directory = tempfile::tempdir().expect("a directory");
+    let token = |id, content: &str| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false,
+        "rstrip": content == "<|user|>", "normalized": false, "special": content != "<think>"})
+    };
+    let mark = json!({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]});
+    let vocab = json!({"<s>": 0, "<|user|>": 1, "<think>": 2, "▁": 3, "a": 4, "b": 5, "<": 6, "t": 7, "h": 8, "i": 9,
+        "n": 10, "k": 11, ">": 12, "\n": 13});
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": mark, "pre_tokenizer": null,
+        "added_tokens": [token(0, "<s>"), token(1, "<|user|>"), token(2, "<think>")],
+        "post_processor": null, "decoder": null,
+        "model": {"type": "BPE", "vocab": vocab, "merges": [], "unk_token": null},
+    });
+    fs_err::write(directory.path().join("tokenizer.json"), file.to_string()).expect("writable");
+    fs_err::write(directory.path().join("tokenizer_config.json"), r#"{"bos_token": "<s>", "eos_token": "<s>"}"#)
+        .expect("writable");
+    let tokenizer = TextTokenizer::load(directory.path()).expect("a whole tokenizer");
+    let source = "<s>{% for m in messages %}<|user|>\n{{ m.content }}{% endfor %}<think>a b";
+    let template = InstructionTemplate::from_source("base", source).expect("it parses");
+    let ids = template.encode_conversation(&tokenizer, &[Message::user("b a")]).expect("renders");
+    assert_eq!(ids, tokenizer.encode_template("<s><|user|>\nb a<think>a b").expect("known letters"));
+    assert_eq!(ids, [0, 1, 3, 5, 3, 4, 2, 3, 4, 3, 5]);
+    // A token that steers the model is one even where the tokenizer's author did not flag it.
+    assert_eq!(tokenizer.encode_text("<think>").expect("known letters"), [3, 6, 7, 8, 9, 10, 11, 12]);
+}
+
+#[test]
 fn a_continued_text_gets_no_second_beginning() {
     // A tokenizer that marks words by "▁" and puts one before the first word of a sequence only, as Mistral's does.
     let directory = tempfile::tempdir().expect("a directory");
@@ -160,7 +193,7 @@ fn a_continued_text_gets_no_second_beginning() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn every_text_survives(text in "\\PC{0,60}|[ \n\ta-z0-9<|>os]{0,60}") {
         let tokenizer = trained_once();
