@@ -204,6 +204,15 @@ pub(crate) fn part(section: &Section) -> Part {
     if APPARATUS.is_match(&title) || (CONSENT.is_match(&title) && !title.contains("case")) {
         return Part::Apparatus;
     }
+    // One publisher's template: "Methods (differential diagnosis, treatment)", "Conclusion and results (outcome)".
+    static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:methods?|results?|conclusions?)\b.*\b(?:differential|investigations?|treatment|outcomes?|follow-? ?up)\b|^conclusions? and results$",
+        )
+    });
+    if TEMPLATE.is_match(&title) {
+        return Part::Course;
+    }
     let case = CASE.is_match(&title);
     let discussion = DISCUSSION.is_match(&title);
     let both = (title.contains(" and ") || title.contains(" with ") || title.contains('/'))
@@ -296,6 +305,8 @@ mod tests {
                     "Therapeutic Protocol",
                     "Physical Examination",
                     "2.1. Past medical history",
+                    "3 | METHODS (Differential Diagnosis, Investigations, and Treatment)",
+                    "4 | CONCLUSION AND RESULTS (Outcome and Follow-up)",
                 ],
             ),
             (

@@ -28,7 +28,25 @@ dalmatian greyhound whippet collie sheepdog shih-tzu doberman mastiff pitbull sh
 warmblood quarter-horse appaloosa canid felid";
 
 /// Words after an animal's name that make a person of it again, or an illness or thing.
-const NOT_THE_ANIMAL: [&str; 48] = [
+const NOT_THE_ANIMAL: [&str; 66] = [
+    "herder",
+    "herders",
+    "herdsman",
+    "herding",
+    "butcher",
+    "seller",
+    "shearer",
+    "hunter",
+    "hunters",
+    "dealer",
+    "enthusiast",
+    "caretaker",
+    "feeder",
+    "worker",
+    "workers",
+    "slaughterer",
+    "shepherd",
+    "licking",
     "owner",
     "owners",
     "breeder",
@@ -321,6 +339,7 @@ mod tests {
             ("Capnocytophaga sepsis after a dog bite", "A 60-year-old man was bitten by his 3-year-old dog."),
             ("Pasteurella in a cat owner", "A 45-year-old female cat owner presented with fever."),
             ("Brucellosis in a sheep farmer", "A 52-year-old male presented after contact with sheep and goats."),
+            ("Q fever in a goat herder", "A 45-year-old male presented with fever."),
             ("Orf", "A 30-year-old male sheep farmer had a nodule."),
             ("Psittacosis", "A 70-year-old woman kept parrots, canaries, pigeons, hens, ducks and geese."),
             (

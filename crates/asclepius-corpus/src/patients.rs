@@ -89,10 +89,7 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
                 telling = true;
             }
             Part::Course if telling => walk(section, numbered, &section.title, &mut pieces),
-            Part::Unknown if telling && narrative::narrates(&section.text()) => {
-                walk(section, numbered, &section.title, &mut pieces);
-            }
-            Part::Study if telling && narrative::introduction(&section.text()).is_some() => {
+            Part::Unknown | Part::Study if telling && goes_on(section) => {
                 walk(section, numbered, &section.title, &mut pieces);
             }
             Part::Discussion | Part::Apparatus | Part::Opening | Part::Study => {
@@ -103,6 +100,12 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
         }
     }
     pieces
+}
+
+/// Whether a section whose heading does not say so goes on about the patient.
+fn goes_on(section: &Section) -> bool {
+    let text = section.text();
+    narrative::narrates(&text) || (part(section) == Part::Study && narrative::introduction(&text).is_some())
 }
 
 /// Every paragraph below `section` that may be case text. `patient` is who the heading says it is about.

@@ -205,6 +205,14 @@ fn one_patient_stays_one() {
             "recovered.",
         ),
         (section("Case 1", &paragraphs(&[MAN])), "complaints."),
+        (
+            section("1 | Introduction", &paragraphs(&[TALK]))
+                + &section("2 | Case history", &paragraphs(&[MAN]))
+                + &section("3 | Methods", "<p>He was given oxygen.</p>")
+                + &section("4 | Conclusion and results", "<p>He recovered.</p>")
+                + &section("5 | Discussion", &paragraphs(&[TALK])),
+            "recovered.",
+        ),
         (section("Case report and discussion", &paragraphs(&[MAN, TALK])), "complaints."),
         (section("Introduction and case report", &paragraphs(&[TALK, MAN])), "complaints."),
         (
