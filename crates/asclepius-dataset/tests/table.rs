@@ -167,6 +167,22 @@ fn damage_and_absence_name_the_file() {
     assert!(error.contains("no column \"note\""), "{error}");
 }
 
+#[test]
+fn a_byte_that_flips_on_disk_never_brings_the_reader_down() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("reports.parquet");
+    let reports: Vec<_> = (1..50_u32).map(|n| rows::report(n, 1, &"fever and cough ".repeat(n as usize % 7))).collect();
+    write(&path, &reports);
+    let sound = fs_err::read(&path).expect("readable");
+    for at in (0..sound.len()).step_by(7) {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x55;
+        fs_err::write(&path, &bytes).expect("writable");
+        // Rows or an error: both will do, what a flipped letter says cannot be known here.
+        let _ = read_reports(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    }
+}
+
 fn foreign(path: &Path, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
     let file = fs_err::File::create(path).expect("writable");

@@ -73,14 +73,25 @@ fn instruction_tuning_asks_for_the_answer_and_its_end_only() {
     let row = rows::instruction(&note, 0, "What is the temperature?", "It is 38.5 degrees.");
     let all = sft_documents([Ok(row)], &tokenizer, &InstructionTemplate::asclepius(), 512).expect("it fits");
     let marked = marked(&tokenizer, &all.documents[0]);
-    assert_eq!(marked.matches('[').count(), 1, "{marked}");
-    assert!(
-        marked.ends_with("[It is 38.5 degrees.<|eos|>]") || marked.ends_with("[ It is 38.5 degrees.<|eos|>]"),
-        "{marked}"
-    );
-    assert_eq!(marked.matches("<|bos|>").count(), 1, "{marked}");
-    assert!(marked.starts_with("<|bos|>") && marked.contains("CC: fever, T 38.5."), "{marked}");
+    let expected = "\n\n### Note\nCC: fever, T 38.5.\n\n### Instruction\nWhat is the temperature?\n\n### Answer\n\
+        [It is 38.5 degrees.<|eos|>]";
+    assert!(marked.ends_with(expected), "{marked}");
+    assert_eq!((marked.matches('[').count(), marked.matches("<|bos|>").count()), (1, 1), "{marked}");
+    assert!(marked.starts_with("<|bos|>"), "{marked}");
     assert_eq!(all.shortened, 0);
+
+    // And as the loss sees it: the answer's first token is asked for, at the prompt's last.
+    let config = PlanConfig {
+        sequence_length: 512,
+        packing: Packing::Documents,
+        micro_batch: 1,
+        global_batch: 1,
+        order: Order::AsGiven,
+    };
+    let batch = Plan::new(all.documents, config).expect("it fits").batch(0, 0);
+    let (rows, labels) = batch.targets();
+    assert_eq!(tokenizer.decode_with_specials(&labels), "It is 38.5 degrees.<|eos|>");
+    assert!(tokenizer.decode_with_specials(&batch.ids[..=rows[0] as usize]).ends_with("### Answer\n"));
 }
 
 #[test]

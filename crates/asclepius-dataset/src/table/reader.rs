@@ -1,6 +1,7 @@
 //! Reading a file: rows come one by one, row groups are decoded as they are reached.
 
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef};
@@ -11,6 +12,7 @@ use asclepius_schema::SCHEMA_VERSION;
 use fs_err::File;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
 
 use super::column::Cell;
 use super::records::Record;
@@ -120,7 +122,8 @@ impl Table {
         let file = File::open(path)?.into_parts().0;
         // Arrow's schema blob, where a file has one, may ask for types that only its writer knows.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(damaged)?;
+        let builder =
+            guarded(path, || ParquetRecordBatchReaderBuilder::try_new_with_options(file, options))?.map_err(damaged)?;
         let metadata = builder.metadata().file_metadata();
         let version = metadata
             .key_value_metadata()
@@ -137,7 +140,8 @@ impl Table {
         let roots: Vec<usize> =
             (0..fields.len()).filter(|&index| wanted.iter().any(|(name, _)| name == fields[index].name())).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
+        let reader =
+            guarded(path, || builder.with_projection(mask).with_batch_size(BATCH_ROWS).build())?.map_err(damaged)?;
         Ok(Self { path: path.to_owned(), wanted, reader, batch: Vec::new(), batch_rows: 0, before: 0, rows, lenient })
     }
 
@@ -145,7 +149,7 @@ impl Table {
     fn advance(&mut self) -> Result<bool, DatasetError> {
         self.before += self.batch_rows;
         self.batch_rows = 0;
-        let Some(batch) = self.reader.next() else { return Ok(false) };
+        let Some(batch) = guarded(&self.path, || self.reader.next())? else { return Ok(false) };
         let batch = batch.map_err(|source| DatasetError::parquet(&self.path, source.into()))?;
         self.batch = self.typed(&batch)?;
         self.batch_rows = batch.num_rows();
@@ -176,6 +180,16 @@ impl Table {
     fn missing(&self, column: &str) -> DatasetError {
         missing(&self.path, column)
     }
+}
+
+/// The decoder checks much but not all of what it reads, and panics on some damage: to the caller that is a damaged
+/// file like any other, and the reader is not used again.
+fn guarded<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, DatasetError> {
+    catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no further detail");
+        DatasetError::parquet(path, ParquetError::General(format!("cannot be decoded: {words}")))
+    })
 }
 
 fn missing(path: &Path, column: &str) -> DatasetError {
