@@ -191,6 +191,12 @@ pub(crate) fn part(section: &Section) -> Part {
             | \bcare\b|patient\ perspective|patient\ experience|progress|complication|recurrence|medication|electro|echocardio|\bct\b|\bmri\b|ultraso|microbiolog|\bday\ \d|\bweeks?\b|\bmonths?\b|\bvisit\b|\bphase\b|\bstage\b|present\ illness|delivery|pregnan|protocol|monitoring|workup|work-up",
         )
     });
+    // One publisher's template: "Methods (differential diagnosis, treatment)", "Conclusion and results (outcome)".
+    static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:methods?|results?|conclusions?)\b.*\b(?:differential|investigations?|treatment|outcomes?|follow-? ?up)\b|^conclusions? and results$",
+        )
+    });
     if let Some(found) = part_of_kind(&section.kind) {
         return found;
     }
@@ -204,12 +210,6 @@ pub(crate) fn part(section: &Section) -> Part {
     if APPARATUS.is_match(&title) || (CONSENT.is_match(&title) && !title.contains("case")) {
         return Part::Apparatus;
     }
-    // One publisher's template: "Methods (differential diagnosis, treatment)", "Conclusion and results (outcome)".
-    static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"^(?:methods?|results?|conclusions?)\b.*\b(?:differential|investigations?|treatment|outcomes?|follow-? ?up)\b|^conclusions? and results$",
-        )
-    });
     if TEMPLATE.is_match(&title) {
         return Part::Course;
     }
