@@ -13,6 +13,9 @@ use crate::checkpoint::{TensorFile, write_json, write_tensors};
 use crate::layers::Adapter;
 use crate::{Decoder, ModelError, Result};
 
+/// Gives A `[r, in]` and B `[out, r]` of the layer of that name, `in` and `out`.
+type Matrices<'a> = &'a mut dyn FnMut(&str, usize, usize) -> Result<(Tensor, Tensor)>;
+
 /// What PEFT puts before a tensor's name.
 const PREFIX: &str = "base_model.model.";
 
@@ -166,11 +169,9 @@ impl Decoder {
     /// When there is no memory for the copies.
     pub fn train_adapters(&mut self) -> Result<()> {
         self.freeze();
-        for block in &mut self.blocks {
-            for adapter in block.linears_mut().into_iter().filter_map(|linear| linear.adapter.as_mut()) {
-                for parameter in [&mut adapter.a, &mut adapter.b] {
-                    *parameter = Parameter::trainable(parameter.name(), parameter.value())?;
-                }
+        for adapter in self.linears_mut().filter_map(|linear| linear.adapter.as_mut()) {
+            for parameter in [&mut adapter.a, &mut adapter.b] {
+                *parameter = Parameter::trainable(parameter.name(), parameter.value())?;
             }
         }
         Ok(())
@@ -186,7 +187,7 @@ impl Decoder {
         let mut tensors = BTreeMap::new();
         let mut targets = BTreeSet::new();
         let mut zero = Vec::new();
-        for linear in self.blocks.iter().flat_map(|block| block.linears()) {
+        for linear in self.linears() {
             let Some(adapter) = &linear.adapter else { continue };
             targets.insert(linear.name().rsplit('.').next().unwrap_or(linear.name()).to_owned());
             let largest: f64 = adapter.b.value().abs()?.max_all()?.to_dtype(DType::F64)?.to_scalar()?;
@@ -204,9 +205,7 @@ impl Decoder {
         // Layers named whole share last parts with layers that have no adapter; then the whole names are the list.
         let names: Vec<String> = self.adapted_names();
         let all: usize = self
-            .blocks
-            .iter()
-            .flat_map(|block| block.linears())
+            .linears()
             .filter(|linear| targets.contains(linear.name().rsplit('.').next().unwrap_or_default()))
             .count();
         let targets: Vec<String> = if all == names.len() { targets.into_iter().collect() } else { names };
@@ -240,7 +239,7 @@ impl Decoder {
             return Err(ModelError::NotAdapted);
         }
         self.freeze();
-        for linear in self.blocks.iter_mut().flat_map(|block| block.linears_mut()) {
+        for linear in self.linears_mut() {
             let Some(adapter) = linear.adapter.take() else { continue };
             let weight = linear.weight.value();
             let wide = if weight.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
@@ -252,34 +251,29 @@ impl Decoder {
     }
 
     fn adapted_names(&self) -> Vec<String> {
-        let linears = self.blocks.iter().flat_map(|block| block.linears());
+        let linears = self.linears();
         linears.filter(|linear| linear.adapter.is_some()).map(|linear| linear.name().to_owned()).collect()
     }
 
     fn detach_adapters(&mut self) {
         self.lora = None;
-        for linear in self.blocks.iter_mut().flat_map(|block| block.linears_mut()) {
+        for linear in self.linears_mut() {
             linear.adapter = None;
         }
     }
 
     /// Attaches adapters with the matrices that `matrices(name, in, out)` gives; everything is frozen afterwards.
-    fn attach_with(
-        &mut self,
-        config: &LoraConfig,
-        matrices: &mut dyn FnMut(&str, usize, usize) -> Result<(Tensor, Tensor)>,
-    ) -> Result<()> {
+    fn attach_with(&mut self, config: &LoraConfig, matrices: Matrices<'_>) -> Result<()> {
         config.validate()?;
         if self.lora.is_some() {
             return Err(ModelError::AlreadyAdapted);
         }
-        let names: Vec<String> =
-            self.blocks.iter().flat_map(|block| block.linears()).map(|linear| linear.name().to_owned()).collect();
+        let names: Vec<String> = self.linears().map(|linear| linear.name().to_owned()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let selected = config.select(&names)?;
         let (dtype, device) = (self.dtype(), self.device().clone());
         self.freeze();
-        for linear in self.blocks.iter_mut().flat_map(|block| block.linears_mut()) {
+        for linear in self.linears_mut() {
             if !selected.contains(linear.name()) {
                 continue;
             }

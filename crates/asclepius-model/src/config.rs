@@ -141,7 +141,7 @@ impl ModelConfig {
         let hidden_size = keys.size("hidden_size")?;
         let heads = keys.size("num_attention_heads")?;
         let key_value_heads = keys.optional_size("num_key_value_heads")?.unwrap_or(heads);
-        if key_value_heads == 0 || heads % key_value_heads != 0 {
+        if key_value_heads == 0 || !heads.is_multiple_of(key_value_heads) {
             return Err(keys.problem("num_key_value_heads", format!("does not divide num_attention_heads = {heads}")));
         }
         let head_dim = match keys.optional_size("head_dim")? {
@@ -211,7 +211,7 @@ fn rotary(keys: &Keys<'_>, family: Family, head_dim: usize) -> Result<Rotary> {
     let theta = number("rope_theta")?.unwrap_or(10_000.0);
     let partial = number("partial_rotary_factor")?.unwrap_or(if family == Family::Phi { 0.5 } else { 1.0 });
     let features = (head_dim as f64 * partial) as usize;
-    if features == 0 || features % 2 != 0 || features > head_dim {
+    if features == 0 || !features.is_multiple_of(2) || features > head_dim {
         return Err(keys.problem("partial_rotary_factor", format!("turns {features} of {head_dim} features of a head")));
     }
     let Some(nested) = nested_keys else {

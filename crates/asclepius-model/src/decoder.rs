@@ -16,7 +16,7 @@ use crate::{Family, ModelConfig, ModelError, Result, checkpoint, parameter_shape
 pub struct Decoder {
     config: ModelConfig,
     embedding: Parameter,
-    pub(crate) blocks: Vec<Block>,
+    blocks: Vec<Block>,
     norm: Parameter,
     /// None where the head is the embedding.
     head: Option<Parameter>,
@@ -59,13 +59,13 @@ impl Decoder {
         let mut tensors = BTreeMap::new();
         for (name, shape) in parameter_shapes(&config) {
             let count = shape.iter().product();
-            let values = if name.ends_with(".bias") {
-                vec![0.0; count]
-            } else if shape.len() == 1 {
-                vec![1.0; count]
-            } else {
-                let scale = config.initializer_range as f32;
-                key.fold_name(&name).normals(count).into_iter().map(|normal| normal * scale).collect()
+            let values = match name.rsplit_once('.') {
+                Some((_, "bias")) => vec![0.0; count],
+                _ if shape.len() == 1 => vec![1.0; count],
+                _ => {
+                    let scale = config.initializer_range as f32;
+                    key.fold_name(&name).normals(count).into_iter().map(|normal| normal * scale).collect()
+                }
             };
             tensors.insert(name, Tensor::from_vec(values, shape, device)?);
         }
@@ -303,6 +303,14 @@ impl Decoder {
             return Err(ModelError::AlreadyAdapted);
         }
         checkpoint::write_model(dir, &self.config, &self.parameters(), tokenizer_dir)
+    }
+
+    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.blocks.iter().flat_map(Block::linears)
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.blocks.iter_mut().flat_map(Block::linears_mut)
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {

@@ -106,13 +106,12 @@ pub fn loss_and_gradients(
     drop(loss);
 
     for (index, (input, output)) in segments.into_iter().enumerate().rev() {
-        let (input, output) = match output {
-            Some(output) => (input, output),
-            None => {
-                let input = leaf(&input)?;
-                let output = decoder.block(index, &input, &context)?;
-                (input, output)
-            }
+        let (input, output) = if let Some(output) = output {
+            (input, output)
+        } else {
+            let input = leaf(&input)?;
+            let output = decoder.block(index, &input, &context)?;
+            (input, output)
         };
         gradient = backward(&seed(&output, &gradient)?, &input, &parameters)?;
     }

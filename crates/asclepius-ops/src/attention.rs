@@ -69,20 +69,20 @@ struct Attention {
 struct Heads<'a> {
     storage: &'a CpuStorage,
     start: usize,
-    heads: usize,
+    count: usize,
     d: usize,
 }
 
 impl<'a> Heads<'a> {
     fn new(storage: &'a CpuStorage, layout: &Layout) -> CandleResult<Self> {
-        let (_, heads, d) = layout.shape().dims3()?;
+        let (_, count, d) = layout.shape().dims3()?;
         let (start, _) = kernel::bounds(layout)?;
-        Ok(Self { storage, start, heads, d })
+        Ok(Self { storage, start, count, d })
     }
 
     /// `[rows, d]` of one head.
     fn rows(&self, head: usize, rows: &std::ops::Range<usize>) -> Matrix<'a> {
-        let stride = self.heads * self.d;
+        let stride = self.count * self.d;
         let offset = self.start + rows.start * stride + head * self.d;
         let layout = Layout::new(Shape::from((rows.len(), self.d)), vec![stride, 1], offset);
         Matrix { storage: self.storage, layout }
@@ -153,7 +153,9 @@ impl Attention {
             // Scaled by a negative number the largest score would be the smallest; no model does that.
             let sum = kernel::exponentials(seen, scale, kernel::maximum(seen));
             let inverse = R::one() / sum;
-            seen.iter_mut().for_each(|weight| *weight *= inverse);
+            for weight in seen {
+                *weight *= inverse;
+            }
         }
         Ok(weights)
     }
@@ -167,7 +169,7 @@ impl Attention {
         document: &Document,
         head: usize,
     ) -> CandleResult<Vec<R>> {
-        let key_head = head / (q.heads / k.heads);
+        let key_head = head / (q.count / k.count);
         let mut y = Vec::with_capacity(document.queries.len() * q.d);
         for tile in tiles(document, self.options.window) {
             let keys = shifted(&tile.keys, document.keys.start);
@@ -185,7 +187,7 @@ impl Attention {
     fn backward<R: Real>(&self, given: &Given<'_>, document: &Document, key_head: usize) -> CandleResult<Gradients<R>> {
         let Given { q, k, v, y, dy } = given;
         let d = q.d;
-        let group = q.heads / k.heads;
+        let group = q.count / k.count;
         let scale = R::of(self.options.scale);
         let mut gradients = Gradients {
             q: Vec::with_capacity(group),
@@ -206,7 +208,7 @@ impl Attention {
                 for ((scores, weights), row) in
                     scores.chunks_exact_mut(seen).zip(weights.chunks_exact(seen)).zip(rows.clone())
                 {
-                    let at = |heads: &Heads<'_>| heads.start + (row * heads.heads + head) * d;
+                    let at = |heads: &Heads<'_>| heads.start + (row * heads.count + head) * d;
                     let mean = kernel::dot(&ys[at(y)..at(y) + d], &dys[at(dy)..at(dy) + d]);
                     for (score, &weight) in scores.iter_mut().zip(weights) {
                         *score = weight * (*score - mean) * scale;
@@ -249,14 +251,14 @@ fn place<R: Real>(target: &mut [R], first: usize, heads: usize, head: usize, d: 
 fn forward<R: Real>(attention: &Attention, q: Heads<'_>, k: Heads<'_>, v: Heads<'_>) -> CandleResult<CpuStorage> {
     let documents: Vec<Document> = attention.documents.iter().filter(|d| !d.queries.is_empty()).collect();
     let units: Vec<(&Document, usize)> =
-        documents.iter().flat_map(|document| (0..q.heads).map(move |head| (document, head))).collect();
+        documents.iter().flat_map(|document| (0..q.count).map(move |head| (document, head))).collect();
     let outputs = units
         .par_iter()
         .map(|(document, head)| attention.forward::<R>(&q, &k, &v, document, *head))
         .collect::<CandleResult<Vec<_>>>()?;
-    let mut y = vec![R::zero(); attention.documents.query_tokens() * q.heads * q.d];
+    let mut y = vec![R::zero(); attention.documents.query_tokens() * q.count * q.d];
     for ((document, head), output) in units.into_iter().zip(outputs) {
-        place(&mut y, document.queries.start, q.heads, head, q.d, &output);
+        place(&mut y, document.queries.start, q.count, head, q.d, &output);
     }
     Ok(R::to_cpu_storage_owned(y))
 }
@@ -268,7 +270,7 @@ fn backward<R: Real>(attention: &Attention, tensors: [&Tensor; 5]) -> CandleResu
         Heads::new(host.storage()?, host.layout())
     };
     let given = Given { q: view(&0)?, k: view(&1)?, v: view(&2)?, y: view(&3)?, dy: view(&4)? };
-    let (d, h, g) = (given.q.d, given.q.heads, given.k.heads);
+    let (d, h, g) = (given.q.d, given.q.count, given.k.count);
     let documents: Vec<Document> = attention.documents.iter().filter(|d| !d.queries.is_empty()).collect();
     let units: Vec<(&Document, usize)> =
         documents.iter().flat_map(|document| (0..g).map(move |head| (document, head))).collect();

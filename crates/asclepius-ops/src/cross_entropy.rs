@@ -140,7 +140,9 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResul
                 let sum = kernel::exponentials(scores, R::one(), largest);
                 if wants_x || wants_w {
                     let inverse = R::one() / sum;
-                    scores.iter_mut().for_each(|score| *score *= inverse);
+                    for score in scores.iter_mut() {
+                        *score *= inverse;
+                    }
                     scores[label] -= R::one();
                 }
                 sum.to_f64().ln() - own

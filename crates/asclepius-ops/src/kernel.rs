@@ -4,6 +4,8 @@
 use candle_core::{CpuStorage, DType, FloatDType, Layout, Result, Storage, StorageRef, Tensor};
 use rayon::prelude::*;
 
+use crate::philox::{PhiloxKey, to_unit};
+
 /// The scalars that have kernels.
 pub(crate) trait Real: FloatDType + std::ops::Neg<Output = Self> {
     fn exp(self) -> Self;
@@ -114,10 +116,37 @@ pub(crate) fn add_row<R: Real>(target: &mut [R], source: &[R]) {
     }
 }
 
+/// `target += factor * source`.
+pub(crate) fn add_scaled<R: Real>(target: &mut [R], source: &[R], factor: R) {
+    target.par_chunks_mut(CHUNK).zip(source.par_chunks(CHUNK)).for_each(|(target, source)| {
+        for (target, &source) in target.iter_mut().zip(source) {
+            *target += factor * source;
+        }
+    });
+}
+
+/// Zeroes element `i` where `key.uniform(i) < p`, scales the others by `1 / (1 - p)`.
+pub(crate) fn drop_elements<R: Real>(values: &mut [R], p: f32, key: PhiloxKey) {
+    let keep = R::of(f64::from(1.0 / (1.0 - p)));
+    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
+        // A chunk is a whole number of Philox blocks of four.
+        let first = (chunk * CHUNK / 4) as u64;
+        for (block, values) in (first..).zip(values.chunks_mut(4)) {
+            for (value, word) in values.iter_mut().zip(key.block(block)) {
+                *value = if to_unit(word) < p { R::zero() } else { *value * keep };
+            }
+        }
+    });
+}
+
 /// `target *= factor`.
 pub(crate) fn scale<R: Real>(target: &mut [R], factor: f64) {
     let factor = R::of(factor);
-    target.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|x| *x *= factor));
+    target.par_chunks_mut(CHUNK).for_each(|chunk| {
+        for x in chunk {
+            *x *= factor;
+        }
+    });
 }
 
 /// The sum of `term` over the slice: chunks in parallel, combined in order.

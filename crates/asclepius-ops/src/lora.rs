@@ -1,11 +1,17 @@
 //! Low-rank adaptation of a linear layer (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021).
 
-use candle_core::Tensor;
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
 
+use crate::kernel::{self, Host, Real, by_dtype};
+use crate::linear::expect;
 use crate::{Parameter, PhiloxKey, Result, dropout, linear};
 
 /// `x Wᵀ + scaling * (dropout(x) Aᵀ) Bᵀ`: `x [.., in]`, `w [out, in]` (usually frozen), `a [r, in]`, `b [out, r]` ->
 /// `[.., out]`. `dropped` is the probability and the key; none in evaluation.
+///
+/// Backward, with `u = dropout(x) Aᵀ` and `du = scaling * dy B`: `dx = dy W + dropout(du A)`, `dA = duᵀ dropout(x)`,
+/// `dB = scaling * dyᵀ u`.
 ///
 /// # Errors
 /// When the shapes do not fit.
@@ -17,10 +23,106 @@ pub fn lora(
     scaling: f64,
     dropped: Option<(f32, PhiloxKey)>,
 ) -> Result<Tensor> {
-    let input = match dropped {
-        Some((p, key)) => dropout(x, p, key)?,
-        None => x.clone(),
-    };
-    let low = (linear(&input, a, None)? * scaling)?;
-    Ok((linear(x, w, None)? + linear(&low, b, None)?)?)
+    let ((out, input), (rank, _)) = (w.value().dims2()?, a.value().dims2()?);
+    expect("lora", "x's last dimension", &[input], &x.dims()[x.rank().saturating_sub(1)..])?;
+    expect("lora", "a", &[rank, input], a.value().dims())?;
+    expect("lora", "b", &[out, rank], b.value().dims())?;
+    if w.is_trainable() || !kernel::fused(&[x, w.value(), a.value(), b.value()]) {
+        let low = (linear(&drop_some(x, dropped)?, a, None)? * scaling)?;
+        return Ok((linear(x, w, None)? + linear(&low, b, None)?)?);
+    }
+    let lora = Lora { w: w.value().clone(), a: a.clone(), b: b.clone(), scaling, dropped };
+    Ok(x.contiguous()?.apply_op3(a.value(), b.value(), lora)?)
+}
+
+fn drop_some(x: &Tensor, dropped: Option<(f32, PhiloxKey)>) -> Result<Tensor> {
+    dropped.map_or_else(|| Ok(x.clone()), |(p, key)| dropout(x, p, key))
+}
+
+struct Lora {
+    w: Tensor,
+    a: Parameter,
+    b: Parameter,
+    scaling: f64,
+    dropped: Option<(f32, PhiloxKey)>,
+}
+
+/// `target + factor * source`, in the target's memory.
+fn add_scaled<R: Real>(target: CpuStorage, source: &CpuStorage, factor: f64) -> CandleResult<CpuStorage> {
+    let mut target = R::cpu_storage_data(target)?;
+    kernel::add_scaled(&mut target, source.as_slice::<R>()?, R::of(factor));
+    Ok(R::to_cpu_storage_owned(target))
+}
+
+impl CustomOp3 for Lora {
+    fn name(&self) -> &'static str {
+        "lora"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        a: &CpuStorage,
+        al: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> CandleResult<(CpuStorage, Shape)> {
+        let ((out, rank), (_, input)) = (bl.shape().dims2()?, al.shape().dims2()?);
+        let rows = xl.shape().elem_count() / input;
+        let matrix = Layout::contiguous_with_offset((rows, input), xl.start_offset());
+        let w = Host::new(&self.w);
+        let y = x.matmul(w.storage()?, (1, rows, out, input), &matrix, &w.layout().transpose(0, 1)?)?;
+        let low = match self.dropped {
+            Some((p, key)) => {
+                let dropped = by_dtype!(x.dtype(), dropped_rows(x, &matrix, p, key))?;
+                dropped.matmul(a, (1, rows, rank, input), &Layout::contiguous((rows, input)), &al.transpose(0, 1)?)?
+            }
+            None => x.matmul(a, (1, rows, rank, input), &matrix, &al.transpose(0, 1)?)?,
+        };
+        let added = low.matmul(b, (1, rows, out, rank), &Layout::contiguous((rows, rank)), &bl.transpose(0, 1)?)?;
+        let mut dims = xl.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = out;
+        }
+        Ok((by_dtype!(x.dtype(), add_scaled(y, &added, self.scaling))?, Shape::from(dims)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let ((out, _), (_, input)) = (b.dims2()?, a.dims2()?);
+        let (a, b) = (a.detach(), b.detach());
+        let dy = dy.contiguous()?.reshape(((), out))?;
+        let rows = x.detach().reshape(((), input))?;
+        let dropped = drop_some(&rows, self.dropped).map_err(candle_core::Error::wrap)?;
+        let du = (dy.matmul(&b)? * self.scaling)?;
+        let dx = if x.track_op() {
+            let low = drop_some(&du.matmul(&a)?, self.dropped).map_err(candle_core::Error::wrap)?;
+            let dx = dy.matmul(&self.w)?;
+            dx.inplace_op2(&low, &crate::parameter::Accumulate)?;
+            Some(dx.reshape(x.shape())?)
+        } else {
+            None
+        };
+        let da = if self.a.is_trainable() { self.a.deliver(du.t()?.matmul(&dropped)?)? } else { None };
+        let db = if self.b.is_trainable() {
+            let u = (dropped.matmul(&a.t()?)? * self.scaling)?;
+            self.b.deliver(dy.t()?.matmul(&u)?)?
+        } else {
+            None
+        };
+        Ok((dx, da, db))
+    }
+}
+
+fn dropped_rows<R: Real>(x: &CpuStorage, layout: &Layout, p: f32, key: PhiloxKey) -> CandleResult<CpuStorage> {
+    let mut values = kernel::slice::<R>(x, layout)?.to_vec();
+    kernel::drop_elements(&mut values, p, key);
+    Ok(R::to_cpu_storage_owned(values))
 }

@@ -75,7 +75,8 @@ impl PhiloxKey {
     }
 }
 
-fn to_unit(word: u32) -> f32 {
+/// The upper 24 bits as a number in `[0, 1)`.
+pub(crate) fn to_unit(word: u32) -> f32 {
     (word >> 8) as f32 / 16_777_216.0
 }
 

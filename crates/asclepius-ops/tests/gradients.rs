@@ -211,9 +211,13 @@ fn activations() {
 #[test]
 fn dropout_repeats_its_mask_and_keeps_the_mean() {
     let key = PhiloxKey::new(3);
-    check("dropout", &[&[4, 5]], &|p| dropout(p[0].value(), 0.3, key).expect("any shape"));
+    agree("dropout", &[&[4, 5]], &|p| dropout(p[0].value(), 0.3, key).expect("any shape"), &|p| {
+        reference::dropout(p[0].value(), 0.3, key).expect("any shape")
+    });
     let ones = Tensor::ones(40_000, DType::F32, &Device::Cpu).expect("small");
     let kept: Vec<f32> = dropout(&ones, 0.3, key).and_then(|y| Ok(y.to_vec1()?)).expect("f32");
+    let twin: Vec<f32> = reference::dropout(&ones, 0.3, key).and_then(|y| Ok(y.to_vec1()?)).expect("f32");
+    assert_eq!(kept, twin);
     let mean = kept.iter().sum::<f32>() / 4e4;
     assert!((mean - 1.0).abs() < 0.015, "{mean}");
     assert!(kept.iter().all(|&x| x == 0.0 || (x - 1.0 / 0.7).abs() < 1e-6));
