@@ -64,7 +64,7 @@ mod tests {
         let work = |n: usize| {
             let barrier = &barriers[n / 2];
             async move {
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     barrier.wait().await;
                     tokio::task::yield_now().await;
                 } else {

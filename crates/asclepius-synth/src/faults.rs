@@ -10,6 +10,7 @@ const LABELS: [&str; 5] = ["Question:", "Instruction:", "Task:", "Answer:", "Res
 const LONGEST_QUESTION: usize = 1500;
 
 type Fault = (Reason, String);
+type Gate = fn(&str) -> Verdict;
 
 /// The text without a label in front of it and quotation marks around the whole of it.
 pub(crate) fn unlabelled(text: &str) -> &str {
@@ -50,7 +51,7 @@ pub(crate) fn of_answer(text: &str) -> Option<Fault> {
 
 /// A model that speaks of itself, declines, or (in an answer) asks back.
 fn spoken(text: &str, field: &str) -> Option<Fault> {
-    let checks: [(Reason, fn(&str) -> Verdict); 3] = [
+    let checks: [(Reason, Gate); 3] = [
         (Reason::ModelTalk, gates::model_talk),
         (Reason::Refusal, gates::refusal),
         (Reason::QuestionAnswer, gates::ends_in_question),

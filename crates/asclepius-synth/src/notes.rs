@@ -12,7 +12,7 @@ use crate::{NotesConfig, SinkError, SynthError, delivery, faults, prompts};
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoteOutcome {
     /// A note.
-    Written(Note),
+    Written(Box<Note>),
     /// No note, for good.
     Dropped(Dropped),
     /// No note yet: the next run asks again.
@@ -64,7 +64,7 @@ async fn write_note(
     if let Some((reason, detail)) = faults::of_note(&reply.text) {
         return Ok(NoteOutcome::Dropped(Dropped::new(id, reason, detail)));
     }
-    Ok(NoteOutcome::Written(Note {
+    Ok(NoteOutcome::Written(Box::new(Note {
         patient_id: report.patient_id,
         note_call: reply.lineage(prompt.hash()),
         teacher_model: reply.model,
@@ -76,5 +76,5 @@ async fn write_note(
         attribution: report.attribution.clone(),
         split: None,
         scores: Vec::new(),
-    }))
+    })))
 }

@@ -104,7 +104,7 @@ async fn notes(reports: &[Report], client: &Client) -> Vec<NoteOutcome> {
 
 fn written(outcomes: Vec<NoteOutcome>) -> Vec<Note> {
     let note = |outcome| match outcome {
-        NoteOutcome::Written(note) => note,
+        NoteOutcome::Written(note) => *note,
         other => panic!("{other:?}"),
     };
     outcomes.into_iter().map(note).collect()

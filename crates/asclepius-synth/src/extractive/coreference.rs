@@ -26,20 +26,18 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
         let quotable = (20..=320).contains(&text.len());
         if let Some(person) = person {
             let opens = text.contains(person);
-            if introduced && quotable && !opens {
-                if let Some(hit) = PRONOUN.find(text) {
-                    let near = index.checked_sub(1).map_or("", |before| chart.lines[before].text);
-                    if !RELATIVE.is_match(text) && !RELATIVE.is_match(near) {
-                        let pronoun = hit.as_str();
-                        candidates.push(Candidate::new(
-                            [
-                                format!("To whom does \"{pronoun}\" refer in \"{text}\"?"),
-                                format!("Who is meant by \"{pronoun}\" in the line \"{text}\"?"),
-                            ],
-                            words::begun(person),
-                        ));
-                    }
-                }
+            let pronoun = (introduced && quotable && !opens).then(|| PRONOUN.find(text)).flatten();
+            let near = index.checked_sub(1).map_or("", |before| chart.lines[before].text);
+            // Where a relative is about, a pronoun may be theirs.
+            if let Some(pronoun) = pronoun.filter(|_| !RELATIVE.is_match(text) && !RELATIVE.is_match(near)) {
+                let pronoun = pronoun.as_str();
+                candidates.push(Candidate::new(
+                    [
+                        format!("To whom does \"{pronoun}\" refer in \"{text}\"?"),
+                        format!("Who is meant by \"{pronoun}\" in the line \"{text}\"?"),
+                    ],
+                    words::begun(person),
+                ));
             }
             introduced |= opens;
         }
@@ -62,14 +60,12 @@ pub(super) fn references(chart: &Chart<'_>) -> Vec<Candidate> {
                 }
             }
         }
-        if let (Some(hit), Some(before)) = (PREVIOUS.find(text), index.checked_sub(1).map(|before| chart.lines[before]))
-        {
-            if before.section == *section {
-                candidates.push(Candidate::new(
-                    [format!("To which preceding statement does \"{}\" refer in \"{text}\"?", hit.as_str())],
-                    before.text,
-                ));
-            }
+        let before = index.checked_sub(1).map(|before| chart.lines[before]).filter(|before| before.section == *section);
+        if let (Some(hit), Some(before)) = (PREVIOUS.find(text), before) {
+            candidates.push(Candidate::new(
+                [format!("To which preceding statement does \"{}\" refer in \"{text}\"?", hit.as_str())],
+                before.text,
+            ));
         }
     }
     candidates

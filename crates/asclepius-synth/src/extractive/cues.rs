@@ -163,7 +163,7 @@ static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
         cue(
             Section::Plan,
             2.2,
-            r"\b(?:follow(?:ed)?[- ]?up|discharged?|outpatient|surveillance|scheduled|remain(?:ed|s) (?:well|asymptomatic|stable|free|disease)|recurrence|last seen|to date|currently|at present|advised|rehabilitation|(?:months?|years?) (?:later|after|post))\b",
+            r"\b(?:follow(?:ed)?[- ]?up|discharged|(?:on|at|after|upon|before|hospital) discharge|outpatient|surveillance|scheduled|remain(?:ed|s) (?:well|asymptomatic|stable|free|disease)|recurrence|last seen|to date|currently|at present|advised|rehabilitation|(?:months?|years?) (?:later|after|post))\b",
         ),
     ]
 });

@@ -26,7 +26,7 @@ use self::cues::Section;
 use self::tags::Blocks;
 
 /// The name rows carry as their `teacher_model`.
-pub const MODEL: &str = "extractive-1";
+pub const MODEL: &str = asclepius_llm::EXTRACTIVE_MODEL;
 
 /// Why the extractive teacher has no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

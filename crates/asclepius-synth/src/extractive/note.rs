@@ -81,17 +81,18 @@ fn sorted_sentences(report: &str) -> Vec<(Section, String)> {
 
 /// A sentence without references to literature, figures and tables, on one line.
 fn clean(sentence: &str) -> String {
-    static REFERENCES: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    static REFERENCES: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         [
             pattern(r"\s*[\[(]\s*\d{1,3}(?:\s*[,–-]\s*\d{1,3})*\s*\]"),
             pattern(
                 r"(?i)\s*[\[(]\s*(?:see |cf\. |in |video |additional )?(?:figures?|figs?\.?|tables?|supplement\w*|online resource|additional file|appendix|video|images?)\b[^()\[\]]*[\])]",
             ),
+            pattern(r"(?i)\s*\([^()\d]*\b(?:figures?|figs?\.?|tables?)\s*\d+[a-z]?[^()\d]*\)"),
             pattern(r"\s+"),
         ]
     });
     let mut text = Cow::Borrowed(sentence);
-    for (pattern, with) in REFERENCES.iter().zip(["", "", " "]) {
+    for (pattern, with) in REFERENCES.iter().zip(["", "", "", " "]) {
         text = Cow::Owned(pattern.replace_all(&text, with).into_owned());
     }
     text.replace(" ,", ",").replace(" .", ".").trim().to_owned()
@@ -110,7 +111,7 @@ fn clip(sentence: &str, section: Section) -> String {
     });
     static SUBJECT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^(?:The (?:patient|pt) (?:was|had|has|is|underwent|received|reported|denied|complained of)|(?:There (?:was|were|is|are)))\s+",
+            r"^(?:The (?:patient|pt) (?:(?:was|had|has|is)(?: been)?\s+|(underwent|received|reported|denied|complained)\b)|There (?:was|were|is|are)\s+)",
         )
     });
     static RESULT: LazyLock<Regex> = LazyLock::new(|| {
@@ -120,26 +121,12 @@ fn clip(sentence: &str, section: Section) -> String {
     });
     let mut text = CONNECTIVE.replace(sentence, "").into_owned();
     if section.is_list() || section == Section::Course {
-        if let Some(subject) = SUBJECT.find(&text) {
-            // What carries meaning stays: only "was", "had", "there were" and their subject go.
-            let verb = subject.as_str().trim_end().rsplit(' ').next().unwrap_or_default();
-            let kept = if matches!(verb, "was" | "were" | "had" | "has" | "is" | "are") {
-                text[subject.end()..].to_owned()
-            } else {
-                let start = text.find(verb).unwrap_or(subject.end());
-                if verb == "of" {
-                    text[subject.as_str().find("complained").unwrap_or(start)..].to_owned()
-                } else {
-                    text[start..].to_owned()
-                }
-            };
-            text = kept;
-        }
-        if section == Section::Results {
-            if let Some(hit) = RESULT.captures(&text).filter(|hit| lexicon::TEST.is_match(&hit[1])) {
-                text = format!("{}: {}", &hit[1], &text[hit[0].len()..]);
-            }
-        }
+        // What carries meaning stays: only the patient and the verbs of being and having go.
+        text = SUBJECT.replace(&text, "$1").into_owned();
+    }
+    let result = (section == Section::Results).then(|| RESULT.captures(&text)).flatten();
+    if let Some(hit) = result.filter(|hit| lexicon::TEST.is_match(&hit[1])) {
+        text = format!("{}: {}", &hit[1], &text[hit[0].len()..]);
     }
     words::begun(text.trim())
 }
@@ -150,7 +137,8 @@ mod tests {
 
     #[test]
     fn references_and_figures_go_and_values_stay() {
-        let text = "CT showed a mass (Figure 1A) of 3 cm (range 2–4) [12, 13] (see Table 2).";
+        let text =
+            "CT showed a mass (Figure 1A) of 3 cm (range 2–4) [12, 13] (see Table 2) (as can be seen in Figure 4).";
         assert_eq!(clean(text), "CT showed a mass of 3 cm (range 2–4).");
     }
 
@@ -158,6 +146,7 @@ mod tests {
     fn sentences_are_clipped_by_section() {
         assert_eq!(clip("The patient was intubated.", Section::Course), "Intubated.");
         assert_eq!(clip("The patient underwent a craniotomy.", Section::Course), "Underwent a craniotomy.");
+        assert_eq!(clip("The patient had been treated abroad.", Section::Course), "Treated abroad.");
         assert_eq!(clip("There were no palpable nodes.", Section::Exam), "No palpable nodes.");
         assert_eq!(clip("A chest CT revealed that there was a nodule.", Section::Results), "Chest CT: a nodule.");
         assert_eq!(clip("However, she denied fever.", Section::History), "She denied fever.");

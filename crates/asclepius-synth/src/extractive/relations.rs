@@ -11,11 +11,6 @@ use super::words;
 
 /// Tests with their results, drugs with their doses and purposes, events with their causes.
 pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
-    static FINDS: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"^[^.;]{0,40}?(?::|\b(?:showed|revealed|demonstrated|disclosed|confirmed|identified|detected|grew|was|were))\s+",
-        )
-    });
     static PURPOSE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"\b(?:for (?:the )?(?:treatment|management|control|suspected|presumed|possible)|to (?:treat|control|manage|prevent|relieve|reduce)|because of|due to|2/2)\s+([^.,;()]{4,80})",
@@ -35,16 +30,8 @@ pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
     let mut doses = Vec::new();
     let mut candidates = Vec::new();
     for Line { text, .. } in &chart.lines {
-        if let Some(test) = lexicon::TEST.find(text) {
-            let finding = FINDS.find(&text[test.end()..]).map(|verb| clause_after(text, 0..test.end() + verb.end()));
-            if let Some(finding) =
-                finding.filter(|finding| finding.split_whitespace().count() >= 1 && finding.len() <= 240)
-            {
-                let done = ["performed", "done", "obtained", "taken", "conducted", "ordered", "sent", "carried"];
-                if !done.iter().any(|word| finding.starts_with(word)) && !finding.is_empty() {
-                    found.push((test.as_str(), finding));
-                }
-            }
+        if let Some((test, finding)) = result_of(text) {
+            found.push((test, finding));
         }
         for drug in lexicon::DRUG.find_iter(text) {
             let rest = &text[drug.end()..];
@@ -118,6 +105,24 @@ pub(super) fn relations(chart: &Chart<'_>) -> Vec<Candidate> {
         }
     }
     candidates
+}
+
+/// The first investigation that a line names and what it found, if the line says so.
+fn result_of(text: &str) -> Option<(&str, &str)> {
+    static FINDS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^[^.;]{0,40}?(?::|\b(?:showed|revealed|demonstrated|disclosed|confirmed|identified|detected|grew|was|were))\s+",
+        )
+    });
+    // "CT was performed" says that there was a test, not what it found.
+    const NO_RESULT: [&str; 9] =
+        ["performed", "done", "obtained", "taken", "conducted", "ordered", "sent", "carried", "not performed"];
+    let test = lexicon::TEST.find(text)?;
+    let verb = FINDS.find(&text[test.end()..])?;
+    let finding = clause_after(text, 0..test.end() + verb.end());
+    let finding = finding.strip_prefix("that ").unwrap_or(finding);
+    let says = (1..=240).contains(&finding.len()) && !NO_RESULT.iter().any(|word| finding.starts_with(word));
+    says.then_some((test.as_str(), finding))
 }
 
 /// Events with the expressions of time that date them.

@@ -81,9 +81,12 @@ pub(crate) fn asks(text: &str) -> bool {
 }
 
 /// The part of `text` in `range`, without a last word that the range cuts through: a bounded pattern ends where its bound
-/// is, not where a word does.
+/// is, not where a word does. Empty if it cuts through the first one.
 pub(crate) fn whole(text: &str, range: Range<usize>) -> &str {
     let part = &text[range.clone()];
+    if part.starts_with(char::is_alphanumeric) && text[..range.start].ends_with(char::is_alphanumeric) {
+        return "";
+    }
     let cut = part.ends_with(char::is_alphanumeric) && text[range.end..].starts_with(char::is_alphanumeric);
     let part = if cut { part.rsplit_once(char::is_whitespace).map_or("", |(kept, _)| kept) } else { part };
     part.trim()
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!(whole(text, 0..9), "100 mg");
         assert_eq!(whole(text, 0..12), "100 mg every");
         assert_eq!(whole(text, 0..2), "");
+        assert_eq!(whole(text, 1..6), "");
     }
 
     #[test]
