@@ -255,18 +255,39 @@ pub(crate) fn write_model(
             }
         }
     }
-    let generation = dir.join("generation_config.json");
-    if !generation.is_file() {
-        let mut value = json!({ "_from_model_config": true });
-        if let Some(bos) = config.bos {
-            value["bos_token_id"] = json!(bos);
-        }
-        if !config.eos.is_empty() {
-            value["eos_token_id"] = json!(config.eos);
-        }
-        write_json(&generation, &value)?;
-    }
+    write_generation_config(dir, config)?;
     write_json(&dir.join("config.json"), &config.to_json())
+}
+
+/// The base's `generation_config.json` where it was copied, with the configuration's end tokens among its own: a model
+/// trained to end with one of them must also be stopped by it.
+fn write_generation_config(dir: &Path, config: &ModelConfig) -> Result<()> {
+    let path = dir.join("generation_config.json");
+    let mut value = if path.is_file() {
+        let text = fs_err::read_to_string(&path)?;
+        serde_json::from_str(&text).map_err(|source| ModelError::Json { path: path.clone(), source })?
+    } else {
+        json!({ "_from_model_config": true })
+    };
+    if let (Some(bos), Some(Value::Null) | None) = (config.bos, value.get("bos_token_id")) {
+        value["bos_token_id"] = json!(bos);
+    }
+    let mut ends: Vec<Value> = match value.get("eos_token_id") {
+        Some(Value::Array(ends)) => ends.clone(),
+        None | Some(Value::Null) => Vec::new(),
+        Some(end) => vec![end.clone()],
+    };
+    for end in &config.eos {
+        if !ends.contains(&json!(end)) {
+            ends.push(json!(end));
+        }
+    }
+    match ends.as_slice() {
+        [] => {}
+        [end] => value["eos_token_id"] = end.clone(),
+        _ => value["eos_token_id"] = Value::Array(ends),
+    }
+    write_json(&path, &value)
 }
 
 fn write_shards(dir: &Path, parameters: &[Parameter], shard_bytes: usize) -> Result<()> {
@@ -306,4 +327,40 @@ pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
         serde_json::to_string_pretty(value).map_err(|source| ModelError::Json { path: path.to_owned(), source })?;
     text.push('\n');
     write_bytes(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(name: &str, size: usize) -> Parameter {
+        Parameter::frozen(name, &Tensor::ones(size, DType::F32, &Device::Cpu).expect("small"))
+    }
+
+    #[test]
+    fn shards_are_cut_in_order_and_found_again() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let parameters = [parameter("a", 3), parameter("b", 5), parameter("c", 2)];
+        write_shards(dir.path(), &parameters, 32).expect("writable");
+        let files = weight_files(dir.path()).expect("an index");
+        let names: Vec<Vec<String>> = files
+            .iter()
+            .map(|path| TensorFile::open(path).expect("sound").names().map(str::to_owned).collect())
+            .collect();
+        assert_eq!(names, [vec!["a", "b"], vec!["c"]]);
+        let index = fs_err::read_to_string(dir.path().join("model.safetensors.index.json")).expect("written");
+        let index: Value = serde_json::from_str(&index).expect("JSON");
+        assert_eq!(index["metadata"]["total_size"], 40);
+        assert_eq!(index["weight_map"]["c"], "model-00002-of-00002.safetensors");
+    }
+
+    #[test]
+    fn damaged_files_are_named() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("model.safetensors");
+        for bytes in [&b"abc"[..], &u64::MAX.to_le_bytes(), b"\x02\0\0\0\0\0\0\0{]", b"\x02\0\0\0\0\0\0\0{}x"] {
+            fs_err::write(&path, bytes).expect("writable");
+            assert!(matches!(TensorFile::open(&path), Err(ModelError::Damaged { .. })), "{bytes:?}");
+        }
+    }
 }

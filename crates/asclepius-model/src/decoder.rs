@@ -141,6 +141,13 @@ impl Decoder {
         &self.config
     }
 
+    /// Adds a token that ends a text, such as a template's end of turn, to those that are saved with the model.
+    pub fn add_end_token(&mut self, token: u32) {
+        if !self.config.eos.contains(&token) {
+            self.config.eos.push(token);
+        }
+    }
+
     /// The settings of the attached adapters.
     pub fn lora(&self) -> Option<&crate::LoraConfig> {
         self.lora.as_ref()

@@ -121,3 +121,73 @@ impl Method {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{LoraTargets, ModelError};
+
+    fn config(value: Value) -> ModelConfig {
+        ModelConfig::from_json(value).expect("a published configuration")
+    }
+
+    fn phi_2() -> ModelConfig {
+        config(json!({
+            "model_type": "phi", "hidden_act": "gelu_new", "vocab_size": 51200, "hidden_size": 2560,
+            "intermediate_size": 10240, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "num_key_value_heads": 32, "partial_rotary_factor": 0.4, "layer_norm_eps": 1e-5,
+            "tie_word_embeddings": false,
+        }))
+    }
+
+    const OPTIONS: PlanOptions = PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block };
+
+    #[test]
+    fn parameters_are_those_the_models_are_published_with() {
+        let llama_3_8b = json!({
+            "model_type": "llama", "vocab_size": 128_256, "hidden_size": 4096, "intermediate_size": 14336,
+            "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "rope_theta": 500_000.0,
+        });
+        let smollm2_135m = json!({
+            "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536,
+            "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": true,
+        });
+        let qwen_2_5_half_b = json!({
+            "model_type": "qwen2", "vocab_size": 151_936, "hidden_size": 896, "intermediate_size": 4864,
+            "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2, "tie_word_embeddings": true,
+        });
+        let phi_3_mini = json!({
+            "model_type": "phi3", "vocab_size": 32064, "hidden_size": 3072, "intermediate_size": 8192,
+            "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "sliding_window": 2047,
+        });
+        for (config, parameters) in [
+            (config(llama_3_8b), 8_030_261_248),
+            (config(smollm2_135m), 134_515_008),
+            (config(qwen_2_5_half_b), 494_032_768),
+            (config(phi_3_mini), 3_821_079_552),
+            (phi_2(), 2_779_683_840),
+        ] {
+            let plan = plan(&config, &Method::Full, &OPTIONS).expect("no targets to miss");
+            assert_eq!(plan.parameters, parameters, "{}", config.family.model_type());
+            assert_eq!(plan.weight_bytes, 2 * parameters);
+            assert_eq!(plan.optimizer_bytes, 8 * parameters);
+        }
+    }
+
+    #[test]
+    fn adapters_are_counted_by_their_targets() {
+        let named = |names: &[&str]| LoraConfig {
+            rank: 4,
+            targets: LoraTargets::Names(names.iter().map(|&name| name.to_owned()).collect()),
+            ..LoraConfig::default()
+        };
+        let qlora = plan(&phi_2(), &Method::Qlora(named(&["q_proj", "fc1", "fc2"])), &OPTIONS).expect("they match");
+        assert_eq!(qlora.trainable, 32 * 4 * (2 * 2560 + 2 * (2560 + 10240)));
+        let lora = plan(&phi_2(), &Method::Lora(named(&["q_proj"])), &OPTIONS).expect("it matches");
+        assert!(qlora.weight_bytes * 2 < lora.weight_bytes);
+        let missing = plan(&phi_2(), &Method::Lora(named(&["Wqkv"])), &OPTIONS);
+        assert!(matches!(missing, Err(ModelError::NoSuchTarget { .. })));
+    }
+}
