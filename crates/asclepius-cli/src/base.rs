@@ -21,7 +21,9 @@ const KNOWN: [(&str, &str); 2] = [
 /// Whether `base` can only mean a hub id: `organisation/model`, and no such directory here.
 fn is_hub_id(base: &str) -> bool {
     let part = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     base.split_once('/').is_some_and(|(organisation, model)| part(organisation) && part(model))
 }

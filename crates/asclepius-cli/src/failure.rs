@@ -29,6 +29,8 @@ impl Failure {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
+            // A full disk is a limit: what is durable stays, and the same command goes on once there is room.
+            Self::Failed(error) if is_disk_full(error) => 3,
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Limit(_) => 3,
@@ -43,6 +45,13 @@ impl Failure {
             Self::Interrupted => None,
         }
     }
+}
+
+fn is_disk_full(error: &Error) -> bool {
+    let full = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+    };
+    error.chain().any(full)
 }
 
 impl<E: Into<Error>> From<E> for Failure {

@@ -96,7 +96,8 @@ fn describe(root: &Value, node: &Value, defaults: &Value, table: &str, out: &mut
         out.push_str(&format!("\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"));
     }
     for (key, child) in keys {
-        let default = defaults.get(key).filter(|value| !value.is_null()).map_or(String::new(), |value| format!("`{value}`"));
+        let default =
+            defaults.get(key).filter(|value| !value.is_null()).map_or(String::new(), |value| format!("`{value}`"));
         let meaning = documentation(root, child);
         out.push_str(&format!("| `{key}` | {default} | {meaning} |\n"));
     }

@@ -3,7 +3,8 @@
 //! - `args`: clap structs only; `main`: dispatch, and the one place that decides the exit code.
 //! - `pipeline`, `keys`: a pipeline file, `--set` on top, unknown keys answered with the nearest known one.
 //! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
-//! - `teacher`, `base`: the embedded teacher, and base models by directory or hub id.
+//! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `teacher`: the embedded
+//!   teacher.
 //! - `commands`: everything that is not a stage.
 //! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
 
@@ -21,6 +22,7 @@ mod stage;
 mod stages;
 mod summary;
 mod teacher;
+mod training;
 
 use std::process::ExitCode;
 
@@ -68,7 +70,13 @@ fn log_to_stderr(verbose: u8) {
     };
     // `asclepius=` covers every crate whose name starts so.
     let filter = EnvFilter::new(level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(progress::LogWriter::default).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(progress::LogWriter::default)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .without_time()
+        .init();
 }
 
 fn dispatch(command: Command) -> Outcome {
@@ -86,7 +94,9 @@ fn dispatch(command: Command) -> Outcome {
         Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
         Command::Preview { pipeline, rows } => commands::preview::run(&pipeline, rows),
         Command::Chat { model } => commands::chat::run(&model),
-        Command::Serve { model, host, port, token_env } => commands::serve::run(&model, host, port, token_env.as_deref()),
+        Command::Serve { model, host, port, token_env } => {
+            commands::serve::run(&model, host, port, token_env.as_deref())
+        }
         Command::Teacher { port } => teacher::run_server(port),
         Command::Model { command } => commands::model::run(command),
         Command::Data { command } => commands::data::run(command),

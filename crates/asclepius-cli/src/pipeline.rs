@@ -119,7 +119,10 @@ impl PipelineConfig {
             && self.name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
             && !self.name.starts_with('.');
         if !named {
-            return Err(anyhow!("name = {:?}: letters, digits, `-`, `_` and `.` only, as it names a directory", self.name));
+            return Err(anyhow!(
+                "name = {:?}: letters, digits, `-`, `_` and `.` only, as it names a directory",
+                self.name
+            ));
         }
         self.corpus.validate().context("[corpus]")?;
         self.teacher.validate().context("[teacher]")?;
@@ -158,7 +161,10 @@ fn locate(name: &str) -> Outcome<PathBuf> {
     } else {
         format!("known pipelines: {}", known.join(", "))
     };
-    Err(Failure::usage(Hinted::new(format!("no pipeline {name}: neither {name} nor {} is a file", named.display()), hint)))
+    Err(Failure::usage(Hinted::new(
+        format!("no pipeline {name}: neither {name} nor {} is a file", named.display()),
+        hint,
+    )))
 }
 
 fn check_keys(text: &str, file: &str) -> Outcome {

@@ -30,16 +30,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 8] = [
-        Self::Ingest,
-        Self::Notes,
-        Self::Instruct,
-        Self::Dataset,
-        Self::Pretrain,
-        Self::Sft,
-        Self::Eval,
-        Self::Report,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Ingest, Self::Notes, Self::Instruct, Self::Dataset, Self::Pretrain, Self::Sft, Self::Eval, Self::Report];
 
     /// The stages of `asclepius synth`.
     pub const SYNTH: [Self; 4] = [Self::Ingest, Self::Notes, Self::Instruct, Self::Dataset];
@@ -87,6 +79,8 @@ pub fn input_file(stage: Stage, made_by: Stage, directory: &Path, name: &str, pi
     }
     Err(Failure::usage(Hinted::new(
         format!("{stage}: its input {} does not exist", path.display()),
-        format!("`asclepius {made_by} {pipeline}` makes it; `asclepius run {pipeline}` makes everything that is missing"),
+        format!(
+            "`asclepius {made_by} {pipeline}` makes it; `asclepius run {pipeline}` makes everything that is missing"
+        ),
     )))
 }

@@ -2,7 +2,6 @@
 
 use asclepius_schema::{Counts, Manifest};
 
-use crate::failure::Outcome;
 use crate::run::Run;
 use crate::stage::Stage;
 
@@ -33,7 +32,7 @@ fn counts(counts: &Counts, unit: &str) -> String {
 }
 
 /// The end of a run: where to look.
-pub fn print(run: &Run, selected: &[Stage]) -> Outcome {
+pub fn print(run: &Run, selected: &[Stage]) {
     let mut text = String::new();
     let worth: [(Stage, &str, &str); 5] = [
         (Stage::Report, "index.html", "the report: open it in a browser"),
@@ -45,10 +44,13 @@ pub fn print(run: &Run, selected: &[Stage]) -> Outcome {
     for (stage, name, what) in worth {
         let path = run.stage_dir(stage).join(name);
         if selected.contains(&stage) && path.exists() {
-            let what = if name == "final" && path.join("config.json").is_file() { what.replace("adapter", "model") } else { what.to_owned() };
+            let what = if name == "final" && path.join("config.json").is_file() {
+                what.replace("adapter", "model")
+            } else {
+                what.to_owned()
+            };
             text.push_str(&format!("{:<52} {what}\n", path.display()));
         }
     }
     crate::output::data(&format!("\n{} is done. Worth opening:\n{text}", run.config().name));
-    Ok(())
 }

@@ -97,7 +97,8 @@ pub fn run_server(port: u16) -> Outcome {
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
         crate::output::message(&format!("the extractive teacher listens on http://{address}/v1\n"));
-        serve(listener, Arc::new(ExtractiveEngine), ServeOptions::default(), async move { interrupt.wait().await }).await?;
+        serve(listener, Arc::new(ExtractiveEngine), ServeOptions::default(), async move { interrupt.wait().await })
+            .await?;
         Ok(())
     })
 }

@@ -6,9 +6,9 @@ use asclepius_model::{Sampling, generate};
 use asclepius_schema::{Instruction, Task};
 use asclepius_text::score::{rouge_l, token_f1};
 
+use crate::EvalError;
 use crate::candidate::Candidate;
 use crate::results::{AnsweredQuestion, GeneratedAnswer};
-use crate::EvalError;
 
 /// At most `count` rows, taken from the tasks in turn and in file order, so that each task is asked about equally often.
 pub fn choose(rows: &[Instruction], count: usize) -> Vec<Question> {
@@ -49,11 +49,7 @@ impl Question {
 ///
 /// # Errors
 /// When the prompt cannot be made, does not fit even without its note, or the model fails.
-pub fn score(
-    candidate: &Candidate,
-    question: &mut Question,
-    max_tokens: usize,
-) -> Result<(), EvalError> {
+pub fn score(candidate: &Candidate, question: &mut Question, max_tokens: usize) -> Result<(), EvalError> {
     let limit = candidate.decoder.config().max_positions;
     let room = limit.saturating_sub(max_tokens).max(limit / 2);
     let (prompt, _) = candidate.template.encode_prompt_within(

@@ -20,6 +20,6 @@ pub struct Candidate {
 
 impl Candidate {
     pub(crate) fn failed(&self, source: ModelError) -> EvalError {
-        EvalError::Model { model: self.name.clone(), source }
+        EvalError::Model { model: self.name.clone(), source: Box::new(source) }
     }
 }

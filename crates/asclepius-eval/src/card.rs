@@ -61,7 +61,11 @@ pub fn render(facts: &RunFacts) -> String {
         line(&format!("| {} | {count} |", licence.name()));
     }
     line("\n| stage | in | out | dropped |\n|---|---:|---:|---|");
-    for stage in facts.stages.iter().filter(|stage| matches!(stage.manifest.stage.as_str(), "ingest" | "notes" | "instruct" | "dataset")) {
+    for stage in facts
+        .stages
+        .iter()
+        .filter(|stage| matches!(stage.manifest.stage.as_str(), "ingest" | "notes" | "instruct" | "dataset"))
+    {
         let counts = &stage.manifest.counts;
         let reasons: Vec<String> =
             counts.dropped.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();

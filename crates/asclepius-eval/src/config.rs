@@ -39,7 +39,9 @@ impl EvalConfig {
         if self.questions > 0 && self.max_tokens == 0 {
             return Err(EvalError::Config { key: "max_tokens", problem: "is 0, so no question could be answered" });
         }
-        if let Some(path) = self.sets.iter().find(|path| path.extension().is_none_or(|extension| extension != "parquet")) {
+        if let Some(path) =
+            self.sets.iter().find(|path| path.extension().is_none_or(|extension| extension != "parquet"))
+        {
             return Err(EvalError::NotParquet { path: path.clone() });
         }
         Ok(())

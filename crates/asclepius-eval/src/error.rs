@@ -46,7 +46,7 @@ pub enum EvalError {
         /// The model under test.
         model: String,
         /// What happened.
-        source: asclepius_model::ModelError,
+        source: Box<asclepius_model::ModelError>,
     },
     /// A plot could not be drawn.
     #[error("a plot could not be drawn: {0}")]

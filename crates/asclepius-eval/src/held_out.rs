@@ -3,9 +3,9 @@
 use asclepius_dataset::{Document, Order, Packing, Plan, PlanConfig};
 use asclepius_model::{MicroBatch, evaluate};
 
+use crate::EvalError;
 use crate::candidate::Candidate;
 use crate::results::HeldOutLoss;
-use crate::EvalError;
 
 /// Rows that go through the model at once.
 const ROWS: usize = 4;

@@ -3,7 +3,7 @@
 //! - [`config`]: the `[eval]` table.
 //! - [`sets`]: the rows no model was trained on.
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`]: what it says.
-//! - [`results`]: `eval/report.json`.
+//! - `results`: `eval/report.json`.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves; [`card`]: the
 //!   dataset card.
 //!
@@ -27,5 +27,5 @@ pub use config::EvalConfig;
 pub use error::EvalError;
 pub use gather::RunFacts;
 pub use page::render;
-pub use sets::{HeldOutSets, Lengths};
 pub use results::{AnsweredQuestion, Evaluation, GeneratedAnswer, HeldOutLoss};
+pub use sets::{HeldOutSets, Lengths};

@@ -198,7 +198,11 @@ fn histogram(words: &[usize]) -> Vec<(String, u64)> {
     for count in words {
         counts[count / step] += 1;
     }
-    counts.into_iter().enumerate().map(|(bin, count)| (format!("{} to {}", bin * step, (bin + 1) * step - 1), count)).collect()
+    counts
+        .into_iter()
+        .enumerate()
+        .map(|(bin, count)| (format!("{} to {}", bin * step, (bin + 1) * step - 1), count))
+        .collect()
 }
 
 fn samples(facts: &RunFacts) -> Vec<Sample> {
@@ -220,7 +224,12 @@ fn samples(facts: &RunFacts) -> Vec<Sample> {
                 teacher_model: row.teacher_model.clone(),
                 prompts: calls.map(|call| short(&call.prompt_hash)).join(" "),
                 calls: calls.map(|call| short(&call.request_key)).join(" "),
-                scores: row.scores.iter().map(|(gate, score)| format!("{gate} {score:.2}")).collect::<Vec<_>>().join(", "),
+                scores: row
+                    .scores
+                    .iter()
+                    .map(|(gate, score)| format!("{gate} {score:.2}"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }
         })
         .collect()
@@ -228,7 +237,9 @@ fn samples(facts: &RunFacts) -> Vec<Sample> {
 
 fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
     let mut all = Vec::new();
-    for (name, title) in [("pretrain", "Continued pre-training on the notes"), ("sft", "Instruction tuning on the answers")] {
+    for (name, title) in
+        [("pretrain", "Continued pre-training on the notes"), ("sft", "Instruction tuning on the answers")]
+    {
         let Some(stage) = facts.stage(name) else { continue };
         let of = |value: fn(&crate::gather::Metric) -> Option<f64>| -> Vec<(f64, f64)> {
             stage.metrics.iter().filter_map(|row| Some((row.step as f64, value(row)?))).collect()

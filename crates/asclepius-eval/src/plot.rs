@@ -31,7 +31,8 @@ pub fn loss_curves(series: &[Series]) -> Result<String, EvalError> {
     let high = points().map(|(_, y)| *y).fold(f64::NEG_INFINITY, f64::max);
     let margin = ((high - low) * 0.06).max(0.02);
     let mut svg = String::new();
-    draw(&mut svg, series, last, (low - margin)..(high + margin)).map_err(|error| EvalError::Plot(error.to_string()))?;
+    draw(&mut svg, series, last, (low - margin)..(high + margin))
+        .map_err(|error| EvalError::Plot(error.to_string()))?;
     Ok(svg)
 }
 

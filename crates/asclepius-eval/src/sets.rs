@@ -35,9 +35,7 @@ impl HeldOutSets {
     /// # Errors
     /// When a file cannot be read.
     pub fn load(notes: &Path, instructions: &Path, further: &[PathBuf]) -> Result<Self, EvalError> {
-        let notes = read_notes(notes)?
-            .map(|note| Ok(TextRow::from(&note?)))
-            .collect::<Result<_, DatasetError>>()?;
+        let notes = read_notes(notes)?.map(|note| Ok(TextRow::from(&note?))).collect::<Result<_, DatasetError>>()?;
         let mut sets = vec![("answers".to_owned(), read_instructions_any(instructions)?.collect::<Result<_, _>>()?)];
         for path in further {
             let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

@@ -84,7 +84,12 @@ fn validate(pipeline: &Pipeline) -> Outcome {
             }
             for span in &row.evidence {
                 if row.note.get(span.start as usize..span.end as usize).is_none() {
-                    problems.push(format!("{file}: {}: evidence {}..{} is not in the note", row.row_id(), span.start, span.end));
+                    problems.push(format!(
+                        "{file}: {}: evidence {}..{} is not in the note",
+                        row.row_id(),
+                        span.start,
+                        span.end
+                    ));
                 }
             }
         }

@@ -24,7 +24,7 @@ pub fn run(command: ModelCommand) -> Outcome {
 fn info(directory: &Path, as_json: bool) -> Outcome {
     let config = ModelConfig::from_file(directory)?;
     let shapes = parameter_shapes(&config);
-    let parameters: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
     let facts = json!({
         "model_type": config.family.model_type(),
         "parameters": parameters,

@@ -39,7 +39,7 @@ struct Rows {
 #[derive(Debug, Serialize)]
 struct Calls {
     model: String,
-    calls: u64,
+    requests: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
     cost_usd: Option<f64>,
@@ -103,7 +103,8 @@ fn tokens(characters: u64) -> u64 {
 
 /// Reports and their characters: from ingest's result where it stands, else by reading the articles now.
 fn count_reports(pipeline: &Pipeline) -> anyhow::Result<(u64, u64)> {
-    let directory = pipeline.config.notes.input.clone().unwrap_or_else(|| pipeline.run_dir().join(Stage::Ingest.directory()));
+    let directory =
+        pipeline.config.notes.input.clone().unwrap_or_else(|| pipeline.run_dir().join(Stage::Ingest.directory()));
     let path = directory.join(crate::stages::ingest::REPORTS);
     let (mut reports, mut characters) = (0, 0);
     if path.is_file() {
@@ -136,7 +137,7 @@ fn calls(config: &PipelineConfig, rows: &Rows) -> Calls {
     let cost = teacher.price_per_million_input.zip(teacher.price_per_million_output);
     Calls {
         model: teacher.model_name().to_owned(),
-        calls,
+        requests: calls,
         prompt_tokens,
         completion_tokens,
         cost_usd: cost.map(|(input, out)| (prompt_tokens as f64 * input + completion_tokens as f64 * out) / 1e6),
@@ -181,7 +182,8 @@ fn train(
     });
     // Forward 2, input gradients 2, weight gradients 2 operations a parameter and token; frozen weights cost no dW,
     // recomputing costs one more forward.
-    let per_token = 2.0 + 2.0 + if lora_only(&method) { 0.0 } else { 2.0 } + if recompute == Recompute::Block { 2.0 } else { 0.0 };
+    let per_token =
+        2.0 + 2.0 + if lora_only(&method) { 0.0 } else { 2.0 } + if recompute == Recompute::Block { 2.0 } else { 0.0 };
     let flops = tokens.map(|tokens| per_token * memory.parameters as f64 * tokens as f64);
     let on_cpu = table.device == "cpu" || (table.device == "auto" && asclepius_ops::device("auto")?.is_cpu());
     Ok(Training {
@@ -248,8 +250,8 @@ fn table(everything: &Everything) -> String {
     }
     if let Some(teacher) = &everything.teacher {
         lines.push(format!(
-            "teacher   {}: {} calls, {} tokens in, {} out",
-            teacher.model, teacher.calls, teacher.prompt_tokens, teacher.completion_tokens
+            "teacher   {}: {} requests, {} tokens in, {} out",
+            teacher.model, teacher.requests, teacher.prompt_tokens, teacher.completion_tokens
         ));
         if let Some(cost) = teacher.cost_usd {
             let cap = teacher.budget_usd.map_or(String::new(), |budget| format!(" (cap ${budget:.2})"));
@@ -258,7 +260,11 @@ fn table(everything: &Everything) -> String {
     }
     for training in &everything.training {
         lines.push(format!("\n{} on {}", training.stage, training.base));
-        lines.push(format!("  parameters   {:>12}  trainable {}", millions(training.parameters), millions(training.trainable)));
+        lines.push(format!(
+            "  parameters   {:>12}  trainable {}",
+            millions(training.parameters),
+            millions(training.trainable)
+        ));
         for (label, bytes) in [
             ("weights", training.weight_bytes),
             ("gradients", training.gradient_bytes),
@@ -272,7 +278,7 @@ fn table(everything: &Everything) -> String {
             lines.push(format!("  tokens       {tokens:>12}  {flops:.2e} operations"));
         }
         if let Some(seconds) = training.seconds {
-            lines.push(format!("  time         {:>10.0} s  at this machine's speed of matrix products", seconds));
+            lines.push(format!("  time         {seconds:>10.0} s  at this machine's speed of matrix products"));
         }
     }
     lines.push(String::new());
@@ -285,5 +291,9 @@ fn millions(count: u64) -> String {
 }
 
 fn gibibytes(bytes: u64) -> String {
-    if bytes < 1 << 30 { format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)) } else { format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30)) }
+    if bytes < 1 << 30 {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    } else {
+        format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+    }
 }

@@ -12,8 +12,8 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::pipeline::Pipeline;
 use crate::run::{self, Run};
-use crate::stages::rows::TrainingRows;
-use crate::stages::start::Start;
+use crate::training::rows::TrainingRows;
+use crate::training::start::Start;
 
 /// Prints the first rows of each training stage.
 pub fn run(args: &PipelineArgs, rows: usize) -> Outcome {
@@ -27,7 +27,10 @@ pub fn run(args: &PipelineArgs, rows: usize) -> Outcome {
         }
     }
     if shown == 0 {
-        return Err(Failure::usage(anyhow!("pipeline {} trains nothing: no [pretrain] and no [sft] table", args.pipeline)));
+        return Err(Failure::usage(anyhow!(
+            "pipeline {} trains nothing: no [pretrain] and no [sft] table",
+            args.pipeline
+        )));
     }
     Ok(())
 }
@@ -51,7 +54,12 @@ fn preview(run: &Run, stage: TrainStage, count: usize) -> Outcome<String> {
     );
     let colour = std::io::stdout().is_terminal();
     for document in train.documents.iter().take(count) {
-        text.push_str(&format!("\n--- {} ({} tokens)\n{}\n", document.id, document.len(), marked(document, &start.tokenizer, colour)));
+        text.push_str(&format!(
+            "\n--- {} ({} tokens)\n{}\n",
+            document.id,
+            document.len(),
+            marked(document, &start.tokenizer, colour)
+        ));
     }
     Ok(text)
 }

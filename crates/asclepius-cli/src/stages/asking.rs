@@ -51,7 +51,9 @@ pub fn account(manifest: &mut Manifest, teacher: &Teacher) {
     manifest.tokens.input = stats.prompt_tokens;
     manifest.tokens.output = stats.completion_tokens;
     manifest.cost_usd = stats.cost_usd;
-    for (key, value) in [("calls", stats.calls), ("calls_from_ledger", stats.cached), ("retries", stats.rate_limited + stats.failed)] {
+    for (key, value) in
+        [("calls", stats.calls), ("calls_from_ledger", stats.cached), ("retries", stats.rate_limited + stats.failed)]
+    {
         manifest.details.insert(key.to_owned(), value.into());
     }
 }

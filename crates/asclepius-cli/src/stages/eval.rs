@@ -13,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
-use crate::stages::start::Start;
+use crate::training::start::Start;
 
 /// The models of a run that can be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,8 @@ enum Model {
 }
 
 impl Model {
-    const ALL: [(Self, &'static str); 3] = [(Self::Base, "base"), (Self::Pretrained, "pretrained"), (Self::Tuned, "tuned")];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Base, "base"), (Self::Pretrained, "pretrained"), (Self::Tuned, "tuned")];
 
     /// Where its weights are; none for a model this pipeline does not have. Random weights lie where training led to.
     fn directory(self, run: &Run) -> Option<PathBuf> {
@@ -96,7 +97,8 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         bar.say(name);
         let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
         let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
-        let candidate = Candidate { name: name.to_owned(), decoder: start.decoder, tokenizer: start.tokenizer, template };
+        let candidate =
+            Candidate { name: name.to_owned(), decoder: start.decoder, tokenizer: start.tokenizer, template };
         let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
         let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
         evaluation.losses.extend(sets.losses(&candidate, lengths)?);

@@ -62,8 +62,14 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         bar.set(done);
         Ok(())
     };
-    let work =
-        write_instructions(&notes, &config.instruct, config.seed, &teacher.client, config.teacher.concurrency, &mut take);
+    let work = write_instructions(
+        &notes,
+        &config.instruct,
+        config.seed,
+        &teacher.client,
+        config.teacher.concurrency,
+        &mut take,
+    );
     asking::wait(run, &teacher, work)?;
     instructions.finish()?;
     dropped.finish()?;

@@ -7,10 +7,7 @@ pub mod ingest;
 pub mod instruct;
 pub mod notes;
 pub mod report;
-pub mod rows;
-pub mod start;
 pub mod training;
-pub mod watch;
 
 use asclepius_schema::Manifest;
 use asclepius_train::TrainStage;

@@ -5,15 +5,15 @@ use std::path::Path;
 use anyhow::anyhow;
 use asclepius_dataset::Plan;
 use asclepius_schema::{Counts, Fingerprint, Manifest, Tokens, write_atomically};
-use asclepius_train::{Job, Summary, TrainConfig, TrainStage};
+use asclepius_train::{Job, Summary, TrainConfig, TrainError, TrainStage};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
-use crate::stages::rows::{self, TrainingRows};
-use crate::stages::start::{self, Start};
-use crate::stages::watch::Watch;
+use crate::training::rows::{self, TrainingRows};
+use crate::training::start::{self, Start};
+use crate::training::watch::Watch;
 
 /// Says what the directory was begun with, before anything else is in it.
 const FINGERPRINT_FILE: &str = "fingerprint";
@@ -33,9 +33,9 @@ pub fn table(run: &Run, stage: TrainStage) -> Outcome<&TrainConfig> {
         TrainStage::Pretrain => &config.pretrain,
         TrainStage::Sft => &config.sft,
     };
-    table.as_ref().ok_or_else(|| {
-        Failure::usage(anyhow!("pipeline {} has no [{}] table", run.pipeline.label, stage.table()))
-    })
+    table
+        .as_ref()
+        .ok_or_else(|| Failure::usage(anyhow!("pipeline {} has no [{}] table", run.pipeline.label, stage.table())))
 }
 
 /// Refuses what this version cannot do and bases that do not exist, before any stage runs.
@@ -43,8 +43,9 @@ pub fn check(run: &Run, stage: Stage) -> Outcome {
     let stage = if stage == Stage::Pretrain { TrainStage::Pretrain } else { TrainStage::Sft };
     let table = table(run, stage)?;
     table.refuse_unbuilt(stage).map_err(Failure::usage)?;
-    asclepius_ops::device(&table.device)
-        .map_err(|error| Failure::Usage(anyhow!(error).context(format!("{}.device = {:?}", stage.table(), table.device))))?;
+    asclepius_ops::device(&table.device).map_err(|error| {
+        Failure::Usage(anyhow!(error).context(format!("{}.device = {:?}", stage.table(), table.device)))
+    })?;
     match &table.base {
         Some(base) => crate::base::check(&format!("{}.base", stage.table()), base),
         None => Ok(()),
@@ -66,9 +67,13 @@ pub fn fingerprint(run: &Run, stage: TrainStage) -> Outcome<String> {
             settings.remove(key);
         }
     }
-    let mut fingerprint = Fingerprint::new(stage.table()).setting("settings", &settings).setting("seed", &run.config().seed);
+    let mut fingerprint =
+        Fingerprint::new(stage.table()).setting("settings", &settings).setting("seed", &run.config().seed);
     for file in rows::files(run, stage, table)?.all() {
         fingerprint = fingerprint.file("rows", file)?;
+    }
+    if let Some(template) = table.template.as_deref().map(Path::new).filter(|path| path.is_file()) {
+        fingerprint = fingerprint.file("template", template)?;
     }
     Ok(start::identify(run, stage, table, fingerprint)?.finish())
 }
@@ -83,6 +88,9 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     let seed = table.seed.unwrap_or(run.config().seed);
     let rows = TrainingRows::load(run, stage, table)?;
     let mut start = Start::prepare(run, stage, table, &rows, &directory)?;
+    if stage == TrainStage::Sft {
+        start.speak(table, &directory)?;
+    }
     let (train, held_out) = rows.documents(&start.tokenizer, table)?;
     let facts = (train.rows, train.shortened, train.split);
     let plan = Plan::new(train.documents, table.train_plan(seed))?;
@@ -101,14 +109,21 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
         base: &start.base,
         tokenizer: Some(&start.tokenizer_dir),
     };
-    let summary = asclepius_train::run(&mut start.decoder, &job, &watch)?;
+    let summary = asclepius_train::run(&mut start.decoder, &job, &watch).map_err(refused)?;
     watch.finish();
-    if summary.interrupted {
-        return Err(Failure::Interrupted);
-    }
+    let Some(last) = &summary.final_directory else { return Err(Failure::Interrupted) };
+    // An adapter is talked to through the template it was trained with, whatever its base brings.
+    start.tokenizer.save(last)?;
     let manifest = describe(stage, fingerprint, &summary, facts, &start);
     manifest.write(&directory)?;
     Ok(manifest)
+}
+
+fn refused(error: TrainError) -> Failure {
+    match error {
+        TrainError::Stale { .. } | TrainError::Setting { .. } | TrainError::NotBuilt { .. } => Failure::usage(error),
+        other => Failure::Failed(other.into()),
+    }
 }
 
 fn describe(stage: TrainStage, fingerprint: &str, summary: &Summary, rows: (u64, u64, u64), start: &Start) -> Manifest {

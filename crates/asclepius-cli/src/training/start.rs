@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use asclepius_model::{Decoder, ModelConfig};
 use asclepius_schema::Fingerprint;
-use asclepius_text::{SpecialNames, TextTokenizer};
+use asclepius_text::{InstructionTemplate, SpecialNames, TextTokenizer};
 use asclepius_train::{FINAL_DIRECTORY, InitConfig, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{DType, Device};
 
@@ -13,7 +13,7 @@ use crate::base;
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
-use crate::stages::rows::TrainingRows;
+use crate::training::rows::TrainingRows;
 
 /// Weights up to this size are hashed whole; of larger ones, the size and the configuration count.
 const HASHED_BYTES: u64 = 1 << 30;
@@ -41,14 +41,25 @@ fn pretrained(run: &Run, stage: TrainStage) -> Outcome<PathBuf> {
     }
     Err(Failure::usage(Hinted::new(
         format!("{}: its base {} does not exist", stage.table(), directory.display()),
-        format!("`asclepius pretrain {0}` makes it, `asclepius run {0}` everything; or name a model in {1}.base", run.pipeline.label, stage.table()),
+        format!(
+            "`asclepius pretrain {0}` makes it, `asclepius run {0}` everything; or name a model in {1}.base",
+            run.pipeline.label,
+            stage.table()
+        ),
     )))
 }
 
 /// Adds to a fingerprint what the start depends on beside the settings.
-pub fn identify(run: &Run, stage: TrainStage, table: &TrainConfig, mut fingerprint: Fingerprint) -> Outcome<Fingerprint> {
+pub fn identify(
+    run: &Run,
+    stage: TrainStage,
+    table: &TrainConfig,
+    mut fingerprint: Fingerprint,
+) -> Outcome<Fingerprint> {
     let directory = match (&table.init, &table.base) {
-        (Some(InitConfig { tokenizer: Some(tokenizer), .. }), _) => return Ok(fingerprint.file("tokenizer", &tokenizer_file(tokenizer))?),
+        (Some(InitConfig { tokenizer: Some(tokenizer), .. }), _) => {
+            return Ok(fingerprint.file("tokenizer", &tokenizer_file(tokenizer))?);
+        }
         (Some(_), _) => return Ok(fingerprint),
         (None, Some(base)) if !Path::new(base).is_dir() => return Ok(fingerprint.setting("base", base)),
         (None, Some(base)) => PathBuf::from(base),
@@ -57,7 +68,8 @@ pub fn identify(run: &Run, stage: TrainStage, table: &TrainConfig, mut fingerpri
     let mut files: Vec<PathBuf> =
         fs_err::read_dir(&directory)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     files.sort_unstable();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "json" || kind == "safetensors")) {
+    for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "json" || kind == "safetensors"))
+    {
         let bytes = fs_err::metadata(file)?.len();
         fingerprint = match bytes <= HASHED_BYTES {
             true => fingerprint.file("base", file)?,
@@ -73,7 +85,13 @@ fn tokenizer_file(path: &Path) -> PathBuf {
 
 impl Start {
     /// Loads or makes the model that a stage trains. A trained tokenizer is kept in the stage's `directory`.
-    pub fn prepare(run: &Run, stage: TrainStage, table: &TrainConfig, rows: &TrainingRows, directory: &Path) -> Outcome<Self> {
+    pub fn prepare(
+        run: &Run,
+        stage: TrainStage,
+        table: &TrainConfig,
+        rows: &TrainingRows,
+        directory: &Path,
+    ) -> Outcome<Self> {
         let device = asclepius_ops::device(&table.device)?;
         let seed = table.seed.unwrap_or(run.config().seed);
         if let Some(init) = &table.init {
@@ -87,7 +105,9 @@ impl Start {
                 (directory.display().to_string(), directory)
             }
         };
-        Self::load(named, &found, &device).with_context(|| format!("{key} = {}", found.display())).map_err(Failure::Failed)
+        Self::load(named, &found, &device)
+            .with_context(|| format!("{key} = {}", found.display()))
+            .map_err(Failure::Failed)
     }
 
     /// A model directory, or an adapter directory, which is merged into the base it names.
@@ -95,20 +115,38 @@ impl Start {
         if directory.join("config.json").is_file() {
             let decoder = Decoder::load(directory, DType::F32, device)?;
             let tokenizer = TextTokenizer::load(directory)?;
-            return Ok(Self { decoder, tokenizer, base: named, merged_adapter: None, tokenizer_dir: directory.to_owned() });
+            return Ok(Self {
+                decoder,
+                tokenizer,
+                base: named,
+                merged_adapter: None,
+                tokenizer_dir: directory.to_owned(),
+            });
         }
         let text = fs_err::read_to_string(directory.join("adapter_config.json"))?;
         let adapter: serde_json::Value = serde_json::from_str(&text)?;
         let base = adapter.get("base_model_name_or_path").and_then(serde_json::Value::as_str);
         let base = base.ok_or_else(|| anyhow!("{}: adapter_config.json names no base", directory.display()))?;
-        let found = base::resolve("base_model_name_or_path", base).map_err(|failure| {
-            failure.error().map_or_else(|| anyhow!("interrupted"), |error| anyhow!("{error:#}"))
-        })?;
+        let found = base::resolve("base_model_name_or_path", base)
+            .map_err(|failure| failure.error().map_or_else(|| anyhow!("interrupted"), |error| anyhow!("{error:#}")))?;
         let mut start = Self::load(base.to_owned(), &found, device)?;
         start.decoder.load_adapter(directory)?;
         start.decoder.merge()?;
         start.merged_adapter = Some(directory.to_owned());
         Ok(start)
+    }
+
+    /// Gives the tokenizer the chat template that instruction tuning uses, so that whoever serves the result asks as it
+    /// was trained. The base's own stays where that is the one.
+    pub fn speak(&mut self, table: &TrainConfig, directory: &Path) -> Outcome {
+        let template = InstructionTemplate::choose(table.template.as_deref().unwrap_or("asclepius"), &self.tokenizer)?;
+        if let Some(source) = template.as_chat_template() {
+            self.tokenizer = self.tokenizer.with_chat_template(Some(source.to_owned()))?;
+        }
+        self.tokenizer_dir = directory.join("tokenizer");
+        fs_err::create_dir_all(&self.tokenizer_dir)?;
+        self.tokenizer.save(&self.tokenizer_dir)?;
+        Ok(())
     }
 
     fn random(
@@ -124,7 +162,11 @@ impl Start {
             None => {
                 let limit = if init.tokenizer_texts == 0 { usize::MAX } else { init.tokenizer_texts };
                 let texts = rows.texts();
-                TextTokenizer::train_bpe(texts.iter().map(String::as_str).take(limit), init.vocab_size, &SpecialNames::default())?
+                TextTokenizer::train_bpe(
+                    texts.iter().map(String::as_str).take(limit),
+                    init.vocab_size,
+                    &SpecialNames::default(),
+                )?
             }
         };
         let tokenizer_dir = directory.join("tokenizer");

@@ -36,7 +36,10 @@ pub fn files(run: &Run, stage: TrainStage, table: &TrainConfig) -> Outcome<Files
             return Ok(Files { train, held_out: None });
         }
         let message = format!("{}.data = {data:?}: no such file", stage.table());
-        return Err(Failure::usage(Hinted::new(message, "name a parquet file, or leave `data` out to train on the run's own dataset")));
+        return Err(Failure::usage(Hinted::new(
+            message,
+            "name a parquet file, or leave `data` out to train on the run's own dataset",
+        )));
     }
     let directory = run.input_dir(table.input.as_deref(), Stage::Dataset);
     let file = |split| {
@@ -78,13 +81,14 @@ impl TrainingRows {
                 Self::Texts { train: notes(&files.train)?, held_out: notes(validation)? }
             }
             (TrainStage::Pretrain, None) => {
-                let rows: Vec<TextRow> =
-                    read_texts(&files.train, table.text_column.as_deref().unwrap_or("note"))?.collect::<Result<_, _>>()?;
+                let rows: Vec<TextRow> = read_texts(&files.train, table.text_column.as_deref().unwrap_or("note"))?
+                    .collect::<Result<_, _>>()?;
                 let (held_out, train) = rows.into_iter().partition(|row| aside(&row.id));
                 Self::Texts { train, held_out }
             }
             (TrainStage::Sft, Some(validation)) => {
-                let rows = |path: &Path| -> Result<Vec<Instruction>, DatasetError> { read_instructions_any(path)?.collect() };
+                let rows =
+                    |path: &Path| -> Result<Vec<Instruction>, DatasetError> { read_instructions_any(path)?.collect() };
                 Self::Instructions { train: rows(&files.train)?, held_out: rows(validation)? }
             }
             (TrainStage::Sft, None) => {
@@ -111,12 +115,16 @@ impl TrainingRows {
         let length = table.sequence_length;
         Ok(match self {
             Self::Texts { train, held_out } => {
-                let documents = |rows: &[TextRow]| pretrain_documents(rows.iter().cloned().map(Ok), tokenizer, length, table.packing);
+                let documents = |rows: &[TextRow]| {
+                    pretrain_documents(rows.iter().cloned().map(Ok), tokenizer, length, table.packing)
+                };
                 (documents(train)?, documents(held_out)?)
             }
             Self::Instructions { train, held_out } => {
-                let template = InstructionTemplate::choose(table.template.as_deref().unwrap_or("asclepius"), tokenizer)?;
-                let documents = |rows: &[Instruction]| sft_documents(rows.iter().cloned().map(Ok), tokenizer, &template, length);
+                let template =
+                    InstructionTemplate::choose(table.template.as_deref().unwrap_or("asclepius"), tokenizer)?;
+                let documents =
+                    |rows: &[Instruction]| sft_documents(rows.iter().cloned().map(Ok), tokenizer, &template, length);
                 (documents(train)?, documents(held_out)?)
             }
         })
