@@ -1,0 +1,21 @@
+//! The real binary, end to end, on small inputs: what a user sees, what lies on disk afterwards, and how it goes on.
+//!
+//! - `support`: starting the binary, a chat API on loopback, and one finished run that tests share.
+//! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
+//! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
+//! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
+//! - `interrupted`: runs stopped and killed while they ask and while they train.
+//! - `rerun`: what stands, what is stale, what is made again.
+//! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
+//! - `articles`: published articles, where they lie beside this checkout.
+//!
+//! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
+
+mod articles;
+mod bad_input;
+mod configuration;
+mod conservation;
+mod interrupted;
+mod rerun;
+mod support;
+mod teacher;

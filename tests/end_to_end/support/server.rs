@@ -1,0 +1,199 @@
+//! A chat API on loopback, on the standard library alone: it answers as the extractive teacher would, or misbehaves as
+//! told, request by request.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+
+use asclepius_schema::Message;
+use serde_json::{Value, json};
+
+use super::binary::TOO_LONG;
+
+/// What to do with one request.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    /// Answer as the extractive teacher.
+    Answer,
+    /// The same, billed as this many tokens received and none sent.
+    AnswerFor(u32),
+    /// Answer once the test says so.
+    Hold,
+    /// Answer with this status, header line and body.
+    Refuse(u16, &'static str, &'static str),
+    /// Close the port, then the connection: from now on nobody listens.
+    Vanish,
+}
+
+/// One request as it came in.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The `authorization` header.
+    pub authorization: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Vec<Seen>,
+    released: bool,
+    down: bool,
+    closed: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    act: Box<dyn Fn(usize) -> Act + Send + Sync>,
+    address: SocketAddr,
+}
+
+/// The server; it listens until the test process ends, unless it vanishes.
+pub struct ChatServer(Arc<Shared>);
+
+impl ChatServer {
+    /// Starts a server that does with request `n`, from 0, what `act(n)` says.
+    pub fn start(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), act: Box::new(act), address });
+        let inside = Arc::clone(&shared);
+        std::thread::spawn(move || accept(listener, &inside));
+        Self(shared)
+    }
+
+    /// The base URL for `teacher.endpoint`, as TOML.
+    pub fn url(&self) -> String {
+        format!("\"http://{}/v1\"", self.0.address)
+    }
+
+    /// Host and port, as an error names them.
+    pub fn host(&self) -> String {
+        self.0.address.to_string()
+    }
+
+    /// Every request so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.0.state.lock().expect("no handler panics").seen.clone()
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> usize {
+        self.seen().len()
+    }
+
+    /// Waits until `count` requests have come in.
+    #[track_caller]
+    pub fn wait_for(&self, count: usize) {
+        let state = self.0.state.lock().expect("no handler panics");
+        let (state, result) = self
+            .0
+            .changed
+            .wait_timeout_while(state, TOO_LONG, |state| state.seen.len() < count)
+            .expect("no handler panics");
+        assert!(!result.timed_out(), "{} of {count} requests came", state.seen.len());
+    }
+
+    /// Lets everything that is held, now or later, be answered.
+    pub fn release(&self) {
+        self.0.state.lock().expect("no handler panics").released = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn accept(listener: TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.state.lock().expect("no handler panics").down {
+            break;
+        }
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        // A client that goes away in the middle ends its connection, nothing else.
+        std::thread::spawn(move || connection(&stream, &shared).ok());
+    }
+    drop(listener);
+    shared.state.lock().expect("no handler panics").closed = true;
+    shared.changed.notify_all();
+}
+
+fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    while let Some((headers, body)) = request(&mut reader)? {
+        let header = |name: &str| {
+            headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        };
+        let number = {
+            let mut state = shared.state.lock().expect("no handler panics");
+            state.seen.push(Seen { authorization: header("authorization") });
+            state.seen.len() - 1
+        };
+        shared.changed.notify_all();
+        match (shared.act)(number) {
+            Act::Answer => send(stream, 200, "", &completion(&body, None))?,
+            Act::AnswerFor(tokens) => send(stream, 200, "", &completion(&body, Some(tokens)))?,
+            Act::Refuse(status, header, body) => send(stream, status, header, body)?,
+            Act::Hold => {
+                let state = shared.state.lock().expect("no handler panics");
+                drop(shared.changed.wait_while(state, |state| !state.released).expect("no handler panics"));
+                send(stream, 200, "", &completion(&body, None))?;
+            }
+            Act::Vanish => {
+                shared.state.lock().expect("no handler panics").down = true;
+                // A connection wakes the thread that accepts them; it then closes the port.
+                drop(TcpStream::connect(shared.address)?);
+                let state = shared.state.lock().expect("no handler panics");
+                drop(shared.changed.wait_while(state, |state| !state.closed).expect("no handler panics"));
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+type Request = (Vec<(String, String)>, Value);
+
+/// The next request of a connection; none at its end.
+fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = length.map_or(0, |(_, value)| value.parse().expect("a length is a number"));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    Ok(Some((headers, serde_json::from_slice(&body).unwrap_or(Value::Null))))
+}
+
+fn send(mut stream: &TcpStream, status: u16, header: &str, body: &str) -> std::io::Result<()> {
+    let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{header}content-length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn completion(request: &Value, billed: Option<u32>) -> String {
+    let messages: Vec<Message> =
+        serde_json::from_value(request["messages"].clone()).expect("a chat request has messages");
+    let text = asclepius_synth::extractive::reply(&messages).expect("the prompts carry the teacher's tags");
+    let words = |text: &str| text.split_whitespace().count() as u32;
+    // What the embedded teacher counts, so that rows are the same whoever serves it.
+    let (sent, received) = match billed {
+        Some(tokens) => (0, tokens),
+        None => (messages.iter().map(|message| words(&message.content)).sum(), words(&text)),
+    };
+    json!({
+        "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received},
+    })
+    .to_string()
+}
