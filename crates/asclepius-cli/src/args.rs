@@ -106,9 +106,12 @@ pub enum Command {
         /// The pipeline.
         #[command(flatten)]
         pipeline: PipelineArgs,
-        /// How many rows.
+        /// How many rows of each training stage.
         #[arg(long, default_value_t = 3)]
         rows: usize,
+        /// Print token ids and loss mask, one JSON object a row, on stdout.
+        #[arg(long)]
+        json: bool,
     },
     /// Talk to a model in the terminal.
     Chat {

@@ -92,7 +92,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Report(args) => run::stages(&args, &[Stage::Report]),
         Command::Synth(args) => run::stages(&args, &Stage::SYNTH),
         Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
-        Command::Preview { pipeline, rows } => commands::preview::run(&pipeline, rows),
+        Command::Preview { pipeline, rows, json } => commands::preview::run(&pipeline, rows, json),
         Command::Chat { model } => commands::chat::run(&model),
         Command::Serve { model, host, port, token_env } => {
             commands::serve::run(&model, host, port, token_env.as_deref())

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use asclepius_dataset::Document;
 use asclepius_text::TextTokenizer;
 use asclepius_train::TrainStage;
+use serde_json::json;
 
 use crate::args::PipelineArgs;
 use crate::failure::{Failure, Outcome};
@@ -16,13 +17,13 @@ use crate::training::rows::TrainingRows;
 use crate::training::start::Start;
 
 /// Prints the first rows of each training stage.
-pub fn run(args: &PipelineArgs, rows: usize) -> Outcome {
+pub fn run(args: &PipelineArgs, rows: usize, json: bool) -> Outcome {
     let run = run::open(Pipeline::load(&args.pipeline, &args.set)?)?;
     let tables = [(TrainStage::Pretrain, &run.config().pretrain), (TrainStage::Sft, &run.config().sft)];
     let mut shown = 0;
     for (stage, table) in tables {
         if table.is_some() {
-            output::data(&preview(&run, stage, rows)?);
+            output::data(&preview(&run, stage, rows, json)?);
             shown += 1;
         }
     }
@@ -35,13 +36,19 @@ pub fn run(args: &PipelineArgs, rows: usize) -> Outcome {
     Ok(())
 }
 
-fn preview(run: &Run, stage: TrainStage, count: usize) -> Outcome<String> {
+fn preview(run: &Run, stage: TrainStage, count: usize, json: bool) -> Outcome<String> {
     let table = crate::stages::training::table(run, stage)?;
     let rows = TrainingRows::load(run, stage, table)?;
     // A tokenizer that training would make is made here too, but beside the run, so that nothing is changed.
     let scratch = tempfile::tempdir()?;
     let start = Start::prepare(run, stage, table, &rows, scratch.path())?;
     let (train, _) = rows.documents(&start.tokenizer, table)?;
+    if json {
+        let line = |row: &Document| {
+            json!({ "stage": stage.table(), "id": row.id, "ids": row.ids, "supervised": row.supervised }).to_string()
+        };
+        return Ok(train.documents.iter().take(count).map(line).collect::<Vec<_>>().join("\n"));
+    }
     let mut text = format!(
         "[{}] {} rows, {} documents, {} tokens, {} supervised; {} shortened, {} split\n",
         stage.table(),
