@@ -88,7 +88,7 @@ fn a_second_process_on_the_same_run_is_turned_away_and_does_no_harm() {
 }
 
 /// Long enough that the interrupt, sent when an early step is reported, comes well before the end.
-const STEPS: u64 = 120;
+const STEPS: u64 = 60;
 
 /// A training stage over the shared run's dataset and, for sft, its pre-trained model. Every step is evaluated, which
 /// says on stderr how far it is.
