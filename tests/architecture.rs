@@ -16,12 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("train", &["dataset", "model", "ops", "schema"]),
     ("eval", &["dataset", "llm", "model", "ops", "schema", "text"]),
     ("serve", &["model", "schema", "text"]),
-    (
-        "cli",
-        &[
-            "corpus", "dataset", "eval", "llm", "model", "ops", "schema", "serve", "synth", "text", "train",
-        ],
-    ),
+    ("cli", &["corpus", "dataset", "eval", "llm", "model", "ops", "schema", "serve", "synth", "text", "train"]),
 ];
 
 /// Outside crates that stay where they belong.
@@ -51,8 +46,13 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
         let entry = entry.expect("a readable directory");
         let manifest = fs_err::read_to_string(entry.path().join("Cargo.toml")).expect("a crate has a manifest");
         let manifest: toml::Table = manifest.parse().expect("cargo reads it, so it is TOML");
-        let mut names: Vec<String> =
-            manifest.get("dependencies").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys).cloned().collect();
+        let mut names: Vec<String> = manifest
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flat_map(toml::Table::keys)
+            .cloned()
+            .collect();
         names.sort_unstable();
         let name = entry.file_name().to_string_lossy().replace("asclepius-", "");
         all.insert(name, names);

@@ -80,7 +80,7 @@ fn a_second_process_on_the_same_run_is_turned_away_and_does_no_harm() {
     let workspace = Workspace::new();
     let running = notes_from(&workspace, &server).start();
     server.wait_for(2);
-    notes_from(&workspace, &server).ends(1).says(&["ledger", "another process"]);
+    notes_from(&workspace, &server).ends(1).says(&["another process", "runs"]);
     server.release();
     running.ended().with(0);
     assert_eq!(server.requests(), reports());

@@ -96,14 +96,21 @@ fn describe(root: &Value, node: &Value, defaults: &Value, table: &str, out: &mut
         out.push_str(&format!("\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"));
     }
     for (key, child) in keys {
-        let default =
-            defaults.get(key).filter(|value| !value.is_null()).map_or(String::new(), |value| format!("`{value}`"));
+        let default = defaults.get(key).filter(|value| !value.is_null()).map_or(String::new(), shown);
         let meaning = documentation(root, child);
         out.push_str(&format!("| `{key}` | {default} | {meaning} |\n"));
     }
     for (key, child) in tables {
         let inner = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
         describe(root, child, defaults.get(key).unwrap_or(&Value::Null), &inner, out);
+    }
+}
+
+/// A default as a person would type it: JSON keeps an f32 as the f64 next to it.
+fn shown(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) if value.is_f64() && f64::from(number as f32) == number => format!("`{:?}`", number as f32),
+        _ => format!("`{value}`"),
     }
 }
 

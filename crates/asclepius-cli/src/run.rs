@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use asclepius_schema::{Manifest, write_atomically};
+use asclepius_schema::{Manifest, Standing, write_atomically};
 
 use crate::args::{RunArgs, StageArgs};
 use crate::failure::{Failure, Hinted, Outcome};
@@ -48,13 +48,32 @@ impl Run {
         if self.interrupt.is_set() { Err(Failure::Interrupted) } else { Ok(()) }
     }
 
-    /// The manifest of a finished stage whose fingerprint still matches.
-    fn finished(&self, stage: Stage, fingerprint: &str) -> Outcome<Option<Manifest>> {
+    /// Whether the stage's result stands: finished, made from the same inputs and settings, and all there.
+    fn stands(&self, stage: Stage, fingerprint: &str) -> Outcome<bool> {
         let directory = self.stage_dir(stage);
-        let manifest = Manifest::read(&directory)
-            .with_context(|| format!("{stage}: delete {} to make it anew", directory.display()))?;
-        Ok(manifest.filter(|manifest| manifest.fingerprint == fingerprint && manifest.counts.pending == 0))
+        let again = || format!("{stage}: delete {} to make it anew", directory.display());
+        let Some(manifest) = Manifest::read(&directory).with_context(again)? else { return Ok(false) };
+        if manifest.fingerprint != fingerprint || manifest.counts.pending > 0 || manifest.counts.out == 0 {
+            return Ok(false);
+        }
+        match manifest.standing(&directory)? {
+            Standing::Whole => Ok(true),
+            Standing::Missing { .. } => Ok(false),
+            damaged @ Standing::Damaged { .. } => Err(damage(&damaged, again())),
+        }
     }
+}
+
+/// The error about a file that is not as long as it was when its stage finished.
+pub fn damage(standing: &Standing, hint: String) -> Failure {
+    let message = match standing {
+        Standing::Damaged { path, bytes, written } => {
+            format!("{} is damaged: {bytes} bytes, but {written} when it was written", path.display())
+        }
+        Standing::Missing { path } => format!("{} is missing", path.display()),
+        Standing::Whole => "nothing is damaged".to_owned(),
+    };
+    Failure::Failed(Hinted::new(message, hint).into())
 }
 
 /// `asclepius run`: everything that is missing or out of date.
@@ -88,9 +107,15 @@ fn execute(args: &StageArgs, select: &dyn Fn(&PipelineConfig) -> Vec<Stage>, sum
     }
     let selected = select(&pipeline.config);
     let run = open(pipeline)?;
-    refuse_early(&run, &selected)?;
+    refuse_early(&run, &selected, args.fresh)?;
     fs_err::create_dir_all(&run.directory)?;
-    write_atomically(&run.directory.join("config.resolved.toml"), resolved.as_bytes())?;
+    let _alone = lock(&run.directory)?;
+    let record = run.directory.join("config.resolved.toml");
+    if fs_err::read(&record).is_ok_and(|earlier| earlier == resolved.as_bytes()) {
+        tracing::debug!("the configuration is the one of the last run");
+    } else {
+        write_atomically(&record, resolved.as_bytes())?;
+    }
     for stage in &selected {
         run.check_interrupt()?;
         one(&run, *stage, args.fresh)?;
@@ -115,15 +140,45 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
     Ok(Run { pipeline, directory, interrupt, runtime })
 }
 
-/// Everything that can be refused before the first stage does any work.
-fn refuse_early(run: &Run, selected: &[Stage]) -> Outcome {
+/// Keeps other processes out of the run's directory until it is dropped: two of them would take turns at removing each
+/// other's half-made files.
+fn lock(directory: &Path) -> Outcome<std::fs::File> {
+    let path = directory.join(".lock");
+    let file = fs_err::OpenOptions::new().create(true).append(true).open(&path)?.into_parts().0;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Failed(
+            Hinted::new(
+                format!("another process is working in {}", directory.display()),
+                "wait for it, or give this run another name with `--set name=NEW`",
+            )
+            .into(),
+        )),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(Failure::Failed(anyhow!(error).context(format!("{} cannot be locked", path.display()))))
+        }
+    }
+}
+
+/// Everything that can be refused before the first stage does any work, or leaves a trace.
+fn refuse_early(run: &Run, selected: &[Stage], fresh: bool) -> Outcome {
+    if selected.contains(&Stage::Ingest) {
+        asclepius_corpus::sources(&run.config().corpus).map_err(Failure::usage)?;
+    }
     if selected.iter().any(|stage| matches!(stage, Stage::Notes | Stage::Instruct)) {
         crate::teacher::check(&run.config().teacher)?;
     }
     for stage in selected.iter().filter(|stage| stage.is_training()) {
         stages::training::check(run, *stage)?;
     }
-    Ok(())
+    // A first stage's input is there or missing for good; what a later one reads is still to be made.
+    match selected.first() {
+        Some(first) if first.is_training() && !fresh => {
+            refuse_stale_training(run, *first, &stages::fingerprint(run, *first)?)
+        }
+        None | Some(Stage::Ingest) => Ok(()), // its sources were looked at above
+        Some(first) => stages::fingerprint(run, *first).map(drop),
+    }
 }
 
 /// Runs one stage unless its result stands.
@@ -133,7 +188,7 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
     if fresh && directory.exists() {
         fs_err::remove_dir_all(&directory)?;
     }
-    if run.finished(stage, &fingerprint)?.is_some() {
+    if run.stands(stage, &fingerprint)? {
         progress::line(&format!("{:>9}  up to date", stage.name()));
         return Ok(());
     }
@@ -143,6 +198,16 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
     let started = Instant::now();
     let manifest = stages::execute(run, stage, &fingerprint)?;
     progress::line(&crate::summary::stage_line(&manifest, started.elapsed().as_secs_f64()));
+    if manifest.counts.out == 0 && manifest.counts.pending == 0 {
+        let kept = if stage == Stage::Ingest { "admitted" } else { "kept" };
+        return Err(Failure::Failed(
+            Hinted::new(
+                format!("{stage}: none of {} {}s was {kept}", manifest.counts.input, manifest.unit),
+                format!("{} says why, one by one", directory.join("dropped.jsonl").display()),
+            )
+            .into(),
+        ));
+    }
     if manifest.counts.pending > 0 {
         return Err(Failure::Limit(anyhow!(
             "{stage}: {} of {} {}s are still pending; the same command asks for them again",

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use asclepius_schema::{Manifest, Standing};
 use clap::ValueEnum;
 
 use crate::failure::{Failure, Hinted, Outcome};
@@ -75,7 +76,16 @@ impl fmt::Display for Stage {
 pub fn input_file(stage: Stage, made_by: Stage, directory: &Path, name: &str, pipeline: &str) -> Outcome<PathBuf> {
     let path = directory.join(name);
     if path.is_file() {
-        return Ok(path);
+        // A directory that was not made by a stage has no manifest, and answers for nothing.
+        let written = Manifest::read(directory)?.and_then(|manifest| manifest.files.get(name).copied());
+        let bytes = fs_err::metadata(&path)?.len();
+        return match written {
+            Some(written) if written != bytes => Err(crate::run::damage(
+                &Standing::Damaged { path, bytes, written },
+                format!("delete {} and `asclepius {made_by} {pipeline}` makes it anew", directory.display()),
+            )),
+            _ => Ok(path),
+        };
     }
     Err(Failure::usage(Hinted::new(
         format!("{stage}: its input {} does not exist", path.display()),

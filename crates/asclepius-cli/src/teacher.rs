@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
+use crate::stages::asking::refused;
 
 /// The extractive teacher behind the server's engine door.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Teacher {
             }
         };
         let _inside = run.runtime.enter();
-        let client = Client::open(config, &url, key, &ledger)?;
+        let client = Client::open(config, &url, key, &ledger).map_err(refused)?;
         Ok(Self { client, _stop: stop })
     }
 }

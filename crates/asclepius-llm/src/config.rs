@@ -1,5 +1,6 @@
 //! The `[teacher]` table: which chat API answers, how fast it may be asked, and what that may cost.
 
+use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -144,6 +145,7 @@ impl TeacherConfig {
             url => {
                 let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
                 if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+                    parse_base_url(url)?;
                     return Ok(Endpoint::Url(url.trim_end_matches('/').to_owned()));
                 }
                 Err(LlmError::Config {
@@ -184,6 +186,19 @@ impl TeacherConfig {
     pub(crate) fn prices(&self) -> Option<(f64, f64)> {
         Some((self.price_per_million_input? / 1e6, self.price_per_million_output? / 1e6))
     }
+}
+
+/// The URL of a chat API. Errors do not repeat it: it may hold what nobody should see.
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, LlmError> {
+    let wrong = |problem: &str| LlmError::Config { key: "endpoint", problem: problem.to_owned() };
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must hold no credentials; name a variable with api_key_env"));
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("must be a plain http or https URL without a query"));
+    }
+    Ok(url)
 }
 
 #[cfg(test)]

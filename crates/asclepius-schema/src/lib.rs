@@ -27,7 +27,7 @@ pub use dropped::{Dropped, DroppedWriter, read_dropped};
 pub use fingerprint::{Fingerprint, hash_bytes};
 pub use ids::{ArticleId, ReportId};
 pub use licence::Licence;
-pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Tokens};
+pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
 pub use record::{Age, AgeUnit, CallLineage, Instruction, Note, Report, Sex, Span, Split};
 pub use stage_dir::{StageDir, write_atomically};

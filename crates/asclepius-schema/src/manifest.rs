@@ -1,7 +1,7 @@
 //! `manifest.json`: what a finished stage says about itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,10 @@ pub struct Manifest {
     pub tokens: Tokens,
     /// Money spent on accepted and failed calls, in US dollars.
     pub cost_usd: f64,
+    /// The files a finished stage answers for, with their sizes in bytes, by path inside its directory: all of a data
+    /// stage's, `final/` of a training stage's. Filled in when the manifest is written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, u64>,
     /// Wall-clock time the stage took, over all attempts.
     pub seconds: f64,
     /// What only this stage knows and the report shows (final losses, licence of the dataset ..).
@@ -103,6 +107,7 @@ impl Manifest {
             also: BTreeMap::new(),
             tokens: Tokens::default(),
             cost_usd: 0.0,
+            files: BTreeMap::new(),
             seconds: 0.0,
             details: serde_json::Map::new(),
         }
@@ -117,9 +122,29 @@ impl Manifest {
         for (unit, counts) in &self.also {
             counts.check(&self.stage, unit)?;
         }
-        let mut text = serde_json::to_string_pretty(self).expect("a manifest is plain data");
+        let whole = Self { files: files(directory)?, ..self.clone() };
+        let mut text = serde_json::to_string_pretty(&whole).expect("a manifest is plain data");
         text.push('\n');
         write_atomically(&directory.join(MANIFEST_FILE), text.as_bytes())
+    }
+
+    /// Whether the files this manifest answers for are still in `directory`, as long as they were.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn standing(&self, directory: &Path) -> Result<Standing, SchemaError> {
+        let present = files(directory)?;
+        for (name, bytes) in &self.files {
+            let path = directory.join(name);
+            match present.get(name) {
+                None => return Ok(Standing::Missing { path }),
+                Some(found) if found != bytes => {
+                    return Ok(Standing::Damaged { path, bytes: *found, written: *bytes });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(Standing::Whole)
     }
 
     /// Reads the manifest of a stage's directory; `None` when the stage has not finished.
@@ -134,6 +159,48 @@ impl Manifest {
         let text = fs_err::read_to_string(&path)?;
         serde_json::from_str(&text).map(Some).map_err(|source| SchemaError::Json { path, what: "manifest", source })
     }
+}
+
+/// What became of a finished stage's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// All there.
+    Whole,
+    /// One is gone.
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// One is shorter or longer than it was when the manifest was written.
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Its size now.
+        bytes: u64,
+        /// Its size when it was written.
+        written: u64,
+    },
+}
+
+/// The directory that holds what a training stage made.
+const FINAL: &str = "final";
+
+/// The files a stage answers for, by their path inside `directory`, with their sizes.
+fn files(directory: &Path) -> Result<BTreeMap<String, u64>, SchemaError> {
+    let (inner, prefix) = match directory.join(FINAL) {
+        last if last.is_dir() => (last, format!("{FINAL}/")),
+        _ => (directory.to_owned(), String::new()),
+    };
+    let mut files = BTreeMap::new();
+    for entry in fs_err::read_dir(inner)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let metadata = fs_err::metadata(entry.path())?;
+        if metadata.is_file() && name != MANIFEST_FILE && !name.starts_with('.') {
+            files.insert(format!("{prefix}{name}"), metadata.len());
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -157,8 +224,17 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut manifest = Manifest::new("notes", "f".to_owned(), "report");
         manifest.counts = Counts { input: 3, out: 2, dropped: BTreeMap::from([(Reason::Refusal, 1)]), pending: 0 };
+        let file = directory.path().join("notes.parquet");
+        fs_err::write(&file, b"four").expect("writable");
         manifest.write(directory.path()).expect("balanced");
-        assert_eq!(Manifest::read(directory.path()).expect("readable"), Some(manifest.clone()));
+        let read = Manifest::read(directory.path()).expect("readable").expect("written");
+        assert_eq!(read, Manifest { files: BTreeMap::from([("notes.parquet".to_owned(), 4)]), ..manifest.clone() });
+        assert_eq!(read.standing(directory.path()).expect("readable"), Standing::Whole);
+        fs_err::write(&file, b"two").expect("writable");
+        let damaged = Standing::Damaged { path: file.clone(), bytes: 3, written: 4 };
+        assert_eq!(read.standing(directory.path()).expect("readable"), damaged);
+        fs_err::remove_file(&file).expect("there");
+        assert_eq!(read.standing(directory.path()).expect("readable"), Standing::Missing { path: file });
         manifest.counts.out = 3;
         assert!(matches!(manifest.write(directory.path()), Err(SchemaError::Unbalanced { .. })));
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use asclepius_corpus::{Outcome as Article, ingest};
-use asclepius_dataset::read_reports;
+use asclepius_dataset::{read_instructions_any, read_reports, read_texts};
 use asclepius_model::{Method as Adapters, ModelConfig, PlanOptions, Recompute, plan};
 use asclepius_train::{Method, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{Device, Tensor};
@@ -69,8 +69,14 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
     let pipeline = Pipeline::load(&args.pipeline, &args.set)?;
     let config = &pipeline.config;
     let mut notes = Vec::new();
-    let rows = match count_reports(&pipeline) {
-        Ok((reports, characters)) => Some(Rows {
+    let tables = [(TrainStage::Pretrain, &config.pretrain), (TrainStage::Sft, &config.sft)];
+    let tables: Vec<_> = tables.into_iter().filter_map(|(stage, table)| Some((stage, table.as_ref()?))).collect();
+    // A pipeline that trains on files alone asks no teacher.
+    let asks = tables.is_empty() || tables.iter().any(|(stage, table)| !table.data_is_file(*stage));
+    let counted = asks.then(|| count_reports(&pipeline)).transpose();
+    let rows = match counted {
+        Ok(None) => None,
+        Ok(Some((reports, characters))) => Some(Rows {
             reports,
             report_tokens: tokens(characters),
             instructions: reports * config.instruct.per_note as u64,
@@ -86,10 +92,12 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
     }
     let rate = gemm_rate()?;
     let mut training = Vec::new();
-    for (stage, table) in [(TrainStage::Pretrain, &config.pretrain), (TrainStage::Sft, &config.sft)] {
-        if let Some(table) = table {
-            training.push(train(config, stage, table, rows.as_ref(), rate)?);
-        }
+    for (stage, table) in tables {
+        let once = match table.data_is_file(stage) {
+            true => file_tokens(stage, table).map_err(|problem| notes.push(format!("{problem:#}"))).ok(),
+            false => rows.as_ref().map(|rows| dataset_tokens(config, stage, rows)),
+        };
+        training.push(train(config, stage, table, once, rate)?);
     }
     notes.push("rows, tokens and times are estimates, memory is arithmetic over the base's config.json".to_owned());
     let everything = Everything { pipeline: config.name.clone(), rows, teacher, training, notes };
@@ -145,11 +153,42 @@ fn calls(config: &PipelineConfig, rows: &Rows) -> Calls {
     }
 }
 
+/// Tokens of one pass over the dataset that the pipeline will make.
+fn dataset_tokens(config: &PipelineConfig, stage: TrainStage, rows: &Rows) -> u64 {
+    match stage {
+        TrainStage::Pretrain => rows.report_tokens,
+        // Each instruction carries its note, a question and an answer.
+        TrainStage::Sft => rows.report_tokens * u64::from(config.instruct.per_note) + rows.instructions * 120,
+    }
+}
+
+/// Tokens of one pass over a file of the user's.
+fn file_tokens(stage: TrainStage, table: &TrainConfig) -> anyhow::Result<u64> {
+    let data = table.data(stage);
+    let path = std::path::Path::new(data);
+    let mut characters = 0;
+    let unknown = || format!("{}'s rows and time are unknown: {data}", stage.table());
+    match stage {
+        TrainStage::Pretrain => {
+            for row in read_texts(path, table.text_column.as_deref().unwrap_or("note")).with_context(unknown)? {
+                characters += row?.text.len();
+            }
+        }
+        TrainStage::Sft => {
+            for row in read_instructions_any(path).with_context(unknown)? {
+                let row = row?;
+                characters += row.note.len() + row.question.len() + row.answer.len();
+            }
+        }
+    }
+    Ok(tokens(characters as u64))
+}
+
 fn train(
     config: &PipelineConfig,
     stage: TrainStage,
     table: &TrainConfig,
-    rows: Option<&Rows>,
+    once: Option<u64>,
     rate: f64,
 ) -> Outcome<Training> {
     let (name, model) = model_of(config, stage, table)?;
@@ -170,12 +209,7 @@ fn train(
     };
     let memory = plan(&model, &method, &options)?;
     let epochs = f64::from(table.epochs.unwrap_or(if stage == TrainStage::Pretrain { 1 } else { 3 }));
-    let tokens = rows.map(|rows| {
-        let once = match stage {
-            TrainStage::Pretrain => rows.report_tokens,
-            // Each instruction carries its note, a question and an answer.
-            TrainStage::Sft => rows.report_tokens * config.instruct.per_note as u64 + rows.instructions * 120,
-        };
+    let tokens = once.map(|once| {
         let all = (once as f64 * epochs) as u64;
         let cap = table.max_steps.map(|steps| steps * (table.global_batch * table.sequence_length) as u64);
         cap.map_or(all, |cap| cap.min(all))

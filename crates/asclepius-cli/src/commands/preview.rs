@@ -37,7 +37,7 @@ pub fn run(args: &PipelineArgs, rows: usize, json: bool) -> Outcome {
 }
 
 fn preview(run: &Run, stage: TrainStage, count: usize, json: bool) -> Outcome<String> {
-    let table = crate::stages::training::table(run, stage)?;
+    let table = crate::training::table(run, stage)?;
     let rows = TrainingRows::load(run, stage, table)?;
     // A tokenizer that training would make is made here too, but beside the run, so that nothing is changed.
     let scratch = tempfile::tempdir()?;

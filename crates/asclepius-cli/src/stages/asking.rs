@@ -18,11 +18,12 @@ pub fn wait(run: &Run, teacher: &Teacher, work: impl Future<Output = Result<(), 
     let finished = run.runtime.block_on(async {
         tokio::pin!(work);
         tokio::select! {
-            finished = &mut work => finished,
+            biased; // an interrupt comes before one more call
             () = run.interrupt.wait() => {
-                let (finished, ()) = tokio::join!(work, teacher.client.shutdown(GRACE));
+                let ((), finished) = tokio::join!(teacher.client.shutdown(GRACE), work);
                 finished
             }
+            finished = &mut work => finished,
         }
     });
     run.check_interrupt()?;
@@ -32,7 +33,8 @@ pub fn wait(run: &Run, teacher: &Teacher, work: impl Future<Output = Result<(), 
     })
 }
 
-fn refused(error: LlmError) -> Failure {
+/// Which exit code an error of the client's means.
+pub fn refused(error: LlmError) -> Failure {
     match error.is_usage() {
         true => Failure::usage(error),
         false if error.is_disk_full() => Failure::Limit(error.into()),

@@ -7,7 +7,7 @@ use asclepius_dataset::ReportWriter;
 use asclepius_schema::{Counts, DroppedWriter, Fingerprint, Manifest, StageDir};
 use asclepius_synth::SinkError;
 
-use crate::failure::{Failure, Hinted, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::Stage;
@@ -64,16 +64,6 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let mut manifest = Manifest::new(Stage::Ingest.name(), fingerprint.to_owned(), "article");
     (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
     manifest.also.insert("patient".to_owned(), patients);
-    let nothing = manifest.counts.out == 0;
-    let path = directory.commit(&manifest)?;
-    if nothing {
-        return Err(Failure::Failed(
-            Hinted::new(
-                format!("ingest: none of {} articles was admitted", manifest.counts.input),
-                format!("{} says why, article by article", path.join("dropped.jsonl").display()),
-            )
-            .into(),
-        ));
-    }
+    directory.commit(&manifest)?;
     Ok(manifest)
 }

@@ -1,17 +1,21 @@
 //! The report page over whatever stages have run.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_eval::{RunFacts, render};
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
 
 use crate::failure::{Failure, Hinted, Outcome};
+use crate::pipeline::PipelineConfig;
 use crate::run::Run;
 use crate::stage::Stage;
 
 /// The page depends on what the other stages left behind, and on nothing else.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
-    let mut fingerprint = Fingerprint::new("report").setting("config", run.config());
+    // A run's directory may be moved.
+    let config = PipelineConfig { workdir: PathBuf::new(), ..run.config().clone() };
+    let mut fingerprint = Fingerprint::new("report").setting("config", &config);
     for stage in Stage::ALL.into_iter().filter(|stage| *stage != Stage::Report) {
         let manifest = Manifest::read(&run.stage_dir(stage))?;
         fingerprint = fingerprint.setting(stage.name(), &manifest);

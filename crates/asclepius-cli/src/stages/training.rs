@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use asclepius_dataset::Plan;
 use asclepius_schema::{Counts, Fingerprint, Manifest, Tokens, write_atomically};
-use asclepius_train::{Job, Summary, TrainConfig, TrainError, TrainStage};
+use asclepius_train::{Job, Summary, TrainError, TrainStage};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
@@ -14,29 +14,10 @@ use crate::stage::Stage;
 use crate::training::rows::{self, TrainingRows};
 use crate::training::start::{self, Start};
 use crate::training::watch::Watch;
+use crate::training::{stage_of, table};
 
 /// Says what the directory was begun with, before anything else is in it.
 const FINGERPRINT_FILE: &str = "fingerprint";
-
-/// The runner's stage of a training stage.
-pub fn stage_of(stage: TrainStage) -> Stage {
-    match stage {
-        TrainStage::Pretrain => Stage::Pretrain,
-        TrainStage::Sft => Stage::Sft,
-    }
-}
-
-/// The stage's table; a pipeline without it has no such stage.
-pub fn table(run: &Run, stage: TrainStage) -> Outcome<&TrainConfig> {
-    let config = run.config();
-    let table = match stage {
-        TrainStage::Pretrain => &config.pretrain,
-        TrainStage::Sft => &config.sft,
-    };
-    table
-        .as_ref()
-        .ok_or_else(|| Failure::usage(anyhow!("pipeline {} has no [{}] table", run.pipeline.label, stage.table())))
-}
 
 /// Refuses what this version cannot do and bases that do not exist, before any stage runs.
 pub fn check(run: &Run, stage: Stage) -> Outcome {
@@ -83,7 +64,6 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     let table = table(run, stage)?;
     let directory = run.stage_dir(stage_of(stage));
     fs_err::create_dir_all(&directory)?;
-    write_atomically(&directory.join(FINGERPRINT_FILE), fingerprint.as_bytes())?;
     let watch = Watch::start(run, stage);
     let seed = table.seed.unwrap_or(run.config().seed);
     let rows = TrainingRows::load(run, stage, table)?;
@@ -98,6 +78,8 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
         true => None,
         false => Some(Plan::new(held_out.documents, table.evaluation_plan())?),
     };
+    // Only now: a typo in a key of the data must not stand in the way of its correction.
+    write_atomically(&directory.join(FINGERPRINT_FILE), fingerprint.as_bytes())?;
     let job = Job {
         stage,
         config: table,

@@ -11,7 +11,7 @@ use asclepius_train::{TrainConfig, TrainStage};
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
-use crate::stages::training::stage_of;
+use crate::training::stage_of;
 
 /// Which files a training stage reads.
 #[derive(Debug)]

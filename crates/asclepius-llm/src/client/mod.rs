@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use asclepius_schema::Reason;
-use reqwest::Url;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::budget::{Budget, Usage64};
+use crate::config::parse_base_url;
 use crate::ledger::{Ledger, Outcome};
 use crate::limits::Limits;
 use crate::retry::Pace;
@@ -212,18 +212,6 @@ impl Client {
         }
         self.0.phase.send_replace(Phase::Stopped);
     }
-}
-
-fn parse_base_url(text: &str) -> Result<Url, LlmError> {
-    let wrong = |problem: &str| LlmError::Config { key: "endpoint", problem: problem.to_owned() };
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("must hold no credentials; name a variable with api_key_env"));
-    }
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must be a plain http or https URL without a query"));
-    }
-    Ok(url)
 }
 
 fn stopped() -> Completion {
