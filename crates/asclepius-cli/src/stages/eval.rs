@@ -41,6 +41,15 @@ impl Model {
         }
     }
 
+    /// Random weights are no base, and tables should not call them one.
+    fn title(self, run: &Run, name: &str) -> String {
+        let first = run.config().pretrain.as_ref().or(run.config().sft.as_ref());
+        match self {
+            Self::Base if first.is_some_and(|first| first.init.is_some()) => "untrained".to_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
     fn load(self, run: &Run) -> Outcome<Option<Start>> {
         let Some(directory) = self.directory(run) else { return Ok(None) };
         let device = asclepius_ops::device(&run.config().eval.device)?;
@@ -94,11 +103,11 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     for (model, name) in Model::ALL {
         let Some(start) = model.load(run)? else { continue };
         counts.input += 1;
-        bar.say(name);
+        bar.say(model.title(run, name));
         let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
         let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
         let candidate =
-            Candidate { name: name.to_owned(), decoder: start.decoder, tokenizer: start.tokenizer, template };
+            Candidate { name: model.title(run, name), decoder: start.decoder, tokenizer: start.tokenizer, template };
         let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
         let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
         evaluation.losses.extend(sets.losses(&candidate, lengths)?);
