@@ -17,7 +17,9 @@ except ImportError as missing:
 def describe(path):
     table = parquet.read_table(path)
     file = parquet.ParquetFile(path)
-    relation = duckdb.connect().from_parquet(path)
+    # Older versions close a connection that nobody holds under the relation that was made from it.
+    connection = duckdb.connect()
+    relation = connection.from_parquet(path)
     names = relation.columns
     return {
         "pyarrow": {
