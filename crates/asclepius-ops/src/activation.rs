@@ -1,6 +1,6 @@
 //! Elementwise non-linearities of the feed-forward layers.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::kernel::{self, CHUNK, Host, Real, by_dtype};
@@ -33,10 +33,62 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// The Gaussian error linear unit of `x`, any shape (Hendrycks and Gimpel, 2016).
 ///
+/// Backward of the form with tanh, which is `x s(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`:
+/// `dx = dy (s + 2 x s (1 - s) u')`.
+///
 /// # Errors
 /// When the device fails.
 pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
-    reference::gelu(x, kind)
+    if kind == Gelu::Erf || !kernel::fused(&[x]) {
+        return reference::gelu(x, kind);
+    }
+    Ok(x.contiguous()?.apply_op1(TanhGelu)?)
+}
+
+struct TanhGelu;
+
+/// Of `x`: `s(2u)` and `2u'`.
+fn tanh_gate<R: Real>(x: R) -> (R, R) {
+    let scale = R::of(2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+    let cubic = R::of(0.044_715) * x * x;
+    (logistic(scale * x * (R::one() + cubic)), scale * (R::one() + cubic * R::of(3.0)))
+}
+
+fn gelu_forward<R: Real>(x: &CpuStorage, layout: &Layout) -> CandleResult<CpuStorage> {
+    let mut y = kernel::slice::<R>(x, layout)?.to_vec();
+    y.par_chunks_mut(CHUNK).for_each(|y| {
+        for y in y {
+            *y = *y * tanh_gate(*y).0;
+        }
+    });
+    Ok(R::to_cpu_storage_owned(y))
+}
+
+fn gelu_backward<R: Real>(x: &Tensor, dy: &Tensor) -> CandleResult<Tensor> {
+    let (x_host, dy_host) = (Host::new(x), Host::new(dy));
+    let mut dx = dy_host.slice::<R>()?.to_vec();
+    dx.par_chunks_mut(CHUNK).zip(x_host.slice::<R>()?.par_chunks(CHUNK)).for_each(|(dx, x)| {
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            let (s, slope) = tanh_gate(x);
+            *dx *= s + x * s * (R::one() - s) * slope;
+        }
+    });
+    Tensor::from_vec(dx, x.shape(), x.device())
+}
+
+impl CustomOp1 for TanhGelu {
+    fn name(&self) -> &'static str {
+        "gelu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> CandleResult<(CpuStorage, Shape)> {
+        use candle_core::backend::BackendStorage;
+        Ok((by_dtype!(x.dtype(), gelu_forward(x, layout))?, layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {
+        Ok(Some(by_dtype!(x.dtype(), gelu_backward(x, &dy.contiguous()?))?))
+    }
 }
 
 struct SwiGlu;

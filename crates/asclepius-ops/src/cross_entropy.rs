@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result as CandleResult, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::kernel::{self, Host, Real, by_dtype};
@@ -74,9 +74,9 @@ impl Targets {
 /// The sum over the targets of `logsumexp(z) - z[label]` with `z = x[row] Wᵀ + b`: `x [t, d]`, `w [v, d]`, `bias [v]`
 /// -> a scalar, f32 (f64 for f64 input). Divide by the number of supervised tokens of the whole step.
 ///
-/// Backward: `dz = softmax(z) - onehot(label)`, `dx[row] = dz W`, `dW = dzᵀ x[row]`. The kernel makes them on the way
-/// forward, while the scores are at hand (Hsu et al., "Liger Kernel", 2024, section 3.2): give `x` and `w` as constants
-/// where no gradient is wanted.
+/// Backward: `dz = softmax(z) - onehot(label)`, `dx[row] = dz W`, `dW = dzᵀ x[row]`, `db` the sum of `dz` over rows. The
+/// kernel makes them on the way forward, while the scores are at hand (Hsu et al., "Liger Kernel", 2024, section 3.2):
+/// give `x`, `w` and `bias` as constants where no gradient is wanted.
 ///
 /// # Errors
 /// When the shapes do not fit, or a row or label lies outside.
@@ -84,6 +84,9 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
     let (t, d) = x.dims2()?;
     let (v, _) = w.value().dims2()?;
     expect("linear_cross_entropy", "w", &[v, d], w.value().dims())?;
+    if let Some(bias) = bias {
+        expect("linear_cross_entropy", "bias", &[v], bias.value().dims())?;
+    }
     for (what, indices, bound) in [("row", &targets.rows, t), ("label", &targets.labels, v)] {
         if let Some(&index) = indices.iter().find(|&&index| index as usize >= bound) {
             return Err(OpsError::Index { operation: "linear_cross_entropy", what, index: index as usize, bound });
@@ -94,12 +97,17 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
         let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         return Ok(Tensor::zeros((), dtype, x.device())?);
     }
-    if bias.is_some() || !kernel::fused(&[x, w.value()]) {
+    let fused = kernel::fused(&[x, w.value()]) && bias.is_none_or(|bias| kernel::fused(&[x, bias.value()]));
+    if !fused {
         return reference::linear_cross_entropy(x, w.value(), bias.map(Parameter::value), targets);
     }
     let x = x.contiguous()?;
-    let result = by_dtype!(x.dtype(), forward(&x, w, targets))?;
-    Ok(x.apply_op2(w.value(), LinearCrossEntropy { result: Mutex::new(result), w: w.clone() })?)
+    let result = Mutex::new(by_dtype!(x.dtype(), forward(&x, w, bias, targets))?);
+    let operation = LinearCrossEntropy { result, w: w.clone(), bias: bias.cloned() };
+    Ok(match bias {
+        Some(bias) => x.apply_op3(w.value(), bias.value(), operation)?,
+        None => x.apply_op2(w.value(), operation)?,
+    })
 }
 
 /// The loss, and the gradients for a gradient of 1.
@@ -107,22 +115,28 @@ struct Computed {
     loss: f64,
     dx: Option<Tensor>,
     dw: Option<Tensor>,
+    db: Option<Tensor>,
 }
 
 struct LinearCrossEntropy {
     result: Mutex<Computed>,
     w: Parameter,
+    bias: Option<Parameter>,
 }
 
 /// Scores of this many elements exist at a time.
 const SCORES: usize = 1 << 22;
 
-fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResult<Computed> {
+fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> CandleResult<Computed> {
     let weight = w.value().detach();
     let (v, d) = weight.dims2()?;
     let rows = Tensor::new(targets.rows.as_slice(), x.device())?;
     let supervised = x.detach().index_select(&rows, 0)?;
     let (wants_x, wants_w) = (x.track_op(), w.is_trainable());
+    let wants_b = bias.is_some_and(Parameter::is_trainable);
+    let wants_any = wants_x || wants_w || wants_b;
+    let offsets = bias.map(|bias| bias.value().detach().flatten_all()?.to_vec1::<R>()).transpose()?;
+    let mut db = vec![R::zero(); if wants_b { v } else { 0 }];
     let chunk_rows = (SCORES / v).clamp(64, 1024);
     let mut loss = 0.0;
     let mut dx_parts = Vec::new();
@@ -135,10 +149,13 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResul
             .zip(labels)
             .map(|(scores, &label)| {
                 let label = label as usize;
+                if let Some(offsets) = &offsets {
+                    kernel::add_row(scores, offsets);
+                }
                 let largest = kernel::maximum(scores);
                 let own = (scores[label] - largest).to_f64();
                 let sum = kernel::exponentials(scores, R::one(), largest);
-                if wants_x || wants_w {
+                if wants_any {
                     let inverse = R::one() / sum;
                     for score in scores.iter_mut() {
                         *score *= inverse;
@@ -149,6 +166,11 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResul
             })
             .collect();
         loss += losses.into_iter().sum::<f64>();
+        if wants_b {
+            for row in scores.chunks_exact(v) {
+                kernel::add_row(&mut db, row);
+            }
+        }
         if !(wants_x || wants_w) {
             continue;
         }
@@ -165,7 +187,8 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, targets: &Targets) -> CandleResul
         }
     }
     let dx = if wants_x { Some(spread::<R>(&dx_parts, targets, (x.dim(0)?, d))?) } else { None };
-    Ok(Computed { loss, dx, dw })
+    let db = if wants_b { Some(Tensor::from_vec(db, v, x.device())?) } else { None };
+    Ok(Computed { loss, dx, dw, db })
 }
 
 /// The parts' rows at the targets' rows of a `[t, d]` of zeros.
@@ -182,31 +205,74 @@ fn spread<R: Real>(parts: &[Tensor], targets: &Targets, (t, d): (usize, usize)) 
     Tensor::from_vec(dx, (t, d), &candle_core::Device::Cpu)
 }
 
+impl LinearCrossEntropy {
+    fn loss(&self, x: &CpuStorage) -> (CpuStorage, Shape) {
+        let loss = self.result.lock().unwrap_or_else(PoisonError::into_inner).loss;
+        let storage = match x {
+            CpuStorage::F64(_) => CpuStorage::F64(vec![loss]),
+            _ => CpuStorage::F32(vec![loss as f32]),
+        };
+        (storage, Shape::from(()))
+    }
+
+    fn gradients(&self, dy: &Tensor) -> CandleResult<[Option<Tensor>; 3]> {
+        let factor: f64 = dy.to_dtype(DType::F64)?.to_scalar()?;
+        let (dx, dw, db) = {
+            let computed = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+            (computed.dx.clone(), computed.dw.clone(), computed.db.clone())
+        };
+        let scaled = |gradient: Tensor| if factor == 1.0 { Ok(gradient) } else { gradient.affine(factor, 0.0) };
+        let deliver = |parameter: &Parameter, gradient: Option<Tensor>| match gradient {
+            Some(gradient) => parameter.deliver(scaled(gradient)?),
+            None => Ok(None),
+        };
+        let dw = deliver(&self.w, dw)?;
+        let db = self.bias.as_ref().map(|bias| deliver(bias, db)).transpose()?.flatten();
+        Ok([dx.map(scaled).transpose()?, dw, db])
+    }
+}
+
 impl CustomOp2 for LinearCrossEntropy {
     fn name(&self) -> &'static str {
         "linear_cross_entropy"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> CandleResult<(CpuStorage, Shape)> {
-        let loss = self.result.lock().unwrap_or_else(PoisonError::into_inner).loss;
-        let storage = match x {
-            CpuStorage::F64(_) => CpuStorage::F64(vec![loss]),
-            _ => CpuStorage::F32(vec![loss as f32]),
-        };
-        Ok((storage, Shape::from(())))
+        Ok(self.loss(x))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-        let factor: f64 = dy.to_dtype(DType::F64)?.to_scalar()?;
-        let (dx, dw) = {
-            let computed = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-            (computed.dx.clone(), computed.dw.clone())
-        };
-        let scaled = |gradient: Tensor| if factor == 1.0 { Ok(gradient) } else { gradient.affine(factor, 0.0) };
-        let dw = match dw {
-            Some(dw) => self.w.deliver(scaled(dw)?)?,
-            None => None,
-        };
-        Ok((dx.map(scaled).transpose()?, dw))
+        let [dx, dw, _] = self.gradients(dy)?;
+        Ok((dx, dw))
+    }
+}
+
+impl CustomOp3 for LinearCrossEntropy {
+    fn name(&self) -> &'static str {
+        "linear_cross_entropy"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> CandleResult<(CpuStorage, Shape)> {
+        Ok(self.loss(x))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        dy: &Tensor,
+    ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [dx, dw, db] = self.gradients(dy)?;
+        Ok((dx, dw, db))
     }
 }

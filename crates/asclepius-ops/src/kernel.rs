@@ -176,6 +176,11 @@ pub(crate) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     lane_sum(a.len(), |index| a[index] * b[index])
 }
 
+/// The sum of a row.
+pub(crate) fn sum<R: Real>(row: &[R]) -> R {
+    lane_sum(row.len(), |index| row[index])
+}
+
 /// The largest of a row, which must not be empty.
 pub(crate) fn maximum<R: Real>(row: &[R]) -> R {
     let mut lanes = [row[0]; LANES];
@@ -193,8 +198,7 @@ pub(crate) fn exponentials<R: Real>(row: &mut [R], scale: R, shift: R) -> R {
     for x in row.iter_mut() {
         *x = ((*x - shift) * scale).exp();
     }
-    let row = &*row;
-    lane_sum(row.len(), |index| row[index])
+    sum(row)
 }
 
 /// Calls `$function::<f32>` or `::<f64>` by the type of a tensor or storage that [`fused`] has let in.

@@ -138,7 +138,12 @@ fn norms() {
         reference::rms_norm(p[0].value(), p[1].value(), 1e-5).expect("fits")
     });
     check("rms_norm of heads", &[&[3, 2, 4], &[4]], &|p| rms_norm(p[0].value(), &p[1], 1e-5).expect("fits"));
-    check("layer_norm", &[&[5, 6], &[6], &[6]], &|p| layer_norm(p[0].value(), &p[1], &p[2], 1e-5).expect("fits"));
+    agree(
+        "layer_norm",
+        &[&[5, 11], &[11], &[11]],
+        &|p| layer_norm(p[0].value(), &p[1], &p[2], 1e-5).expect("fits"),
+        &|p| reference::layer_norm(p[0].value(), p[1].value(), p[2].value(), 1e-5).expect("fits"),
+    );
 }
 
 #[test]
@@ -205,7 +210,9 @@ fn activations() {
         reference::swiglu(p[0].value(), p[1].value()).expect("one shape")
     });
     check("gelu erf", &[&[4, 5]], &|p| gelu(p[0].value(), Gelu::Erf).expect("any shape"));
-    check("gelu tanh", &[&[4, 5]], &|p| gelu(p[0].value(), Gelu::Tanh).expect("any shape"));
+    agree("gelu tanh", &[&[4, 5]], &|p| gelu(p[0].value(), Gelu::Tanh).expect("any shape"), &|p| {
+        reference::gelu(p[0].value(), Gelu::Tanh).expect("any shape")
+    });
 }
 
 #[test]
@@ -235,9 +242,19 @@ fn cross_entropy_of_supervised_rows() {
             (loss * 0.3).expect("a scalar")
         },
     );
-    check("linear_cross_entropy with bias", &[&[5, 4], &[7, 4], &[7]], &|p| {
-        linear_cross_entropy(p[0].value(), &p[1], Some(&p[2]), &targets).expect("in range")
-    });
+    agree(
+        "linear_cross_entropy with bias",
+        &[&[5, 4], &[7, 4], &[7]],
+        &|p| {
+            let loss = linear_cross_entropy(p[0].value(), &p[1], Some(&p[2]), &targets).expect("in range");
+            (loss * 0.3).expect("a scalar")
+        },
+        &|p| {
+            let (w, bias) = (p[1].value(), Some(p[2].value()));
+            let loss = reference::linear_cross_entropy(p[0].value(), w, bias, &targets).expect("in range");
+            (loss * 0.3).expect("a scalar")
+        },
+    );
 }
 
 #[test]
