@@ -1,41 +1,55 @@
-//! The pre-norm block of Llama and the families that differ from it by a bias, a window or a norm of heads.
+//! A block: attention and feed-forward around the residual, one after the other or side by side, of whatever projections
+//! and norms a family gives it.
 
-use asclepius_ops::{AttentionOptions, Parameter, RopeLayout, attention, rms_norm, rope, swiglu};
+use asclepius_ops::{AttentionOptions, Gelu, Parameter, PhiloxKey, RopeLayout, attention, dropout, gelu, rope, swiglu};
 use candle_core::Tensor;
 
-use crate::layers::Linear;
+use crate::layers::{Linear, Norm, Projections};
 use crate::{Context, ModelConfig, Result};
 
-/// Attention and feed-forward, each behind a norm and around a residual.
+/// Attention and feed-forward, each added to what comes in.
 #[derive(Clone, Debug)]
 pub struct Block {
-    pub(crate) input_norm: Parameter,
+    pub(crate) input_norm: Norm,
     pub(crate) attention: Attention,
-    pub(crate) feed_forward_norm: Parameter,
+    /// The feed-forward layer's own norm, after attention; none where it stands beside attention, on the same input.
+    pub(crate) feed_forward_norm: Option<Norm>,
     pub(crate) feed_forward: FeedForward,
-    pub(crate) epsilon: f64,
+    /// Probability of dropping an added feature in training.
+    pub(crate) residual_dropout: f32,
 }
 
 /// Causal self-attention inside documents.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    pub(crate) query: Linear,
-    pub(crate) key: Linear,
-    pub(crate) value: Linear,
-    pub(crate) output: Linear,
+    /// Queries, keys and values.
+    pub(crate) projections: Projections<3>,
     /// Norms over each head's features of queries and of keys.
-    pub(crate) head_norms: Option<(Parameter, Parameter)>,
+    pub(crate) head_norms: Option<(Norm, Norm)>,
+    pub(crate) output: Linear,
     pub(crate) options: AttentionOptions,
     pub(crate) head_dim: usize,
-    pub(crate) epsilon: f64,
 }
 
-/// `down(silu(gate x) * up x)`.
+/// The layer that works on each token alone.
 #[derive(Clone, Debug)]
-pub struct FeedForward {
-    pub(crate) gate: Linear,
-    pub(crate) up: Linear,
-    pub(crate) down: Linear,
+pub enum FeedForward {
+    /// `down(silu(gate x) * up x)`.
+    Gated {
+        /// Gate and up.
+        inner: Projections<2>,
+        /// Back to the hidden size.
+        down: Linear,
+    },
+    /// `output(gelu(inner x))`.
+    Plain {
+        /// To the features inside.
+        inner: Linear,
+        /// Which formula.
+        activation: Gelu,
+        /// Back to the hidden size.
+        output: Linear,
+    },
 }
 
 /// Keys and values of one block's earlier tokens, `[s, g, d]` each.
@@ -64,75 +78,70 @@ impl Cache {
 impl Block {
     /// `x [t, d]` -> `[t, d]`.
     pub(crate) fn forward(&self, x: &Tensor, context: &Context, cache: Option<&mut Cache>) -> Result<Tensor> {
-        let normed = rms_norm(x, &self.input_norm, self.epsilon)?;
-        let x = (x + self.attention.forward(&normed, context, cache)?)?;
-        let normed = rms_norm(&x, &self.feed_forward_norm, self.epsilon)?;
-        Ok((&x + self.feed_forward.forward(&normed, context)?)?)
+        let normed = self.input_norm.forward(x)?;
+        let attended = self.dropped(self.attention.forward(&normed, context, cache)?, "attention", context)?;
+        let x = (x + attended)?;
+        let normed = match &self.feed_forward_norm {
+            Some(norm) => norm.forward(&x)?,
+            None => normed,
+        };
+        let fed = self.dropped(self.feed_forward.forward(&normed, context)?, "feed_forward", context)?;
+        Ok((x + fed)?)
     }
 
-    pub(crate) fn linears(&self) -> [&Linear; 7] {
-        let (attention, feed_forward) = (&self.attention, &self.feed_forward);
-        [
-            &attention.query,
-            &attention.key,
-            &attention.value,
-            &attention.output,
-            &feed_forward.gate,
-            &feed_forward.up,
-            &feed_forward.down,
-        ]
+    /// The residual dropout of training, drawn for this block and `part` of it.
+    fn dropped(&self, y: Tensor, part: &str, context: &Context) -> Result<Tensor> {
+        let Some(key) = context.dropout.filter(|_| self.residual_dropout > 0.0) else { return Ok(y) };
+        let key: PhiloxKey = key.fold_name(self.input_norm.weight.name()).fold_name(part);
+        Ok(dropout(&y, self.residual_dropout, key)?)
     }
 
-    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 7] {
-        let (attention, feed_forward) = (&mut self.attention, &mut self.feed_forward);
-        [
-            &mut attention.query,
-            &mut attention.key,
-            &mut attention.value,
-            &mut attention.output,
-            &mut feed_forward.gate,
-            &mut feed_forward.up,
-            &mut feed_forward.down,
-        ]
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        let mut linears: Vec<&Linear> = self.attention.projections.linears().iter().collect();
+        linears.push(&self.attention.output);
+        match &self.feed_forward {
+            FeedForward::Gated { inner, down } => linears.extend(inner.linears().iter().chain([down])),
+            FeedForward::Plain { inner, output, .. } => linears.extend([inner, output]),
+        }
+        linears
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        self.parts_mut().1
     }
 
     /// Every parameter, adapters included, to look at or to replace.
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        let mut parameters = vec![&mut self.input_norm, &mut self.feed_forward_norm];
-        let (attention, feed_forward) = (&mut self.attention, &mut self.feed_forward);
-        if let Some((queries, keys)) = &mut attention.head_norms {
-            parameters.extend([queries, keys]);
+        let (norms, linears) = self.parts_mut();
+        let norms = norms.into_iter().flat_map(Norm::parameters_mut);
+        norms.chain(linears.into_iter().flat_map(Linear::parameters_mut)).collect()
+    }
+
+    fn parts_mut(&mut self) -> (Vec<&mut Norm>, Vec<&mut Linear>) {
+        let Attention { projections, head_norms, output, .. } = &mut self.attention;
+        let mut norms = vec![&mut self.input_norm];
+        norms.extend(self.feed_forward_norm.as_mut());
+        if let Some((queries, keys)) = head_norms {
+            norms.extend([queries, keys]);
         }
-        for linear in [
-            &mut attention.query,
-            &mut attention.key,
-            &mut attention.value,
-            &mut attention.output,
-            &mut feed_forward.gate,
-            &mut feed_forward.up,
-            &mut feed_forward.down,
-        ] {
-            parameters.push(&mut linear.weight);
-            parameters.extend(linear.bias.as_mut());
-            if let Some(adapter) = &mut linear.adapter {
-                parameters.extend([&mut adapter.a, &mut adapter.b]);
-            }
+        let mut linears: Vec<&mut Linear> = projections.linears_mut().iter_mut().collect();
+        linears.push(output);
+        match &mut self.feed_forward {
+            FeedForward::Gated { inner, down } => linears.extend(inner.linears_mut().iter_mut().chain([down])),
+            FeedForward::Plain { inner, output, .. } => linears.extend([inner, output]),
         }
-        parameters
+        (norms, linears)
     }
 }
 
 impl Attention {
     fn forward(&self, x: &Tensor, context: &Context, cache: Option<&mut Cache>) -> Result<Tensor> {
         let t = x.dim(0)?;
-        let key = context.dropout;
-        let heads = |x: Tensor| x.reshape((t, (), self.head_dim));
-        let mut q = heads(self.query.forward(x, key)?)?;
-        let mut k = heads(self.key.forward(x, key)?)?;
-        let v = heads(self.value.forward(x, key)?)?;
+        let heads = |x: &Tensor| x.reshape((t, (), self.head_dim));
+        let [q, k, v] = self.projections.forward(x, context.dropout)?;
+        let (mut q, mut k, v) = (heads(&q)?, heads(&k)?, heads(&v)?);
         if let Some((queries, keys)) = &self.head_norms {
-            q = rms_norm(&q, queries, self.epsilon)?;
-            k = rms_norm(&k, keys, self.epsilon)?;
+            (q, k) = (queries.forward(&q)?, keys.forward(&k)?);
         }
         let q = rope(&q, &context.cos, &context.sin, RopeLayout::Halves)?;
         let k = rope(&k, &context.cos, &context.sin, RopeLayout::Halves)?;
@@ -141,15 +150,22 @@ impl Attention {
             None => (k, v),
         };
         let y = attention(&q, &k, &v, &context.documents, &self.options)?;
-        self.output.forward(&y.reshape((t, ()))?, key)
+        self.output.forward(&y.reshape((t, ()))?, context.dropout)
     }
 }
 
 impl FeedForward {
     fn forward(&self, x: &Tensor, context: &Context) -> Result<Tensor> {
         let key = context.dropout;
-        let inner = swiglu(&self.gate.forward(x, key)?, &self.up.forward(x, key)?)?;
-        self.down.forward(&inner, key)
+        match self {
+            Self::Gated { inner, down } => {
+                let [gate, up] = inner.forward(x, key)?;
+                down.forward(&swiglu(&gate, &up)?, key)
+            }
+            Self::Plain { inner, activation, output } => {
+                output.forward(&gelu(&inner.forward(x, key)?, *activation)?, key)
+            }
+        }
     }
 }
 

@@ -221,6 +221,12 @@ fn redundant(name: &str, config: &ModelConfig) -> bool {
     (config.tied && name == "lm_head.weight") || name.ends_with(".rotary_emb.inv_freq")
 }
 
+/// The names of all tensors of a Hugging Face directory, from its files' headers.
+pub(crate) fn tensor_names(dir: &Path) -> Result<Vec<String>> {
+    let files = weight_files(dir)?.into_iter().map(|path| TensorFile::open(&path)).collect::<Result<Vec<_>>>()?;
+    Ok(files.iter().flat_map(TensorFile::names).map(str::to_owned).collect())
+}
+
 fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let index = dir.join("model.safetensors.index.json");
     if !index.is_file() {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::families::phi::{self, Layout};
+use crate::families::{self, Activation};
 use crate::rotary::{Rotary, RotaryScaling};
 use crate::{ModelError, Result};
 
@@ -49,6 +51,8 @@ impl Family {
 pub struct ModelConfig {
     /// Which tensors there are and how a block computes.
     pub family: Family,
+    /// How the checkpoint's tensors are cut and named.
+    pub layout: Layout,
     /// Rows of the embedding.
     pub vocab_size: usize,
     /// Features of the hidden state.
@@ -79,6 +83,10 @@ pub struct ModelConfig {
     pub output_bias: bool,
     /// Whether the feed-forward layers have biases.
     pub feed_forward_bias: bool,
+    /// The feed-forward layer's non-linearity.
+    pub activation: Activation,
+    /// Probability of dropping, in training, a feature that attention or feed-forward adds to the residual.
+    pub residual_dropout: f32,
     /// Standard deviation of random initial weights.
     pub initializer_range: f64,
     /// The token before a document, where there is one.
@@ -119,6 +127,16 @@ impl ModelConfig {
         self.raw.insert(key.to_owned(), value);
     }
 
+    /// Features of all query heads together.
+    pub fn query_features(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Features of all key heads together, or of all value heads.
+    pub fn key_features(&self) -> usize {
+        self.key_value_heads * self.head_dim
+    }
+
     fn parse(value: Value, path: &Path) -> Result<Self> {
         let Value::Object(raw) = value else {
             return Err(ModelError::Config {
@@ -127,17 +145,15 @@ impl ModelConfig {
                 problem: "is not a JSON object".to_owned(),
             });
         };
-        let keys = Keys { raw: &raw, path };
-        let model_type = keys.text("model_type")?;
-        let family = Family::parse(model_type)
-            .ok_or_else(|| ModelError::UnknownFamily { path: path.to_owned(), found: model_type.to_owned() })?;
-        let expected_activation: &[&str] =
-            if family == Family::Phi { &["gelu_new", "gelu", "gelu_pytorch_tanh"] } else { &["silu", "swish"] };
-        if let Some(found) = raw.get("hidden_act").and_then(Value::as_str)
-            && !expected_activation.contains(&found)
-        {
-            return Err(keys.problem("hidden_act", format!("{found:?} is not one of {expected_activation:?}")));
-        }
+        let model_type = Keys { raw: &raw, path }.text("model_type")?.to_owned();
+        let (family, layout) = match Family::parse(&model_type) {
+            Some(family) => (family, Layout::Current),
+            None if model_type == phi::FIRST_MODEL_TYPE => (Family::Phi, Layout::First),
+            None => return Err(ModelError::UnknownFamily { path: path.to_owned(), found: model_type }),
+        };
+        let current = (layout == Layout::First).then(|| phi::current_keys(&raw));
+        let keys = Keys { raw: current.as_ref().unwrap_or(&raw), path };
+        let traits = families::traits(family, &keys)?;
         let hidden_size = keys.size("hidden_size")?;
         let heads = keys.size("num_attention_heads")?;
         let key_value_heads = keys.optional_size("num_key_value_heads")?.unwrap_or(heads);
@@ -149,29 +165,9 @@ impl ModelConfig {
             None if hidden_size % heads == 0 => hidden_size / heads,
             None => return Err(keys.problem("hidden_size", format!("is not a multiple of {heads} heads"))),
         };
-        let norm_key = if family == Family::Phi { "layer_norm_eps" } else { "rms_norm_eps" };
-        let window = match family {
-            Family::Mistral | Family::Phi3 => keys.optional_size("sliding_window")?,
-            Family::Qwen2 | Family::Qwen3 if keys.flag("use_sliding_window")?.unwrap_or(false) => {
-                if keys.optional_size("max_window_layers")?.is_some_and(|layers| layers > 0) {
-                    return Err(keys.problem("max_window_layers", "windows in some layers only are not supported"));
-                }
-                keys.optional_size("sliding_window")?
-            }
-            _ => None,
-        };
-        let bias = |default: bool| Ok::<_, ModelError>(keys.flag("attention_bias")?.unwrap_or(default));
-        let (query_bias, output_bias) = match family {
-            Family::Llama | Family::Qwen3 => (bias(false)?, bias(false)?),
-            Family::Qwen2 => (true, false),
-            Family::Phi => (true, true),
-            Family::Mistral | Family::Phi3 => (false, false),
-        };
-        if family == Family::Phi && keys.flag("qk_layernorm")?.unwrap_or(false) {
-            return Err(keys.problem("qk_layernorm", "is not supported"));
-        }
         Ok(Self {
             family,
+            layout,
             vocab_size: keys.size("vocab_size")?,
             hidden_size,
             intermediate_size: keys.size("intermediate_size")?,
@@ -179,14 +175,16 @@ impl ModelConfig {
             heads,
             key_value_heads,
             head_dim,
-            norm_epsilon: keys.number(norm_key)?.unwrap_or(1e-6),
-            rotary: rotary(&keys, family, head_dim)?,
+            norm_epsilon: keys.number(traits.epsilon_key)?.unwrap_or(1e-6),
+            rotary: rotary(&keys, traits.turned, head_dim)?,
             max_positions: keys.optional_size("max_position_embeddings")?.unwrap_or(2048),
-            window,
+            window: traits.window,
             tied: keys.flag("tie_word_embeddings")?.unwrap_or(false),
-            query_bias,
-            output_bias,
-            feed_forward_bias: family == Family::Phi || keys.flag("mlp_bias")?.unwrap_or(false),
+            query_bias: traits.query_bias,
+            output_bias: traits.output_bias,
+            feed_forward_bias: traits.feed_forward_bias,
+            activation: traits.activation,
+            residual_dropout: traits.residual_dropout,
             initializer_range: keys.number("initializer_range")?.unwrap_or(0.02),
             bos: keys.tokens("bos_token_id")?.first().copied(),
             eos: keys.tokens("eos_token_id")?,
@@ -195,7 +193,7 @@ impl ModelConfig {
     }
 }
 
-fn rotary(keys: &Keys<'_>, family: Family, head_dim: usize) -> Result<Rotary> {
+fn rotary(keys: &Keys<'_>, turned: f64, head_dim: usize) -> Result<Rotary> {
     // transformers 5 writes one `rope_parameters`; before it there were `rope_theta` and `rope_scaling`.
     let nested =
         ["rope_parameters", "rope_scaling"].into_iter().find_map(|key| Some((key, keys.raw.get(key)?.as_object()?)));
@@ -209,7 +207,7 @@ fn rotary(keys: &Keys<'_>, family: Family, head_dim: usize) -> Result<Rotary> {
         keys.number(key)
     };
     let theta = number("rope_theta")?.unwrap_or(10_000.0);
-    let partial = number("partial_rotary_factor")?.unwrap_or(if family == Family::Phi { 0.5 } else { 1.0 });
+    let partial = number("partial_rotary_factor")?.unwrap_or(turned);
     let features = (head_dim as f64 * partial) as usize;
     if features == 0 || !features.is_multiple_of(2) || features > head_dim {
         return Err(keys.problem("partial_rotary_factor", format!("turns {features} of {head_dim} features of a head")));
@@ -234,14 +232,29 @@ fn rotary(keys: &Keys<'_>, family: Family, head_dim: usize) -> Result<Rotary> {
 }
 
 /// Typed access to a JSON object's keys.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     raw: &'a Map<String, Value>,
     path: &'a Path,
 }
 
 impl<'a> Keys<'a> {
-    fn problem(&self, key: &str, problem: impl Into<String>) -> ModelError {
+    pub(crate) fn problem(&self, key: &str, problem: impl Into<String>) -> ModelError {
         ModelError::Config { path: PathBuf::from(self.path), key: key.to_owned(), problem: problem.into() }
+    }
+
+    /// What the activation's name stands for; none where there is no name.
+    pub(crate) fn activation<A: Copy>(&self, known: &[(&str, A)]) -> Result<Option<A>> {
+        let Some(found) = self.raw.get("hidden_act").and_then(Value::as_str) else { return Ok(None) };
+        if let Some(&(_, activation)) = known.iter().find(|(name, _)| *name == found) {
+            return Ok(Some(activation));
+        }
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        Err(self.problem("hidden_act", format!("{found:?} is not one of {names:?}")))
+    }
+
+    /// Refuses an activation other than the one `swiglu` computes with.
+    pub(crate) fn silu(&self) -> Result<()> {
+        self.activation(&[("silu", ()), ("swish", ())]).map(|_| ())
     }
 
     fn present(&self, key: &str) -> Option<&'a Value> {
@@ -252,11 +265,11 @@ impl<'a> Keys<'a> {
         self.present(key).and_then(Value::as_str).ok_or_else(|| self.problem(key, "is not a text"))
     }
 
-    fn size(&self, key: &str) -> Result<usize> {
+    pub(crate) fn size(&self, key: &str) -> Result<usize> {
         self.optional_size(key)?.ok_or_else(|| self.problem(key, "is missing"))
     }
 
-    fn optional_size(&self, key: &str) -> Result<Option<usize>> {
+    pub(crate) fn optional_size(&self, key: &str) -> Result<Option<usize>> {
         self.present(key)
             .map(|value| {
                 value
@@ -267,13 +280,13 @@ impl<'a> Keys<'a> {
             .transpose()
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>> {
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.present(key)
             .map(|value| value.as_f64().ok_or_else(|| self.problem(key, format!("{value} is not a number"))))
             .transpose()
     }
 
-    fn flag(&self, key: &str) -> Result<Option<bool>> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.present(key)
             .map(|value| value.as_bool().ok_or_else(|| self.problem(key, format!("{value} is not true or false"))))
             .transpose()

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, embedding, linear, linear_cross_entropy, rms_norm};
+use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, embedding, linear, linear_cross_entropy};
 use candle_core::{DType, Device, Tensor};
 
-use crate::block::{Attention, Block, Cache, FeedForward, attention_options};
-use crate::layers::Linear;
+use crate::block::{Block, Cache};
+use crate::families::{self, Weights, phi};
+use crate::layers::{Linear, Norm};
 use crate::{Family, ModelConfig, ModelError, Result, checkpoint, parameter_shapes};
 
 /// A decoder's weights. Fresh ones are frozen: [`Decoder::train_all`] or [`Decoder::attach`] makes some trainable.
@@ -17,9 +18,10 @@ pub struct Decoder {
     config: ModelConfig,
     embedding: Parameter,
     blocks: Vec<Block>,
-    norm: Parameter,
+    norm: Norm,
     /// None where the head is the embedding.
     head: Option<Parameter>,
+    head_bias: Option<Parameter>,
     pub(crate) lora: Option<crate::LoraConfig>,
 }
 
@@ -42,8 +44,11 @@ impl Decoder {
     /// # Errors
     /// When a file is missing or damaged, or the tensors are not exactly those the configuration asks for.
     pub fn load(dir: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        let config = ModelConfig::from_file(dir)?;
-        runnable(&config)?;
+        let mut config = ModelConfig::from_file(dir)?;
+        if config.family == Family::Phi {
+            // The first checkpoints were also published under a configuration that has been brought up to date.
+            config.layout = phi::layout(checkpoint::tensor_names(dir)?.iter().map(String::as_str));
+        }
         let tensors = checkpoint::read_model(dir, &config, dtype, device)?;
         Self::assemble(config, tensors)
     }
@@ -52,9 +57,8 @@ impl Decoder {
     /// function of `seed` and its own name.
     ///
     /// # Errors
-    /// When the family cannot be run, or there is no memory.
+    /// When there is no memory.
     pub fn init(config: ModelConfig, seed: u64, device: &Device) -> Result<Self> {
-        runnable(&config)?;
         let key = PhiloxKey::new(seed).fold_name("init");
         let mut tensors = BTreeMap::new();
         for (name, shape) in parameter_shapes(&config) {
@@ -75,58 +79,18 @@ impl Decoder {
     /// From exactly the tensors that [`parameter_shapes`] names.
     fn assemble(config: ModelConfig, mut tensors: BTreeMap<String, Tensor>) -> Result<Self> {
         let mut missing = Vec::new();
-        let mut take = |name: String| {
-            let tensor = tensors.remove(&name).unwrap_or_else(|| {
-                missing.push(name.clone());
-                Tensor::zeros(0, DType::F32, &Device::Cpu).expect("an empty tensor needs no memory")
-            });
-            Parameter::frozen(name, &tensor)
-        };
-        let embedding = take("model.embed_tokens.weight".to_owned());
-        let norm = take("model.norm.weight".to_owned());
-        let head = (!config.tied).then(|| take("lm_head.weight".to_owned()));
-        let blocks = (0..config.layers)
-            .map(|layer| {
-                let block = format!("model.layers.{layer}");
-                let mut linear = |module: &str, bias: bool| Linear {
-                    weight: take(format!("{block}.{module}.weight")),
-                    bias: bias.then(|| take(format!("{block}.{module}.bias"))),
-                    adapter: None,
-                };
-                let (query_bias, inner_bias) = (config.query_bias, config.feed_forward_bias);
-                let query = linear("self_attn.q_proj", query_bias);
-                let key = linear("self_attn.k_proj", query_bias);
-                let value = linear("self_attn.v_proj", query_bias);
-                let output = linear("self_attn.o_proj", config.output_bias);
-                let feed_forward = FeedForward {
-                    gate: linear("mlp.gate_proj", inner_bias),
-                    up: linear("mlp.up_proj", inner_bias),
-                    down: linear("mlp.down_proj", inner_bias),
-                };
-                let head_norms = (config.family == Family::Qwen3).then(|| {
-                    let queries = take(format!("{block}.self_attn.q_norm.weight"));
-                    (queries, take(format!("{block}.self_attn.k_norm.weight")))
+        let decoder = Self::build(
+            config,
+            &mut Weights(&mut |name, _| {
+                let tensor = tensors.remove(&name).unwrap_or_else(|| {
+                    missing.push(name.clone());
+                    Tensor::zeros(0, DType::F32, &Device::Cpu).expect("an empty tensor needs no memory")
                 });
-                Block {
-                    input_norm: take(format!("{block}.input_layernorm.weight")),
-                    attention: Attention {
-                        query,
-                        key,
-                        value,
-                        output,
-                        head_norms,
-                        options: attention_options(&config),
-                        head_dim: config.head_dim,
-                        epsilon: config.norm_epsilon,
-                    },
-                    feed_forward_norm: take(format!("{block}.post_attention_layernorm.weight")),
-                    feed_forward,
-                    epsilon: config.norm_epsilon,
-                }
-            })
-            .collect();
+                Parameter::frozen(name, &tensor)
+            }),
+        );
         if missing.is_empty() && tensors.is_empty() {
-            return Ok(Self { config, embedding, blocks, norm, head, lora: None });
+            return Ok(decoder);
         }
         Err(ModelError::Tensors {
             path: "model".into(),
@@ -134,6 +98,20 @@ impl Decoder {
             unexpected: tensors.into_keys().collect(),
             misshapen: Vec::new(),
         })
+    }
+
+    /// Puts a decoder together from what `weights` gives for each name and shape.
+    pub(crate) fn build(config: ModelConfig, weights: &mut Weights<'_>) -> Self {
+        let outer = families::outer(&config);
+        let (v, d) = (config.vocab_size, config.hidden_size);
+        let embedding = weights.weight(outer.embedding, &[v, d]);
+        let blocks = (0..config.layers)
+            .map(|layer| families::block(&config, weights, &format!("{}.{layer}", outer.blocks)))
+            .collect();
+        let norm = weights.norm(outer.norm, d, config.norm_epsilon, outer.norm_bias);
+        let head = (!config.tied).then(|| weights.weight(outer.head, &[v, d]));
+        let head_bias = outer.head_bias.then(|| weights.bias(outer.head, v));
+        Self { config, embedding, blocks, norm, head, head_bias, lora: None }
     }
 
     /// The configuration.
@@ -206,7 +184,7 @@ impl Decoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn head(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(rms_norm(x, &self.norm, self.config.norm_epsilon)?)
+        self.norm.forward(x)
     }
 
     /// The loss summed over `targets`, from the final norm's output `[t, d]`: a scalar.
@@ -214,7 +192,7 @@ impl Decoder {
     /// # Errors
     /// When a target lies outside.
     pub fn loss(&self, x: &Tensor, targets: &Targets) -> Result<Tensor> {
-        Ok(linear_cross_entropy(x, self.head.as_ref().unwrap_or(&self.embedding), None, targets)?)
+        Ok(linear_cross_entropy(x, self.head.as_ref().unwrap_or(&self.embedding), self.head_bias.as_ref(), targets)?)
     }
 
     /// Scores of every token, from the final norm's output: `[t, d]` -> `[t, v]`.
@@ -222,7 +200,7 @@ impl Decoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn logits(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(linear(x, self.head.as_ref().unwrap_or(&self.embedding), None)?)
+        Ok(linear(x, self.head.as_ref().unwrap_or(&self.embedding), self.head_bias.as_ref())?)
     }
 
     /// Every parameter, adapters included, in order of name.
@@ -321,17 +299,12 @@ impl Decoder {
     }
 
     pub(crate) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        let mut parameters = vec![&mut self.embedding, &mut self.norm];
+        let mut parameters = vec![&mut self.embedding];
+        parameters.extend(self.norm.parameters_mut());
         parameters.extend(self.head.as_mut());
+        parameters.extend(self.head_bias.as_mut());
         parameters.extend(self.blocks.iter_mut().flat_map(Block::parameters_mut));
         parameters
-    }
-}
-
-fn runnable(config: &ModelConfig) -> Result<()> {
-    match config.family {
-        Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => Ok(()),
-        Family::Phi | Family::Phi3 => Err(ModelError::NotRunnable { family: config.family.model_type() }),
     }
 }
 

@@ -42,12 +42,6 @@ pub enum ModelError {
         /// What it says.
         found: String,
     },
-    /// A family whose tensors are known, but whose forward pass is not written yet.
-    #[error("{family} models can be planned but not run by this version; llama, mistral, qwen2 and qwen3 can")]
-    NotRunnable {
-        /// The family's `model_type`.
-        family: &'static str,
-    },
     /// A weight file that is not what it says.
     #[error("{path}: damaged safetensors file: {problem}")]
     Damaged {

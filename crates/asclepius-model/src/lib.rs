@@ -1,6 +1,7 @@
 //! Decoders that can be trained: Hugging Face weights in and out, low-rank adapters, generation, and what it all costs.
 //!
 //! - [`config`]: a decoder's sizes from a Hugging Face `config.json`; [`shapes`]: the tensors that follow from them.
+//! - [`families`]: what tells Llama, Mistral, Qwen2, Qwen3, Phi and Phi-3 apart.
 //! - [`rotary`], [`layers`], [`block`], [`decoder`]: the forward pass, from the positions up.
 //! - [`engine`]: loss and gradients, a block at a time.
 //! - [`checkpoint`]: safetensors; [`adapter`]: LoRA and PEFT directories.
@@ -16,6 +17,7 @@ pub mod config;
 pub mod decoder;
 pub mod engine;
 mod error;
+pub mod families;
 pub mod generate;
 pub mod layers;
 pub mod plan;
@@ -28,6 +30,8 @@ pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
 pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients};
 pub use error::{ModelError, Result};
+pub use families::Activation;
+pub use families::phi::Layout;
 pub use generate::{Finish, Generation, Sampling, generate, generate_with};
 pub use plan::{Method, Plan, PlanOptions, plan};
 pub use shapes::parameter_shapes;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::{Family, LoraConfig, ModelConfig, Recompute, Result, parameter_shapes};
+use crate::families::{self, Activation};
+use crate::{LoraConfig, ModelConfig, Recompute, Result, parameter_shapes};
 
 /// What is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,9 +59,10 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
     let shapes = parameter_shapes(config);
     let count = |shape: &[usize]| shape.iter().map(|&size| size as u64).product::<u64>();
     let base: u64 = shapes.values().map(|shape| count(shape)).sum();
+    let blocks = families::outer(config).blocks;
     let linears: Vec<(&str, &[usize])> = shapes
         .iter()
-        .filter(|(name, shape)| name.starts_with("model.layers.") && shape.len() == 2)
+        .filter(|(name, shape)| name.starts_with(blocks) && shape.len() == 2)
         .filter_map(|(name, shape)| Some((name.strip_suffix(".weight")?, shape.as_slice())))
         .collect();
     let adapters = |lora: &LoraConfig| -> Result<u64> {
@@ -98,7 +100,7 @@ fn activations(config: &ModelConfig, options: &PlanOptions, full: bool) -> u64 {
     let keys = (config.key_value_heads * config.head_dim) as u64;
     // Input twice (leaf and residual), two norms, q and k before and after rotation, v, the attention's output and its
     // projection, then the feed-forward layer's gate, up and product, and the output.
-    let inner = if config.family == Family::Phi { 2 * f } else { 3 * f };
+    let inner = if config.activation == Activation::SwiGlu { 3 * f } else { 2 * f };
     let block = 6 * d + 3 * queries + 3 * keys + inner;
     let tokens = options.tokens as u64;
     let layers = config.layers as u64;

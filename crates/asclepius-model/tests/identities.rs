@@ -57,7 +57,15 @@ fn families() -> Vec<Value> {
         json!({ "model_type": "qwen3", "head_dim": 8 }),
         json!({ "rope_scaling": { "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
             "original_max_position_embeddings": 16 } }),
+        phi("phi"),
+        phi("phi-msft"),
+        json!({ "model_type": "phi3", "sliding_window": 4, "tie_word_embeddings": false }),
     ]
+}
+
+fn phi(model_type: &str) -> Value {
+    json!({ "model_type": model_type, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5, "partial_rotary_factor": 0.4,
+        "tie_word_embeddings": false })
 }
 
 /// One graph over the whole decoder, as autograd would have it.
