@@ -37,50 +37,63 @@ FAMILIES = {
     "mistral": {"sliding_window": 7},
     "qwen2": {"tie_word_embeddings": True},
     "qwen3": {"head_dim": 12},
+    "phi": {"partial_rotary_factor": 0.75},
+    "phi3": {"sliding_window": 7, "pad_token_id": None},
+}
+SIZES = {
+    "vocab_size": 263,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "initializer_range": 0.15,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": False,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
 }
 
 
-def make(arguments):
+def build(family, seed, **sizes):
     """A random model of one family: grouped queries, an odd vocabulary, weights large enough to matter."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    torch.manual_seed(arguments.seed)
-    sizes = {
-        "vocab_size": 263,
-        "hidden_size": 48,
-        "intermediate_size": 80,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 6,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 256,
-        "initializer_range": 0.15,
-        "rms_norm_eps": 1e-5,
-        "tie_word_embeddings": False,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-    }
-    sizes.update(FAMILIES[arguments.family])
-    model_type = "llama" if arguments.family.startswith("llama") else arguments.family
-    config = AutoConfig.for_model(model_type, **sizes)
-    model = AutoModelForCausalLM.from_config(config).float()
+    torch.manual_seed(seed)
+    model_type = "llama" if family.startswith("llama") else family
+    config = AutoConfig.for_model(model_type, **{**SIZES, **FAMILIES[family], **sizes})
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith(".bias"):
                 parameter.normal_(0.0, 0.1)
             elif "norm" in name:
                 parameter.normal_(1.0, 0.1)
+    return model
+
+
+def adapt(model, rank, alpha):
+    """Adapters on every linear layer, as they are after some training: B is not zero any more."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted = get_peft_model(model, settings)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0.0, 0.1)
+    return adapted
+
+
+def make(arguments):
+    """A model, and adapters for it."""
+    model = build(arguments.family, arguments.seed)
     model.save_pretrained(arguments.out)
     if arguments.adapter:
-        from peft import LoraConfig, get_peft_model
-
-        settings = LoraConfig(r=4, lora_alpha=10, target_modules="all-linear", task_type="CAUSAL_LM")
-        adapted = get_peft_model(model, settings)
-        with torch.no_grad():
-            for name, parameter in adapted.named_parameters():
-                if "lora_B" in name:
-                    parameter.normal_(0.0, 0.1)
-        adapted.save_pretrained(arguments.adapter)
+        adapt(model, 4, 10).save_pretrained(arguments.adapter)
 
 
 def rows(arguments):
