@@ -2,6 +2,7 @@
 
 use asclepius_schema::ArticleId;
 
+use crate::headings::{Part, part_of_title};
 use crate::prose::{self, Paragraph};
 use crate::xml::{Element, Node};
 
@@ -25,7 +26,7 @@ pub(crate) struct Article {
     pub headings: Vec<String>,
     pub keywords: Vec<String>,
     pub licence: LicenceEvidence,
-    /// `related-article-type` of every link of the front matter.
+    /// `related-article-type` of every link.
     pub relations: Vec<String>,
     /// Types of the events and dates of the article's history.
     pub events: Vec<String>,
@@ -130,7 +131,8 @@ impl Article {
         meta.descendants("kwd", &mut found);
         article.keywords = texts(&found);
         found.clear();
-        front.descendants("related-article", &mut found);
+        // Links to retractions stand in the front matter, in old files also in notes of the back matter.
+        root.descendants("related-article", &mut found);
         let relations = found.iter().filter_map(|link| link.attribute("related-article-type"));
         article.relations = relations.map(str::to_lowercase).collect();
         found.clear();
@@ -146,7 +148,7 @@ impl Article {
                 article.events.push(part("meta-name"));
             }
         }
-        article.summary = meta.child("abstract").map(Element::text).unwrap_or_default();
+        article.summary = meta.child("abstract").map(|summary| prose::inline_text(&summary.text())).unwrap_or_default();
         Some(article)
     }
 
@@ -355,7 +357,8 @@ fn section(element: &Element, depth: usize) -> Section {
         ..Section::default()
     };
     gather_blocks(element, depth, &mut section.blocks);
-    // A paragraph that is nothing but a few bold words is a heading in disguise.
+    // A paragraph that is nothing but a few bold words is a heading in disguise; marked words that open a paragraph
+    // are one where they name another part of an article.
     let mut blocks: Vec<Block> = Vec::new();
     let mut disguised = false;
     for block in section.blocks {
@@ -363,6 +366,13 @@ fn section(element: &Element, depth: usize) -> Section {
             Block::Paragraph(paragraph) if paragraph.heading => {
                 blocks.push(Block::Section(Section { title: paragraph.text, disguised: true, ..Section::default() }));
                 disguised = true;
+            }
+            Block::Paragraph(paragraph) if opens_a_part(&paragraph, depth) => {
+                // A note on consent is over with its paragraph, a discussion goes on.
+                disguised = part_of_title(&paragraph.lead) != Part::Apparatus;
+                let title = paragraph.lead.clone();
+                let blocks_of_it = vec![Block::Paragraph(paragraph)];
+                blocks.push(Block::Section(Section { title, disguised, blocks: blocks_of_it, ..Section::default() }));
             }
             Block::Paragraph(paragraph) if disguised => {
                 if let Some(Block::Section(last)) = blocks.last_mut() {
@@ -378,6 +388,16 @@ fn section(element: &Element, depth: usize) -> Section {
     }
     section.blocks = blocks;
     section
+}
+
+/// Whether the marked words that a paragraph opens with stand for a heading. Inside a section only what ends a case
+/// does: "Background:" or "Patient information:" are then parts of it.
+fn opens_a_part(paragraph: &Paragraph, depth: usize) -> bool {
+    match part_of_title(&paragraph.lead) {
+        Part::Discussion | Part::Apparatus => true,
+        Part::Opening | Part::Case => depth == 0,
+        _ => false,
+    }
 }
 
 fn gather_blocks(element: &Element, depth: usize, blocks: &mut Vec<Block>) {

@@ -71,6 +71,11 @@ fn stated(text: &str) -> Option<Stated> {
             r"(?i)\b(\d{1,3})(?:\s|-)?(?:(y)\b[\s/.-]*o\b|(y)[/.]\s?o\b|(yo)\b|(?:y|yr|yrs|years?)[\s-]+(?:man|woman|male|female|boy|girl|lady|gentleman)\b)",
         )
     });
+    static DECADE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^[^.;]{0,100}\b(?:man|woman|patient|male|female|person|gentleman|lady)\s+in (?:his|her|their) (?:early |mid|late )?[\s-]*(?:\d0s|teens|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b",
+        )
+    });
     let mut all = Vec::new();
     for expression in [&*OLD, &*AGED, &*SHORT] {
         for found in expression.captures_iter(text).take(12) {
@@ -86,7 +91,10 @@ fn stated(text: &str) -> Option<Stated> {
             all.push(Stated { age: Age { value, unit }, start, end: whole.end() });
         }
     }
-    all.into_iter().min_by_key(|found| found.start)
+    let first = all.into_iter().min_by_key(|found| found.start)?;
+    // "A man in his forties, diagnosed at the age of 12": what comes after the decade is no age at presentation.
+    let vague = DECADE.find(text).is_some_and(|decade| decade.start() < first.start);
+    (!vague).then_some(first)
 }
 
 fn unit(text: &str) -> AgeUnit {
@@ -123,6 +131,16 @@ fn of_a_relative(before: &str, after: &str) -> bool {
             r"(?i)(?:\bborn (?:to|of|by|from)|\bdelivered (?:to|by)|\bmother (?:was|is),?|\bfather (?:was|is),?|\bmother,|\bfather,|\bparents (?:were|are),?)\s+(?:(?:a|an|the|her|his|healthy|parents?,?)\s+)*$",
         )
     });
+    static BIRTH: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:born|delivered|delivery|birth)\b[^.;]{0,90}\b(?:to|of|by|from)\s+(?:(?:an?|the|her|his|healthy|our)\s+)+(?:[\w-]+\s+){0,2}$",
+        )
+    });
+    static INFANT: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)\b(?:neonate|newborn|infant|baby|foetus|fetus|boy|girl|child)\b[^.;]*$"));
+    static MOTHER: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)^\W*(?:\w+\W+){0,3}?(?:mother|father|primigravida|primipara|multipara|gravida)\b")
+    });
     static POSSESSED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:\b(?:his|her|whose|their)|['’]s)\s+$"));
     static PATIENT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
@@ -134,9 +152,12 @@ fn of_a_relative(before: &str, after: &str) -> bool {
             r"(?i)^\W*(?:\w+\W+){0,2}?(?:mother|father|brother|sister|husband|wife|son|daughter|donor|uncle|aunt)\b",
         )
     });
-    let start = before.char_indices().rev().take(60).last().map_or(0, |(at, _)| at);
+    let start = before.char_indices().rev().take(140).last().map_or(0, |(at, _)| at);
     let tail = &before[start..];
-    PARENT.is_match(tail) || (POSSESSED.is_match(tail) && !PATIENT.is_match(tail) && RELATIVE.is_match(after))
+    PARENT.is_match(tail)
+        || BIRTH.is_match(tail)
+        || (INFANT.is_match(tail) && MOTHER.is_match(after))
+        || (POSSESSED.is_match(tail) && !PATIENT.is_match(tail) && RELATIVE.is_match(after))
 }
 
 /// The patient's sex: from the noun that follows the age, else from the first nouns, else from the pronouns.
@@ -146,14 +167,17 @@ pub fn sex(text: &str) -> Sex {
             text[found.end..].chars().take(110).take_while(|character| !".;".contains(*character)).collect();
         let before: String = text[..found.start].chars().rev().take(50).collect::<Vec<_>>().into_iter().rev().collect();
         let before = before.rsplit(['.', ';']).next().unwrap_or_default().to_owned();
+        if let Some(sex) = sex_of_letter(&after) {
+            return sex;
+        }
         for phrase in [&after, &before] {
-            if let Some(sex) = sex_of_noun(phrase) {
+            if let Some(sex) = sex_of_noun(before_relatives(phrase)) {
                 return sex;
             }
         }
     }
     let opening: String = text.chars().take(300).collect();
-    if let Some(sex) = sex_of_noun(&opening) {
+    if let Some(sex) = sex_of_noun(before_relatives(&opening)) {
         return sex;
     }
     let (mut female, mut male) = (0, 0);
@@ -172,10 +196,26 @@ pub fn sex(text: &str) -> Sex {
     }
 }
 
+/// What is said before the phrase turns to somebody else of the family.
+fn before_relatives(phrase: &str) -> &str {
+    static RELATIVE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\b(?:born|delivered|whose|(?:his|her|their|the|to an?) (?:\w+ )?(?:mother|father|parents?|wife|husband|brother|sister|son|daughter|spouse|donor))\b",
+        )
+    });
+    RELATIVE.find(phrase).map_or(phrase, |found| &phrase[..found.start()])
+}
+
+/// "A 45-year-old M", "71 y/o F"; anywhere else a single letter may be a unit or a genus.
+fn sex_of_letter(after: &str) -> Option<Sex> {
+    static LETTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[\s,/]*([FM])(?:[\s,]|$)"));
+    LETTER.captures(after).map(|found| if &found[1] == "F" { Sex::Female } else { Sex::Male })
+}
+
 fn sex_of_noun(phrase: &str) -> Option<Sex> {
     static NOUN: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)\b(?:(?P<female>woman|women|female|girl|schoolgirl|lady|primigravida|primipara|primiparous|multigravida|multipara|multiparous|gravida|pregnant|g\d\s?p\d\w*|housewife|nun|(?-i:F))|(?P<male>man|male|boy|schoolboy|gentleman|(?-i:M)))\b",
+            r"(?i)\b(?:(?P<female>woman|women|female|girl|schoolgirl|lady|primigravid[a-z]*|primipara|primiparous|nulliparous|nulligravid[a-z]*|multigravid[a-z]*|multipara|multiparous|gravida|pregnant|g\d\s?p\d\w*|housewife|nun)|(?P<male>man|male|boy|schoolboy|gentleman))\b",
         )
     });
     let found = NOUN.captures(phrase)?;
@@ -210,8 +250,16 @@ mod tests {
         ] {
             assert_eq!(age(text), Some(Age { value, unit }), "{text}");
         }
-        for text in ["A man in his sixties", "for 3 years", "at 34 weeks of gestation", "As had his 60-year-old father"]
-        {
+        for text in [
+            "A man in his 40s, found to have diabetes at the age of 12, came",
+            "A male neonate was delivered at 38 weeks by cesarean section to a healthy 30-year-old primigravida.",
+            "A girl was born at term to a previously well 28-year-old woman",
+            "The infant's 31-year-old mother",
+            "A man in his sixties",
+            "for 3 years",
+            "at 34 weeks of gestation",
+            "As had his 60-year-old father",
+        ] {
             assert_eq!(age(text), None, "{text}");
         }
     }
@@ -224,6 +272,9 @@ mod tests {
             ("A 45-year-old patient came. She had fever. Her husband drove her.", Sex::Female),
             ("A male infant was born to a 28-year-old woman.", Sex::Male),
             ("The patient was seen.", Sex::Unknown),
+            ("A 45-year-old M with fever", Sex::Male),
+            ("A 3-day-old neonate, born to a 25-year-old woman, was seen. He was pale and his pulse fast.", Sex::Male),
+            ("The patient had M. tuberculosis in the sputum. She coughed.", Sex::Female),
             ("A previously healthy female, 30 years old, came.", Sex::Female),
         ] {
             assert_eq!(sex(text), sex_stated, "{text}");

@@ -107,6 +107,7 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
             r"(?i)^\W*(?:the\s+|our\s+)?(first|second|third|fourth|fifth|sixth|seventh|eighth|[1-8](?:st|nd|rd|th))\s+(?:(?:index|clinical|reported|male|female|pediatric)\s+)?(?:case|patient|sibling|twin)\b(.{0,12})",
         )
     });
+    static MEMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[-–.:](\d{1,2})\b"));
     let label = |found: &regex::Captures<'_>| {
         let label = found[1].to_lowercase();
         let rest = found[2].to_lowercase();
@@ -119,6 +120,11 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
             if !(ends || goes_on) || (label.len() == 1 && rest.starts_with("-year")) {
                 return None;
             }
+        }
+        // "Patient III-2" of a family tree is another person than III-1.
+        if spelled && let Some(member) = MEMBER.captures(&rest) {
+            let member: u32 = member[1].parse().ok()?;
+            return number(&label).map(|generation| generation * 100 + member);
         }
         let rest = rest.trim_start();
         // "Case 45-year-old", "patient 3 months ..", and "cases 1 and 2", which are about both.
@@ -144,8 +150,30 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
     ORDINALS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
 }
 
-/// Tells a section's part from its heading and its `sec-type`.
+/// The family that a heading names by number, where patients are numbered anew in each.
+pub(crate) fn family_number(heading: &str) -> Option<u32> {
+    let title = normalise(heading);
+    let (family, label) = title.trim_start_matches("the ").split_once(' ')?;
+    let label = label.trim_start_matches(['n', 'o', '.', '#', ' ']);
+    matches!(family, "family" | "kindred" | "pedigree").then(|| number(label)).flatten()
+}
+
+/// Tells a section's part from its heading and its `sec-type`: the heading where it numbers a patient, then what the
+/// type says for sure, then the heading, and of a section without one whatever the type says.
 pub(crate) fn part(section: &Section) -> Part {
+    let by_title = part_of_title(&section.title);
+    match (by_title, part_of_kind(&section.kind)) {
+        (Part::Numbered(_), _) | (_, None) => {}
+        (_, Some(found)) => return found,
+    }
+    if by_title == Part::Unknown && section.title.trim().is_empty() {
+        return part_of_bare_kind(&section.kind);
+    }
+    by_title
+}
+
+/// Tells a section's part from its heading alone.
+pub(crate) fn part_of_title(heading: &str) -> Part {
     static APPARATUS: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?x)^(?:(?:statements?\ (?:of|on)|declarations?\ of|ethics?|ethical|informed|written|patient)\ )*(?:
@@ -162,9 +190,10 @@ pub(crate) fn part(section: &Section) -> Part {
     static DISCUSSION: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?x)\bdiscussions?\b|^(?:overall\ |general\ |final\ )?(?:conclusions?|concluding|summary\ and\ conclusions?)\b|\bconclusions?$|^comments?$|^commentary|literature|^review\b|\breview$
-            | \blimitations?\b|\bstrengths?\b|learning\ (?:points?|objectives?)|take[\ -]home|key\ (?:points?|messages?|learning)|lessons?\b|teaching\ points?|clinical\ (?:implications?|significance|relevance|pearls?)
+            | \blimitations?\b|\bstrengths\b|learning\ (?:points?|objectives?)|take[\ -]home|key\ (?:points?|messages?|learning)|lessons?\b|teaching\ points?|clinical\ (?:implications?|significance|relevance|pearls?)
             | ^implications?|future\ (?:directions?|research|perspectives?)|perspectives?\ and|recommendations?$|^summary$|epidemiology|pathogenesis|pathophysiology|^aetiology|^etiology
-            | (?:previous|published|reported|similar|other)\ (?:cases?|reports?)|what\ is\ (?:known|new)|^epilogue|^outlook|^significance|^rationale|mechanisms?\ of",
+            | (?:previous|published|reported|similar|other)\ (?:cases?|reports?)|what\ is\ (?:known|new)|^epilogue|^outlook|^significance|^rationale|mechanisms?\ of
+            | (?:significance|importance|relevance|novelty|uniqueness|interpretation)\ of\ (?:the|this|our)\b|^why\b|^(?:what|how)\ (?:this|we|to|do|does|did|should|can|common)\b",
         )
     });
     static OPENING: LazyLock<Regex> = LazyLock::new(|| {
@@ -179,8 +208,8 @@ pub(crate) fn part(section: &Section) -> Part {
     });
     static CASE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?x)\bcases?\b|\b(?:patients?|proband|subject)(?:'s)?\ (?:and\ |medical\ |clinical\ |case\ |demographic\ )*(?:presentations?|descriptions?|reports?|history|histories|information|summary|summaries|data|details?|profiles?|vignettes?|observations?|background)\b
-            | ^(?:the\ )?(?:index\ )?(?:patients?|proband)$|^patients?\ and\ observations?$|\bclinical\ (?:case|presentation|report|summary|description|vignette|observation|scenario|record|history)s?\b|^(?:case )?vignettes?\b|^observations?$
+            r"(?x)\bcases?\b|\b(?:patients?|proband|subject|participant)(?:'s)?\ (?:and\ |medical\ |clinical\ |case\ |demographic\ )*(?:presentations?|descriptions?|reports?|history|histories|information|summary|summaries|data|details?|profiles?|vignettes?|observations?|background)\b
+            | ^(?:the\ )?(?:index\ )?(?:patients?|proband|subject|participant)$|^patients?\ and\ observations?$|\bclinical\ (?:case|presentation|report|summary|description|vignette|observation|scenario|record|history|data|information|detail|picture|narrative|encounter)s?\b|^(?:case )?vignettes?\b|^(?:our\ |medical\ |personal\ )?observations?$|^reports?$|^patient(?:'s)?\ narrative
             | ^(?:initial|first|hospital)\ presentation|^presentation$|^presenting\ (?:complaints?|concerns?|features?)|^history\ and\ (?:physical|clinical|examination|presentation)|^(?:description|presentation|report)\ of\ (?:the\ )?(?:patients?|family|proband)|^anamnesis|^case",
         )
     });
@@ -188,7 +217,21 @@ pub(crate) fn part(section: &Section) -> Part {
         pattern(
             r"(?x)diagnos|investigat|examinat|\bexam\b|imaging|radiolog|laborator|\blabs?\b|\btests?\b|\btesting\b|treatment|therap|intervention|surg(?:ery|ical)|operati|procedure|technique|management|outcome|follow|\bcourse\b|timeline
             | prognos|patholog|histolog|biops|autops|necrops|post-?mortem|genetic|sequencing|molecular|cytogenetic|histor|complaint|symptom|\bfindings?\b|an(?:a)?esthe|hospitali[sz]|admission|discharge|rehabilit|assessment|evaluation
-            | \bcare\b|patient\ perspective|patient\ experience|progress|complication|recurrence|medication|electro|echocardio|\bct\b|\bmri\b|ultraso|microbiolog|\bday\ \d|\bweeks?\b|\bmonths?\b|\bvisit\b|\bphase\b|\bstage\b|present\ illness|delivery|pregnan|protocol|monitoring|workup|work-up",
+            | \bcare\b|patient\ perspective|patient\ experience|progress|complication|recurrence|medication|electro|echocardio|\bct\b|\bmri\b|ultraso|microbiolog|\bday\ \d|\bweeks?\b|\bmonths?\b|\bvisit\b|\bphase\b|\bstage\b|present\ illness|concerns?$|delivery|pregnan|protocol|monitoring|workup|work-up",
+        )
+    });
+    // Parts of an examination that sound like parts of an article.
+    static CLINICAL: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:review of systems?|systems? review|mechanisms? of (?:injury|trauma|accident|the (?:injury|accident))|objective (?:findings?|examination|assessment|data|evaluation|measures?)|background (?:medical |clinical |patient )?(?:history|information)|purpose of (?:the )?(?:visit|admission|referral))\b",
+        )
+    });
+    static FAMILY: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"^(?:the )?(?:family|kindred|pedigree) (?:no\.? ?|# ?)?(?:\d{1,2}|[a-h]|[ivx]{1,4})$")
+    });
+    static ABOUT_THE_CASE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:overview|background|introduction|synopsis|outline) (?:of|to) (?:the |our |this )?(?:case|patient)s?$|^(?:clinical )?case review$",
         )
     });
     // One publisher's template: "Methods (differential diagnosis, treatment)", "Conclusion and results (outcome)".
@@ -197,15 +240,25 @@ pub(crate) fn part(section: &Section) -> Part {
             r"^(?:methods?|results?|conclusions?)\b.*\b(?:differential|investigations?|treatment|outcomes?|follow-? ?up)\b|^conclusions? and results$",
         )
     });
-    if let Some(found) = part_of_kind(&section.kind) {
-        return found;
-    }
-    let title = normalise(&section.title);
+    static TALK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:discussions?|comments?|commentary)$"));
+    let title = normalise(heading);
     if title.is_empty() {
         return Part::Unknown;
     }
-    if let Some(number) = patient_number(&section.title).or_else(|| patient_number(&title)) {
-        return Part::Numbered(number);
+    let both = (title.contains(" and ") || title.contains(" with ") || title.contains('/'))
+        && !title.starts_with("discussion")
+        && !title.starts_with("review");
+    if let Some(number) = patient_number(heading).or_else(|| patient_number(&title)) {
+        return if TALK.is_match(&title) && !both { Part::Discussion } else { Part::Numbered(number) };
+    }
+    if CLINICAL.is_match(&title) {
+        return Part::Course;
+    }
+    if FAMILY.is_match(&title) {
+        return Part::Case;
+    }
+    if ABOUT_THE_CASE.is_match(&title) {
+        return Part::Case;
     }
     if APPARATUS.is_match(&title) || (CONSENT.is_match(&title) && !title.contains("case")) {
         return Part::Apparatus;
@@ -215,9 +268,6 @@ pub(crate) fn part(section: &Section) -> Part {
     }
     let case = CASE.is_match(&title);
     let discussion = DISCUSSION.is_match(&title);
-    let both = (title.contains(" and ") || title.contains(" with ") || title.contains('/'))
-        && !title.starts_with("discussion")
-        && !title.starts_with("review");
     match () {
         () if discussion && case && both && !title.contains("similar") && !title.contains("previous") => Part::Mixed,
         () if discussion => Part::Discussion,
@@ -226,6 +276,17 @@ pub(crate) fn part(section: &Section) -> Part {
         () if OPENING.is_match(&title) => Part::Opening,
         () if case => Part::Case,
         () if COURSE.is_match(&title) => Part::Course,
+        () => Part::Unknown,
+    }
+}
+
+/// What the `sec-type` of a section without a heading says.
+fn part_of_bare_kind(kind: &str) -> Part {
+    let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
+    match () {
+        () if has(&["discussion", "conclusion"]) => Part::Discussion,
+        () if has(&["intro", "background"]) => Part::Opening,
+        () if has(&["method", "material", "result"]) => Part::Study,
         () => Part::Unknown,
     }
 }

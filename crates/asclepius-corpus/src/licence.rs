@@ -30,7 +30,9 @@ pub(crate) fn decide(evidence: &LicenceEvidence, admitted: &[Licence]) -> Result
     let mut by_address = BTreeSet::new();
     let mut unclear = Vec::new();
     let mut urls = Vec::new();
-    for address in evidence.addresses.iter().cloned().chain(addresses_in(&evidence.text)) {
+    // An attribute may hold more than one address.
+    let attributes = evidence.addresses.iter().flat_map(|address| separated(address));
+    for address in attributes.chain(addresses_in(&evidence.text)) {
         match class_of_address(&address) {
             Address::Class(class) => {
                 by_address.insert(class);
@@ -54,7 +56,7 @@ pub(crate) fn decide(evidence: &LicenceEvidence, admitted: &[Licence]) -> Result
     if classes.len() > 1 {
         return Err((Reason::LicenceConflict, format!("the licence statements name {}", names(&classes))));
     }
-    let restricted = restriction_in_words(&text);
+    let restricted = restriction_in_words(&format!("{text}\n{}", normalise(&evidence.labels.join("\n"))));
     let Some(class) = classes.first().copied() else {
         if let Some(restriction) = restricted {
             return Err((
@@ -115,6 +117,19 @@ fn addresses_in(text: &str) -> Vec<String> {
     ADDRESS.find_iter(text).map(|found| found.as_str().trim_end_matches(['.', ',', ';', ':']).to_owned()).collect()
 }
 
+/// The addresses of one attribute; a space inside a single one ("licenses/CC BY-NC/4.0") separates nothing.
+fn separated(address: &str) -> Vec<String> {
+    static START: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)[\s,;]+(?:https?:/|www\.)"));
+    let mut found = Vec::new();
+    let mut start = 0;
+    for next in START.find_iter(address) {
+        found.push(address[start..next.start()].to_owned());
+        start = next.start() + next.as_str().find(['h', 'H', 'w', 'W']).unwrap_or(0);
+    }
+    found.push(address[start..].to_owned());
+    found
+}
+
 enum Address {
     Class(Licence),
     /// Of Creative Commons, but not one of its classes.
@@ -125,14 +140,16 @@ enum Address {
 
 fn class_of_address(address: &str) -> Address {
     static PATH: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r"creative-?commons\.org/+(?:deed\.[a-z-]+/+)?(?:licen[sc]es?|publicdomain)/+([^/?#]+)")
+        pattern(
+            r"creative-?commons\.org/+(?:deed\.[a-z-]+/+)?(?:licen[sc]es?|publicdomain)/+([^/?#]+(?:/(?:nc|nd|sa)\b)*)",
+        )
     });
     static BARE: LazyLock<Regex> = LazyLock::new(|| pattern(r"creative-?commons\.org/+(by[a-z-]*)(?:/|$)"));
     let address = normalise(&address.replace("%20", " ").replace("%2f", "/").replace("%2F", "/"));
     let Some(found) = PATH.captures(&address).or_else(|| BARE.captures(&address)) else {
         return Address::Other;
     };
-    let code = found[1].trim().replace([' ', '_', '+'], "-");
+    let code = found[1].trim().replace([' ', '_', '+', '/'], "-");
     let code = code.trim_matches(|character: char| !character.is_ascii_alphanumeric());
     if address.contains("publicdomain") || matches!(code, "zero" | "cc0" | "cc-zero") {
         return if code.contains("zero") || code == "cc0" { Address::Class(Licence::Cc0) } else { Address::Unknown };
@@ -173,7 +190,9 @@ fn class_of_label(label: &str) -> Option<Licence> {
         return Some(Licence::Cc0);
     }
     // A bare "by" could be anything.
-    if label.starts_with("cc") { class_of_code(&label) } else { None }
+    let code = label.strip_prefix("creativecommons").map(|code| format!("cc-{}", code.trim_start_matches(['-', ' '])));
+    let code = code.unwrap_or(label);
+    if code.starts_with("cc") { class_of_code(&code) } else { None }
 }
 
 /// Classes that the text names: as codes ("CC BY-NC") and by their full names.
@@ -234,25 +253,36 @@ impl std::fmt::Display for Restriction {
     }
 }
 
+/// Limits in plain words, in the languages that licence statements of such articles are written in. A statement that
+/// allows commercial use is set aside first; any other word on commerce is taken for a limit.
 fn restriction_in_words(text: &str) -> Option<Restriction> {
     static BOTH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"commercial(?:ly)?,? (?:and|or|and/or|as well as|or for|and for) (?:for )?non-? ?commercial(?:ly)?|non-? ?commercial(?:ly)?,? (?:and|or|and/or|as well as|or for|and for|or even) (?:for )?commercial(?:ly)?",
         )
     });
+    static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?:\beven|\bincluding|\bincludes) (?:for )?(?:commercial(?:ly)?|(?:comercial|com fins comerciais|con fines comerciales)\b)|(?:allows?|permits?|allowing|permitting)(?: for)?(?: any| free| unrestricted)? commercial|commercial (?:use|re-?use|usage|purposes?) (?:is|are) (?:allowed|permitted)|\b(?:both|whether) commercial|commercial or (?:otherwise|financial relationships?)|with or without (?:modifications?|alterations?|changes?)",
+        )
+    });
     static NON: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"\bnon[ -]?commercial|\bnot (?:be )?(?:used )?for commercial|\bno commercial (?:use|re-?use)|commercial (?:use|re-?use|usage|purposes?) (?:is|are) (?:not|prohibited|forbidden)|(?:for|request) commercial re-?use, please contact",
+            r"commercial|\bcomercia(?:l|is|les)|commerciale|kommerziell|\bnot[ -]for[ -]profit|\bnon-?profit|\b(?:personal|private|educational|academic|scholarly|research|scientific)(?: (?:and|or|and/or|,) ?(?:personal|private|educational|academic|scholarly|research|scientific))*,? (?:use|uses|purposes?) only|only for (?:personal|private|educational|academic)|\bby-?nc\b",
         )
     });
     static KEPT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"\bno[ -]?deriv|\bwithout (?:any )?derivatives|no modifications or adaptations|not (?:be )?(?:altered|modified|transformed)|passed along unchanged",
+            r"\bno[ -]?deriv|\bwithout (?:any )?(?:derivatives|modifications?|alterations?|changes?)\b|\bno (?:modifications?|adaptations?|alterations?|changes?)\b|\b(?:not|cannot|never)(?: be)? (?:(?:altered|modified|transformed|changed|adapted|edited|abridged)\b|share adapted|distribute (?:adapted|modified))|permission (?:under this licen[sc]e )?to share adapted|\bunchanged\b|\bunmodified\b|\bunaltered\b|distribution of modified material|\bby-?(?:nc-?)?nd\b|sin ?(?:obras? ?)?derivad|sem ?(?:obras? ?)?deriva|pas de modification|keine bearbeitung|non opere derivate",
         )
     });
-    static ALIKE: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"\bshare[ -]?alike|licen[sc]ed under (?:the )?(?:same|identical) terms"));
+    static ALIKE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"\bshare[ -]?alike|licen[sc]ed under (?:the )?(?:same|identical) terms|under (?:the|an?) (?:same|identical|similar) licen[sc]e|\bby-?(?:nc-?)?sa\b|comparti(?:r|lha) ?igual|partage dans les mêmes",
+        )
+    });
     let rest = BOTH.replace_all(text, " ");
+    let rest = ALLOWED.replace_all(&rest, " ");
     if NON.is_match(&rest) {
         Some(Restriction::NonCommercial)
     } else if KEPT.is_match(&rest) {

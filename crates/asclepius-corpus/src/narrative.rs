@@ -57,6 +57,27 @@ pub(crate) fn narrates(text: &str) -> bool {
     words > 0 && personal_references(text) * 90 >= words
 }
 
+/// How often a paragraph turns to what others have found.
+fn learned(paragraph: &Paragraph) -> usize {
+    paragraph.citations + literature(&paragraph.text)
+}
+
+fn literature(text: &str) -> usize {
+    static LITERATURE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)\bliterature\b|\bet al\b|\bstud(?:y|ies)\b|case reports\b|\bto our knowledge\b|\bto the best of\b|\bin conclusion\b|\bour case\b|\bthis case (?:report )?(?:highlights|illustrates|demonstrates|emphasi|shows|suggests|underlines|report)|\breported (?:cases|in)\b|\bhas been reported\b|\bhave been (?:reported|described)\b|\bincidence\b|\bprevalence\b|\bguidelines\b|\bwe (?:believe|suggest|recommend|conclude)",
+        )
+    });
+    LITERATURE.find_iter(text).count()
+}
+
+/// Whether paragraphs that speak of a patient do so to hold the case against what others have found.
+pub(crate) fn compares(paragraphs: &[&Paragraph]) -> bool {
+    let learned: usize = paragraphs.iter().map(|paragraph| learned(paragraph)).sum();
+    let personal: usize = paragraphs.iter().map(|paragraph| personal_references(&paragraph.text)).sum();
+    learned >= 2 && learned * 2 >= personal
+}
+
 /// Whether a paragraph talks about medicine at large rather than about what happened to the patient.
 pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
     static PAST: LazyLock<Regex> = LazyLock::new(|| {
@@ -69,11 +90,6 @@ pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
             r"(?i)\b(?:is|are|has|have|may|can|should|must|might|could|would|does|do|include|includes|remains|remain|suggests?|shows|occurs?|requires?|represents?|depends?|serves?|reduces?|leads?|allows?|permits?|provides?|highlights?|emphasi[sz]es?)\b",
         )
     });
-    static LITERATURE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?i)\bliterature\b|\bet al\b|\bstud(?:y|ies)\b|case reports\b|\bto our knowledge\b|\bto the best of\b|\bin conclusion\b|\bour case\b|\bthis case (?:report )?(?:highlights|illustrates|demonstrates|emphasi|shows|suggests|underlines|report)|\breported (?:cases|in)\b|\bhas been reported\b|\bhave been (?:reported|described)\b|\bincidence\b|\bprevalence\b|\bguidelines\b|\bwe (?:believe|suggest|recommend|conclude)",
-        )
-    });
     static AFTERWARDS: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)\b(?:days?|weeks?|months?|years?|hours?)\s+(?:after|later|following|post)|\bfollow-?\s?up\b|\bon (?:post-?operative |hospital )?day\b|\bat present\b|\bcurrently\b",
@@ -82,12 +98,13 @@ pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
     let text = &paragraph.text;
     let past = PAST.find_iter(text).count();
     let present = PRESENT.find_iter(text).count();
-    let learned = paragraph.citations + LITERATURE.find_iter(text).count();
+    let learned = learned(paragraph);
     if introduction(text).is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
         return false;
     }
     (learned > 0 && present > past)
         || learned >= 3 && personal_references(text) < 3
+        || literature(text) >= 3 && literature(text) * 2 >= personal_references(text)
         || (past == 0 && present >= 2 && personal_references(text) == 0)
 }
 

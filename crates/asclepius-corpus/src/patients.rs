@@ -10,7 +10,7 @@ use regex::Regex;
 
 use crate::article::{Block, Section};
 use crate::demographics;
-use crate::headings::{Part, part, patient_number};
+use crate::headings::{Part, family_number, part, patient_number};
 use crate::narrative;
 use crate::prose::Paragraph;
 
@@ -30,6 +30,9 @@ pub(crate) struct Found {
     /// Headings announced the case; otherwise it was told from the text alone.
     pub announced: bool,
 }
+
+/// More than any number that a patient goes by.
+const IN_A_FAMILY: u32 = 10_000;
 
 #[derive(Debug, Clone)]
 struct Piece<'a> {
@@ -68,12 +71,20 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
     let mut telling = false;
     let mut numbered = None;
     let mut told = false;
+    // How much was told before an introduction.
+    let mut summary = 0;
+    let alternating = alternates(level);
     for section in level.sections() {
-        match part(section) {
+        let found = part(section);
+        if matches!(found, Part::Case | Part::Mixed | Part::Numbered(_)) && !told {
+            pieces.drain(..summary);
+            summary = 0;
+        }
+        match found {
             Part::Numbered(number) => {
                 walk(section, Some(number), &section.title, &mut pieces);
                 telling = true;
-                numbered = section.disguised.then_some(number);
+                numbered = (section.disguised || alternating).then_some(number);
             }
             // After a discussion a second section of that kind is about other people's cases.
             Part::Case | Part::Mixed if told && !telling => {}
@@ -89,27 +100,69 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
                 telling = true;
             }
             Part::Course if telling => walk(section, numbered, &section.title, &mut pieces),
+            // "Chief complaint" before the section that announces the case.
+            Part::Course if !told && narrative::introduction(&section.text()).is_some() => {
+                walk(section, None, &section.title, &mut pieces);
+                telling = true;
+            }
             Part::Unknown | Part::Study if telling && goes_on(section) => {
                 walk(section, numbered, &section.title, &mut pieces);
             }
-            Part::Discussion | Part::Apparatus | Part::Opening | Part::Study => {
+            // What stands before an introduction sums the case up, should the case itself follow.
+            Part::Opening => {
+                summary = pieces.len();
+                telling = false;
+            }
+            Part::Discussion => {
                 told |= telling;
                 telling = false;
             }
-            Part::Course | Part::Unknown => {}
+            Part::Course | Part::Unknown | Part::Study | Part::Apparatus => {}
+        }
+    }
+    if !level.sections().any(|section| part(section) == Part::Discussion) {
+        while pieces.len() > 1 && pieces.last().is_some_and(|last| narrative::is_discussion(last.paragraph)) {
+            pieces.pop();
         }
     }
     pieces
 }
 
+/// Whether sections such as "Treatment" stand between those of numbered patients, so that each is about the one before.
+fn alternates(level: &Section) -> bool {
+    let parts: Vec<Part> = level.sections().map(part).collect();
+    let numbered = |part: &Part| matches!(part, Part::Numbered(_));
+    let first = parts.iter().position(numbered);
+    let last = parts.iter().rposition(numbered);
+    first.zip(last).is_some_and(|(first, last)| parts[first..=last].contains(&Part::Course))
+}
+
 /// Whether a section whose heading does not say so goes on about the patient.
 fn goes_on(section: &Section) -> bool {
     let text = section.text();
-    narrative::narrates(&text) || (part(section) == Part::Study && narrative::introduction(&text).is_some())
+    if part(section) == Part::Study {
+        return narrative::narrates(&text) || narrative::introduction(&text).is_some();
+    }
+    narrative::narrates(&text) && !narrative::compares(&section.paragraphs())
 }
 
 /// Every paragraph below `section` that may be case text. `patient` is who the heading says it is about.
 fn walk<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pieces: &mut Vec<Piece<'a>>) {
+    let before = pieces.len();
+    walk_blocks(section, patient, top, pieces);
+    // Patients of one family are numbered from one again in the next.
+    if let Some(family) = family_number(&section.title).filter(|_| patient.is_none()) {
+        let numbered = pieces[before..].iter().any(|piece| piece.patient.is_some());
+        for piece in &mut pieces[before..] {
+            // What is said of a family as a whole is no patient's, unless nobody is numbered in it.
+            if piece.patient.is_some() || !numbered {
+                piece.patient = Some(piece.patient.unwrap_or(0) + family * IN_A_FAMILY);
+            }
+        }
+    }
+}
+
+fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pieces: &mut Vec<Piece<'a>>) {
     let mut current = patient;
     let mut inherited = patient;
     for block in &section.blocks {
@@ -128,6 +181,8 @@ fn walk<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pieces: &m
                         inherited = Some(number);
                     }
                 }
+                // Inside a case, "Background" may be the patient's own.
+                Part::Opening if narrative::introduction(&inner.text()).is_some() => walk(inner, patient, top, pieces),
                 found if found.is_outside() => {}
                 _ => walk(inner, if inner.disguised { inherited } else { patient }, top, pieces),
             },

@@ -17,6 +17,8 @@ pub(crate) struct Paragraph {
     pub citations: usize,
     /// It is nothing but a few words in bold or italics.
     pub heading: bool,
+    /// The few words in bold or italics that it opens with; empty when it opens otherwise.
+    pub lead: String,
 }
 
 // Marks for what the second pass decides on; private-use characters, which are taken out of the article's own text.
@@ -31,13 +33,19 @@ pub(crate) fn inline(element: &Element) -> Paragraph {
     finish(&raw, false)
 }
 
+/// Plain text with the same spaces, hyphens and dashes as that of a paragraph.
+pub(crate) fn inline_text(text: &str) -> String {
+    finish(text, false).text
+}
+
 /// The paragraphs of a `<p>`: more than one where a list or quotation interrupts it.
 pub(crate) fn paragraphs(element: &Element) -> Vec<Paragraph> {
     let mut raw = String::new();
     let mut inner = Vec::new();
     gather(element, &mut raw, &mut inner);
     let heading = inner.is_empty() && is_heading(element);
-    let mut found = vec![finish(&raw, heading)];
+    let first = Paragraph { lead: lead(element), ..finish(&raw, heading) };
+    let mut found = vec![first];
     for element in inner {
         found.extend(blocks(element));
     }
@@ -56,8 +64,26 @@ fn blocks(element: &Element) -> Vec<Paragraph> {
         .collect()
 }
 
+fn marked(name: &str) -> bool {
+    matches!(name, "bold" | "italic" | "underline" | "sc" | "styled-content")
+}
+
+/// "**Discussion:** The mechanism .."
+fn lead(element: &Element) -> String {
+    let blank = |node: &&Node| matches!(node, Node::Text(text) if text.trim().is_empty());
+    let mut nodes = element.children.iter().skip_while(blank);
+    let Some(Node::Element(first)) =
+        nodes.next().filter(|node| matches!(node, Node::Element(first) if marked(&first.name)))
+    else {
+        return String::new();
+    };
+    let text = first.text();
+    let ended = text.ends_with([':', '.', '-', '–', '—'])
+        || matches!(nodes.next(), Some(Node::Text(rest)) if rest.trim_start().starts_with([':', '.', '-', '–', '—']));
+    if ended && (1..=6).contains(&text.split_whitespace().count()) { text } else { String::new() }
+}
+
 fn is_heading(element: &Element) -> bool {
-    let marked = |name: &str| matches!(name, "bold" | "italic" | "underline" | "sc" | "styled-content");
     let mut words = 0;
     for node in &element.children {
         match node {
@@ -174,13 +200,16 @@ fn finish(raw: &str, heading: bool) -> Paragraph {
         )
     });
     static ADJACENT: LazyLock<Regex> = LazyLock::new(|| pattern("\u{e000}(?:[\\s,;–—-]*\u{e000})*"));
+    static AGE_DASHES: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(\d)[–—−-](years?|yrs?|months?|weeks?|days?)[–—−]"));
     let citations = raw.chars().filter(|character| *character == CITED).count();
     let text = collapse(raw);
     let text = NAMED.replace_all(&text, "\u{e000}");
     let text = drop_brackets(&text);
     let text = ADJACENT.replace_all(&text, "\u{e000}");
     let text = drop_marks(&text);
-    Paragraph { text: punctuate(&text), citations, heading }
+    let text = AGE_DASHES.replace_all(&text, "$1-$2-");
+    Paragraph { text: punctuate(&text), citations, heading, lead: String::new() }
 }
 
 fn collapse(raw: &str) -> String {
@@ -188,6 +217,8 @@ fn collapse(raw: &str) -> String {
     for character in raw.chars() {
         match character {
             '\u{ad}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {}
+            // Some publishers set every hyphen as U+2010 or U+2011; words and ages are read with the plain one.
+            '\u{2010}' | '\u{2011}' | '\u{fe63}' | '\u{ff0d}' => text.push('-'),
             _ if character.is_whitespace() || character.is_control() => {
                 if !text.ends_with(' ') {
                     text.push(' ');
@@ -337,6 +368,7 @@ mod tests {
                 "5 × 10^9/L, 20 kg/m2, CD4+ T, 5th",
             ),
             ("p &lt; .05, a\u{a0}<italic>b</italic> c&#xAD;d".to_owned(), "p < .05, a b cd"),
+            ("A 45‐year‐old man, a 3–month–old girl".to_owned(), "A 45-year-old man, a 3-month-old girl"),
             (
                 "He (a man of 50 years [1962]) (vitamin B12) left.".to_owned(),
                 "He (a man of 50 years [1962]) (vitamin B12) left.",

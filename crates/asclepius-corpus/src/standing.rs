@@ -76,14 +76,16 @@ pub(crate) enum Declared {
 pub(crate) fn declared(article: &Article) -> Result<Declared, (Reason, String)> {
     static CASE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)^(?:clinical |brief |short |original |surgical |interesting )*case[ -](?:reports?|stud(?:y|ies)|series|presentations?|descriptions?|letters?|communications?)(?: and (?:case series|reviews?|literature reviews?))?$|^cases?$|^clinical cases?$",
+            r"(?i)^(?:[\w&,-]+[ :/–-]+){0,4}case[ -](?:reports?|stud(?:y|ies)|series|presentations?|descriptions?|letters?|communications?)\b(?:\W+\w+){0,6}\W*$|^cases?$|^clinical cases?$",
         )
     });
+    // "Review of case reports" is none.
+    let is_case = |heading: &String| CASE.is_match(heading.trim()) && !heading.to_lowercase().starts_with("review");
     let kind = article.kind.as_str();
     let refuse = |detail: String| Err((Reason::NotCaseReport, detail));
     if matches!(kind, "case-report" | "case-reports" | "case-study" | "case-series" | "clinical-case") {
         let other = article.headings.iter().find(|heading| is_other_genre(heading));
-        let also_case = article.headings.iter().any(|heading| CASE.is_match(heading.trim()));
+        let also_case = article.headings.iter().any(is_case);
         return match other {
             Some(heading) if !also_case => refuse(format!("subject heading {heading}")),
             _ => Ok(Declared::ByType),
@@ -93,7 +95,7 @@ pub(crate) fn declared(article: &Article) -> Result<Declared, (Reason, String)> 
         kind,
         "" | "research-article" | "other" | "brief-report" | "rapid-communication" | "article-commentary"
     );
-    if general && article.headings.iter().any(|heading| CASE.is_match(heading.trim())) {
+    if general && article.headings.iter().any(is_case) {
         return Ok(Declared::ByHeading);
     }
     refuse(if kind.is_empty() { "no article-type".to_owned() } else { format!("article-type {kind}") })
