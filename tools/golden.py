@@ -247,14 +247,14 @@ def dump(name, rows):
     adapted = adapt(fresh(), LORA["rank"], LORA["alpha"]).eval()
     adapted.save_pretrained(directory / "adapter")
     (directory / "adapter" / "README.md").unlink(missing_ok=True)
+    path = directory / "adapter" / "adapter_config.json"
+    settings = json.loads(path.read_text())
+    settings["target_modules"] = ["Wqkv", "fc1", "fc2", "out_proj"] if first else sorted(settings["target_modules"])
+    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     losses["lora_loss"] = score(adapted, rows[:SCORED], "lora", expected)
     if first:
         path = directory / "adapter" / "adapter_model.safetensors"
         save_file({rename(key): value for key, value in load_file(path).items()}, path, {"format": "pt"})
-        path = directory / "adapter" / "adapter_config.json"
-        settings = json.loads(path.read_text())
-        settings["target_modules"] = ["Wqkv", "fc1", "fc2", "out_proj"]
-        path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
     expected = {rename(key): value.contiguous() for key, value in expected.items()}
     save_file(expected, directory / "expected.safetensors")
     losses["full_steps"] = train(fresh(), rows)
@@ -270,6 +270,8 @@ def main():
     (GOLDEN / "rows.json").write_text(json.dumps(settings) + "\n")
     for name in [*FAMILIES, "phi-first"]:
         dump(name, rows)
+    for path in GOLDEN.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,26 @@ FAMILIES = {
         },
     },
     "llama-linear": {"rope_scaling": {"rope_type": "linear", "factor": 4.0}},
+    "llama-yarn": {
+        "rope_theta": 100.0,
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 4.0,
+            "beta_fast": 4.0,
+            "truncate": False,
+            "original_max_position_embeddings": 64,
+        },
+    },
+    "llama-yarn-whole": {
+        "rope_theta": 50.0,
+        "rope_scaling": {
+            "rope_type": "yarn",
+            "factor": 2.0,
+            "mscale": 1.0,
+            "mscale_all_dim": 0.5,
+            "original_max_position_embeddings": 128,
+        },
+    },
     "mistral": {"sliding_window": 7},
     "qwen2": {"tie_word_embeddings": True},
     "qwen3": {"head_dim": 12},

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::families::phi::{self, Layout};
 use crate::families::{self, Activation};
-use crate::rotary::{Rotary, RotaryScaling};
+use crate::rotary::{Rotary, RotaryScaling, yarn_attention_factor};
 use crate::{ModelError, Result};
 
 /// The families whose tensors this crate knows.
@@ -226,9 +226,37 @@ fn rotary(keys: &Keys<'_>, turned: f64, head_dim: usize) -> Result<Rotary> {
             high_frequency_factor: required("high_freq_factor")?,
             original_positions: required("original_max_position_embeddings")?,
         },
+        "yarn" => yarn(keys, &nested)?,
         other => return Err(keys.problem("rope_scaling", format!("type {other:?} is not supported"))),
     };
     Ok(Rotary { theta, features, scaling })
+}
+
+/// As transformers reads it: what is not given follows from the other numbers.
+fn yarn(keys: &Keys<'_>, nested: &Keys<'_>) -> Result<RotaryScaling> {
+    let positions = keys.number("max_position_embeddings")?;
+    let original_positions = nested
+        .number("original_max_position_embeddings")?
+        .or(positions)
+        .ok_or_else(|| nested.problem("original_max_position_embeddings", "is missing"))?;
+    let factor = nested
+        .number("factor")?
+        .or(positions.map(|positions| positions / original_positions))
+        .ok_or_else(|| nested.problem("factor", "is missing"))?;
+    let given = |key: &str| Ok::<_, ModelError>(nested.number(key)?.filter(|&value| value != 0.0));
+    let attention_factor = match (nested.number("attention_factor")?, given("mscale")?, given("mscale_all_dim")?) {
+        (Some(attention_factor), ..) => attention_factor,
+        (None, Some(one), Some(all)) => yarn_attention_factor(factor, one) / yarn_attention_factor(factor, all),
+        _ => yarn_attention_factor(factor, 1.0),
+    };
+    Ok(RotaryScaling::Yarn {
+        factor,
+        attention_factor,
+        beta_fast: given("beta_fast")?.unwrap_or(32.0),
+        beta_slow: given("beta_slow")?.unwrap_or(1.0),
+        original_positions,
+        truncate: nested.flag("truncate")?.unwrap_or(true),
+    })
 }
 
 /// Typed access to a JSON object's keys.

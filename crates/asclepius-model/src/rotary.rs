@@ -36,6 +36,28 @@ pub enum RotaryScaling {
         /// Positions of the first training.
         original_positions: f64,
     },
+    /// YaRN (Peng et al., "YaRN: Efficient Context Window Extension of Large Language Models", 2023): pairs that turn
+    /// seldom within the first training's positions divided by `factor`, those that turn often kept, those between
+    /// blended by their number; and cosines and sines scaled.
+    Yarn {
+        /// The divisor.
+        factor: f64,
+        /// Multiplies cosines and sines, so that scores are divided by the paper's temperature.
+        attention_factor: f64,
+        /// Pairs that turn at least this often are kept.
+        beta_fast: f64,
+        /// Pairs that turn at most this often are divided.
+        beta_slow: f64,
+        /// Positions of the first training.
+        original_positions: f64,
+        /// Whether the two bounds are rounded outwards to whole pairs.
+        truncate: bool,
+    },
+}
+
+/// YaRN's scale of cosines and sines where the configuration gives none: `0.1 m ln factor + 1`.
+pub(crate) fn yarn_attention_factor(factor: f64, m: f64) -> f64 {
+    if factor > 1.0 { 0.1 * m * factor.ln() + 1.0 } else { 1.0 }
 }
 
 impl Rotary {
@@ -44,7 +66,7 @@ impl Rotary {
         (0..self.features / 2)
             .map(|pair| {
                 let frequency = self.theta.powf(-((2 * pair) as f64) / self.features as f64);
-                self.scaling.apply(frequency) as f32
+                self.scaled(pair, frequency) as f32
             })
             .collect()
     }
@@ -55,6 +77,10 @@ impl Rotary {
     /// When the device has no memory.
     pub fn tables(&self, positions: &[u32], dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
         let frequencies = self.frequencies();
+        let scale = match self.scaling {
+            RotaryScaling::Yarn { attention_factor, .. } => attention_factor as f32,
+            _ => 1.0,
+        };
         let shape = (positions.len(), frequencies.len());
         let mut cosines = Vec::with_capacity(shape.0 * shape.1);
         let mut sines = Vec::with_capacity(shape.0 * shape.1);
@@ -62,8 +88,8 @@ impl Rotary {
             for &frequency in &frequencies {
                 // The product is rounded to f32 first, as it is in transformers; then exact.
                 let (sine, cosine) = f64::from(position as f32 * frequency).sin_cos();
-                cosines.push(cosine as f32);
-                sines.push(sine as f32);
+                cosines.push(cosine as f32 * scale);
+                sines.push(sine as f32 * scale);
             }
         }
         Ok((
@@ -71,18 +97,29 @@ impl Rotary {
             Tensor::from_vec(sines, shape, device)?.to_dtype(dtype)?,
         ))
     }
-}
 
-impl RotaryScaling {
-    fn apply(&self, frequency: f64) -> f64 {
-        match *self {
-            Self::None => frequency,
-            Self::Linear { factor } => frequency / factor,
-            Self::Llama3 { factor, low_frequency_factor, high_frequency_factor, original_positions } => {
+    fn scaled(&self, pair: usize, frequency: f64) -> f64 {
+        match self.scaling {
+            RotaryScaling::None => frequency,
+            RotaryScaling::Linear { factor } => frequency / factor,
+            RotaryScaling::Llama3 { factor, low_frequency_factor, high_frequency_factor, original_positions } => {
                 let turns = original_positions * frequency / std::f64::consts::TAU;
                 let kept =
                     ((turns - low_frequency_factor) / (high_frequency_factor - low_frequency_factor)).clamp(0.0, 1.0);
                 frequency * (kept + (1.0 - kept) / factor)
+            }
+            RotaryScaling::Yarn { factor, beta_fast, beta_slow, original_positions, truncate, .. } => {
+                // The pair, not whole, that turns this often within the first training's positions.
+                let bound = |turns: f64| {
+                    let wavelength = original_positions / (turns * std::f64::consts::TAU);
+                    self.features as f64 * wavelength.ln() / (2.0 * self.theta.ln())
+                };
+                let (low, high) = (bound(beta_fast), bound(beta_slow));
+                let (low, high) = if truncate { (low.floor(), high.ceil()) } else { (low, high) };
+                let (low, high) = (low.max(0.0), high.min((self.features - 1) as f64));
+                let width = if low == high { 0.001 } else { high - low };
+                let divided = ((pair as f64 - low) / width).clamp(0.0, 1.0);
+                frequency * (1.0 - divided + divided / factor)
             }
         }
     }

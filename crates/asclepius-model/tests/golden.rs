@@ -11,8 +11,20 @@ use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-const FAMILIES: [&str; 10] =
-    ["llama", "llama-biases", "llama-linear", "llama3", "mistral", "phi", "phi-first", "phi3", "qwen2", "qwen3"];
+const FAMILIES: [&str; 12] = [
+    "llama",
+    "llama-biases",
+    "llama-linear",
+    "llama-yarn",
+    "llama-yarn-whole",
+    "llama3",
+    "mistral",
+    "phi",
+    "phi-first",
+    "phi3",
+    "qwen2",
+    "qwen3",
+];
 
 fn golden(family: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/golden").join(family)

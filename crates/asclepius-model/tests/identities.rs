@@ -295,6 +295,22 @@ fn adapters_are_plain_autograd_too_and_dropout_is_drawn_again() {
 }
 
 #[test]
+fn the_residual_dropout_of_phi_is_drawn_by_key_in_training_only() {
+    let mut changes = phi("phi");
+    changes["resid_pdrop"] = json!(0.3);
+    let (mut dropping, mut plain) = (decoder(&changes), decoder(&phi("phi")));
+    dropping.train_all().expect("small");
+    plain.train_all().expect("small");
+    let of = |decoder: &Decoder, key| trained(decoder, &batch(), key, Recompute::Block);
+    let key = Some(PhiloxKey::new(1).fold(17));
+    assert_eq!(of(&dropping, None), of(&plain, None));
+    assert_eq!(of(&plain, key), of(&plain, None));
+    assert_eq!(trained(&dropping, &batch(), key, Recompute::None), of(&dropping, key));
+    assert_ne!(of(&dropping, key).0, of(&dropping, None).0);
+    assert_ne!(of(&dropping, key).0, of(&dropping, Some(PhiloxKey::new(1).fold(18))).0);
+}
+
+#[test]
 fn adapters_survive_the_disk_and_the_merge() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let decoder = adapted(0.1);

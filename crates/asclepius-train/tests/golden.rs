@@ -11,8 +11,20 @@ use asclepius_train::{
 use candle_core::{DType, Device};
 use serde::Deserialize;
 
-const FAMILIES: [&str; 10] =
-    ["llama", "llama-biases", "llama-linear", "llama3", "mistral", "phi", "phi-first", "phi3", "qwen2", "qwen3"];
+const FAMILIES: [&str; 12] = [
+    "llama",
+    "llama-biases",
+    "llama-linear",
+    "llama-yarn",
+    "llama-yarn-whole",
+    "llama3",
+    "mistral",
+    "phi",
+    "phi-first",
+    "phi3",
+    "qwen2",
+    "qwen3",
+];
 
 #[derive(Deserialize)]
 struct Golden {
