@@ -3,6 +3,7 @@
 use asclepius_schema::ArticleId;
 
 use crate::headings::{Part, part_of_title};
+use crate::narrative;
 use crate::prose::{self, Paragraph};
 use crate::xml::{Element, Node};
 
@@ -327,7 +328,7 @@ fn gather_addresses(element: &Element, evidence: &mut LicenceEvidence) {
 }
 
 /// Floats, apparatus and what else is no running text of its section.
-const NOT_TEXT: [&str; 20] = [
+const NOT_TEXT: [&str; 19] = [
     "title",
     "label",
     "fig",
@@ -345,7 +346,6 @@ const NOT_TEXT: [&str; 20] = [
     "glossary",
     "ack",
     "notes",
-    "boxed-text",
     "ref-list",
     "alternatives",
 ];
@@ -405,6 +405,13 @@ fn gather_blocks(element: &Element, depth: usize, blocks: &mut Vec<Block>) {
         match child.name.as_str() {
             "sec" => blocks.push(Block::Section(section(child, depth + 1))),
             "p" => blocks.extend(prose::paragraphs(child).into_iter().map(Block::Paragraph)),
+            // Mostly key points; but some journals set the case in a box.
+            "boxed-text" => {
+                let inner = section(child, depth + 1);
+                if narrative::introduction(&inner.text()).is_some() {
+                    blocks.push(Block::Section(inner));
+                }
+            }
             name if NOT_TEXT.contains(&name) => {}
             // Lists, quotations and whatever else holds paragraphs.
             _ => gather_blocks(child, depth, blocks),

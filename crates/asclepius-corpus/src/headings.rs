@@ -59,7 +59,7 @@ fn normalise(title: &str) -> String {
     bare.trim_matches(|character: char| !character.is_alphanumeric() && character != ')').trim().to_owned()
 }
 
-const ORDINALS: [(&str, u32); 16] = [
+const ORDINALS: [(&str, u32); 24] = [
     ("first", 1),
     ("second", 2),
     ("third", 3),
@@ -68,6 +68,10 @@ const ORDINALS: [(&str, u32); 16] = [
     ("sixth", 6),
     ("seventh", 7),
     ("eighth", 8),
+    ("ninth", 9),
+    ("tenth", 10),
+    ("eleventh", 11),
+    ("twelfth", 12),
     ("1st", 1),
     ("2nd", 2),
     ("3rd", 3),
@@ -76,6 +80,10 @@ const ORDINALS: [(&str, u32); 16] = [
     ("6th", 6),
     ("7th", 7),
     ("8th", 8),
+    ("9th", 9),
+    ("10th", 10),
+    ("11th", 11),
+    ("12th", 12),
 ];
 const CARDINALS: [&str; 10] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 const ROMAN: [&str; 10] = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"];
@@ -104,7 +112,7 @@ pub(crate) fn patient_number(text: &str) -> Option<u32> {
     });
     static ORDINAL: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)^\W*(?:the\s+|our\s+)?(first|second|third|fourth|fifth|sixth|seventh|eighth|[1-8](?:st|nd|rd|th))\s+(?:(?:index|clinical|reported|male|female|pediatric)\s+)?(?:case|patient|sibling|twin)\b(.{0,12})",
+            r"(?i)^\W*(?:the\s+|our\s+)?(first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|1[0-2]th|[1-9](?:st|nd|rd|th))\s+(?:(?:index|clinical|reported|male|female|pediatric)\s+)?(?:case|patient|sibling|twin)\b(.{0,12})",
         )
     });
     static MEMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[-–.:](\d{1,2})\b"));

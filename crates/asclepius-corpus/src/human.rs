@@ -28,7 +28,7 @@ dalmatian greyhound pomeranian corgi husky malinois akita bichon weimaraner peki
 warmblood quarter-horse appaloosa canid felid";
 
 /// Words after an animal's name that make a person of it again, or an illness or thing.
-const NOT_THE_ANIMAL: [&str; 108] = [
+const NOT_THE_ANIMAL: [&str; 109] = [
     "farm",
     "farms",
     "ranch",
@@ -57,6 +57,7 @@ const NOT_THE_ANIMAL: [&str; 108] = [
     "worker's",
     "virus",
     "hepatitis",
+    "hev",
     "fever",
     "lungworm",
     "roundworm",
@@ -267,7 +268,8 @@ fn aged(text: &str) -> Aged {
         let person = phrase.iter().position(|word| PEOPLE.contains(&word.as_str()));
         let animal = phrase.iter().enumerate().position(|(at, word)| {
             let next = phrase.get(at + 1).map_or("", |word| word.as_str());
-            is_animal(word) && !NOT_THE_ANIMAL.contains(&next)
+            // A calf may also hurt.
+            (is_animal(word) || matches!(word.as_str(), "calf" | "calves")) && !NOT_THE_ANIMAL.contains(&next)
         });
         match (person, animal) {
             _ if neutered => found.animals += 1,
@@ -289,6 +291,11 @@ fn aged(text: &str) -> Aged {
 fn before(text: &str, at: usize) -> &str {
     let start = text[..at].char_indices().rev().take(40).last().map_or(at, |(start, _)| start);
     &text[start..at]
+}
+
+/// Whether the animal at this place is only part of a name: "rat hepatitis", "pig farm".
+fn is_compound(words: &[String], at: usize) -> bool {
+    words.get(at + 1).is_some_and(|next| NOT_THE_ANIMAL.contains(&next.as_str()))
 }
 
 /// Whether the title says that the case is in an animal: "… in a cat receiving chemotherapy".
@@ -327,12 +334,26 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
         Regex::new(r"(?i)\b(?:veterinar\w*|the owners?|spayed|neutered|castrated|feline|euthani[sz]ed|littermates?)\b")
             .expect("a fixed pattern")
     });
+    static BROUGHT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:presented|referred|admitted|brought|taken|evaluated)(?: (?:for|with) [^.;,]{3,60}?)?(?: \w+)? (?:to|at|by|into) (?:[\w’'-]+,? ){0,7}veterinary (?:[a-z]+ ){0,2}(?:hospital|clinic|cent(?:er|re)|college|school|practice|service|surgery)").expect("a fixed pattern")
+    });
+    // "in a Cownose Ray (Rhinoptera bonasus)"
+    static SPECIES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\b[Ii]n (?:an?|two|three|captive|wild)\s[^():]{3,60}\((?:[A-Z][a-z]+|[A-Z]\.) (?:[a-z]{3,}(?:us|is|um|a|i|ae|ens|ans|es|er|or|on|os))\)").expect("a fixed pattern")
+    });
     let refuse = |detail: String| Err((Reason::NotHuman, detail));
     let body = article.body.as_ref().map(Section::text).unwrap_or_default();
     let text = format!("{}\n{}\n{body}", article.title, article.summary);
     let ages = aged(&text);
     // An age without a noun that only people go by may be either's; then it takes what is said of animals in care.
-    let open_to_doubt = ages.people == 0 && (ages.open == 0 || CARE.find_iter(&text).count() >= 2);
+    let all = words(&text);
+    let animals = (0..all.len()).filter(|at| is_animal(&all[*at]) && !is_compound(&all, *at)).count();
+    let people = all
+        .iter()
+        .filter(|word| is_person(word) || matches!(word.as_str(), "he" | "she" | "his" | "her" | "mr" | "mrs"))
+        .count();
+    let open_to_doubt =
+        ages.people == 0 && (ages.open == 0 || animals >= 4 && animals > people || CARE.find_iter(&text).count() >= 2);
     let in_title = title_is_about_an_animal(&article.title);
     let veterinary = VETERINARY.is_match(&article.journal);
     let heading = article.headings.iter().chain(&article.keywords).find(|heading| {
@@ -354,14 +375,14 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
         return refuse(format!("subject {heading}"));
     }
     if ages.people == 0 {
-        let all = words(&text);
-        let animals = all.iter().filter(|word| is_animal(word)).count();
-        let people = all
-            .iter()
-            .filter(|word| is_person(word) || matches!(word.as_str(), "he" | "she" | "his" | "her" | "mr" | "mrs"))
-            .count();
         if animals >= 5 && animals > people {
             return refuse(format!("{animals} words name animals, {people} people"));
+        }
+        if BROUGHT.is_match(&text) {
+            return refuse("the patient was brought to a veterinary hospital".to_owned());
+        }
+        if SPECIES.captures(&article.title).is_some_and(|found| !words(&found[0]).iter().any(|word| is_person(word))) {
+            return refuse("the title names the patient's species".to_owned());
         }
     }
     Ok(())
@@ -388,6 +409,14 @@ mod tests {
             ("Nasal lymphoma in a cat receiving chemotherapy", "", "The patient was treated."),
             ("A rare sarcoma", "", "A 5-year-old spayed female Labrador Retriever was referred with a limp."),
             ("Vomiting", "", "A 4-year-old intact female Pomeranian was presented. The owner had seen it eat."),
+            ("Eye removed in a Cownose Ray (Rhinoptera bonasus)", "", "A 5-year-old female was kept in an aquarium."),
+            ("A tumour in a kid", "", "A 45-day-old male was presented to the Veterinary Teaching Hospital."),
+            (
+                "Stabilization in an eagle",
+                "",
+                "An adult male eagle, 32 years old, was seen. The eagle was lame. The bird flew.",
+            ),
+            ("Coronavirus in a herd", "", "One 11-month-old female PI calf (Brown breed) was found ill."),
             ("Fever", "", "Our clinic was presented with a 3-year-old dog. The dog was lame."),
             ("A rare sarcoma", "", "A 12-year-old, castrated male, domestic shorthair cat was referred."),
             ("A rare sarcoma", "Frontiers in Veterinary Science", "The patient was lame for two days."),
@@ -422,6 +451,12 @@ mod tests {
             ("Back pain in a crane operator", "A 58-year-old crane operator came with pain."),
             ("Jaundice by infection of rat hepatitis E virus", "A 58-year-old male came with jaundice."),
             ("A case of bird fancier's lung", "A 58-year-old male came with cough."),
+            ("Swelling in a child (Wuchereria bancrofti)", "A 9-year-old male came with a swelling. He was well."),
+            ("Pain in the calf", "A 45-year-old male with calf pain was seen. He smoked."),
+            (
+                "Sepsis",
+                "A 34-year-old female was admitted after being bitten by a cat at a veterinary clinic. She had fever.",
+            ),
             ("Turkey sandwich syndrome", "A 7 year old patient from Turkey."),
         ] {
             assert!(human(title, "", text), "{title} {text}");

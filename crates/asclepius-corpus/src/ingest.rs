@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Raised whenever the rules read the same article differently, so that finished stages are made anew.
-const RULES: u32 = 2;
+const RULES: u32 = 3;
 /// A body with fewer words than this, apparatus aside, is no body.
 const BODY_WORDS: usize = 20;
 /// After this many authors the attribution says "et al.".
@@ -279,7 +279,8 @@ fn case(article: &Article, body: &Section, declared: Declared) -> Result<Vec<Pat
         return refuse("a subject heading says case report, but no section announces a case");
     }
     let aged = found.patients.iter().any(|patient| narrative::introduction(&patient.text).is_some());
-    if let Some(study) = standing::title_of_study(&article.title).filter(|_| !(found.announced && aged)) {
+    let titled = standing::names_a_case(&article.title);
+    if let Some(study) = standing::title_of_study(&article.title).filter(|_| !(aged && (found.announced || titled))) {
         return refuse(&format!("by its title {study}"));
     }
     Ok(found.patients)

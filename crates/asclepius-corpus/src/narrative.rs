@@ -23,7 +23,11 @@ pub(crate) fn introduction(text: &str) -> Option<usize> {
             r"(?i){LEAD}{{0,8}}?(?:{NUMBER}[\s-]*{UNIT}(?:-\d+-?{UNIT})?[\s/-]*(?:old|of age|o\b)|{PERSON}\s*,?\s+(?:(?:was\s+)?(?:aged\s+|of\s+)?{NUMBER}[\s-]*{UNIT}\b|aged\s+\d|{DECADE}))"
         ))
     });
-    AGED.find(text).map(|found| found.start())
+    // Notes of few words: "Female, 83 years old, with hypertension."
+    static TERSE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(r"(?i)^(?:(?:case|patient)[^:]{{0,12}}:\s*)?{PERSON},?\s+(?:aged\s+)?{NUMBER}[\s-]*{UNIT}\b"))
+    });
+    AGED.find(text).or_else(|| TERSE.find(text)).map(|found| found.start())
 }
 
 /// Like [`introduction`], but content with a person who comes, has or is given something.
@@ -191,6 +195,8 @@ mod tests {
             "In March, a never-smoking woman of 66 years was found",
             "A sixty-two-year-old lady",
             "Our patient, an 81-year-old",
+            "Female, 83 years old (y/o), with hypertension",
+            "Male, 44 y/o, with fever",
             "An otherwise healthy man, 54 years old, came",
         ] {
             assert!(introduction(text).is_some(), "{text}");

@@ -53,7 +53,8 @@ pub(crate) fn find(body: &Section, title: &str) -> Option<Found> {
     }
     let patients = split(unannounced(body)?, title);
     let all: String = patients.iter().map(|patient| patient.text.as_str()).collect::<Vec<_>>().join("\n");
-    (narrative::personal_references(&all) >= 2).then_some(Found { patients, announced: false })
+    let someone = narrative::personal_references(&all) >= 2 || narrative::opens_with_a_person(&all);
+    someone.then_some(Found { patients, announced: false })
 }
 
 /// The shallowest section whose subsections announce a case.
@@ -194,10 +195,23 @@ fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pie
 fn story(pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
     let start = pieces.iter().position(|piece| narrative::introduction(&piece.paragraph.text).is_some());
     let start = start.or_else(|| pieces.iter().position(|piece| narrative::mentions_one_person(&piece.paragraph.text)));
-    let told = pieces.into_iter().skip(start.unwrap_or(0)).enumerate();
+    // The age may come later than the patient.
+    let mut start = start.unwrap_or(0);
+    while start > 0 && tells_of_someone(pieces[start - 1].paragraph) {
+        start -= 1;
+    }
+    let told = pieces.into_iter().skip(start).enumerate();
     told.take_while(|(at, piece)| *at == 0 || !narrative::is_discussion(piece.paragraph))
         .map(|(_, piece)| piece)
         .collect()
+}
+
+fn tells_of_someone(paragraph: &Paragraph) -> bool {
+    let text = &paragraph.text;
+    narrative::mentions_one_person(text)
+        && narrative::narrates(text)
+        && narrative::personal_references(text) >= 2
+        && !narrative::is_discussion(paragraph)
 }
 
 /// The case of a body in which no heading announces one.
@@ -288,6 +302,7 @@ fn split(mut pieces: Vec<Piece<'_>>, title: &str) -> Vec<Patient> {
 }
 
 fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32>) {
+    static NEW: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(?:An?|Another|One)\s").expect("a fixed pattern"));
     static SEVERAL: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?i)\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+|several|both|a pair of)\s+(?:[\w-]+\s+){0,4}?(?:cases|patients|siblings|brothers|sisters|children|infants|neonates|twins|women|men|boys|girls|individuals)\b|\bcase series\b|\bcase reports\b|\bsiblings\b|\btwins\b|\bcases\b").expect("a fixed pattern")
     });
@@ -299,16 +314,23 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
     if !several {
         return;
     }
-    let mut people = Vec::new();
+    // Everyone brought in, and whether as somebody new.
+    let mut people: Vec<(_, bool)> = Vec::new();
     let mut current = None;
     for piece in pieces.iter_mut() {
         let text = &piece.paragraph.text;
         if narrative::opens_with_a_person(text) {
             let age = demographics::age(text).map(|age| (age.value.to_bits(), age.unit as u8));
             let person = (age, demographics::sex(text) as u8);
-            if age.is_some() && !people.contains(&person) {
-                people.push(person);
-                current = Some(people.len() as u32);
+            let new = NEW.is_match(text);
+            match people.iter_mut().find(|(known, _)| *known == person) {
+                // Named in passing first, then told of.
+                Some((_, introduced)) if !(new && *introduced) => *introduced |= new,
+                _ if age.is_some() => {
+                    people.push((person, new));
+                    current = Some(people.len() as u32);
+                }
+                _ => {}
             }
         }
         piece.patient = current;

@@ -131,6 +131,12 @@ pub(crate) fn title_of_study(title: &str) -> Option<&'static str> {
     STUDIES.iter().find(|(study, _)| study.is_match(title)).map(|(_, what)| *what)
 }
 
+/// "Case report and systematic review: .."
+pub(crate) fn names_a_case(title: &str) -> bool {
+    static CASE: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bcase (?:report|study|series|presentation)\b"));
+    CASE.is_match(title) && !title.to_lowercase().contains("of case reports")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

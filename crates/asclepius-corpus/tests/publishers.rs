@@ -172,6 +172,14 @@ fn the_whole_case_and_nothing_but_the_case() {
             format!("<p><bold>Discussion</bold>: {COMPARISON}</p><p>{TALK}</p>"),
         ]),
         joined(&[opening.clone(), section("Report", &MAN), section("Comment", &[TALK])]),
+        // A case in a box, and key points in another.
+        joined(&[
+            wrapped(
+                "Case",
+                &format!("<boxed-text>{}</boxed-text><boxed-text><p>{TALK}</p></boxed-text>", paragraphs(&MAN)),
+            ),
+            talk.clone(),
+        ]),
         // Questions put to the reader, and concerns put to the doctor.
         joined(&[
             section("2. Patient concerns", &[first]),
@@ -201,10 +209,47 @@ fn each_patient_gets_all_of_their_sections_and_no_discussion() {
             + &section("Case 1: discussion", &[COMPARISON])
             + &section("Case 2", &GIRL)
             + &section("Case 2: discussion", &[TALK]),
+        wrapped("Case presentations", &(section("Ninth case", &MAN) + &section("Tenth case", &GIRL))) + &talk,
         // Families whose patients are numbered anew.
         wrapped("Family 1", &section("Patient 1", &MAN)) + &wrapped("Family 2", &section("Patient 1", &GIRL)) + &talk,
     ] {
         assert_eq!(Paper::new(body.clone()).texts(), [MAN.join("\n\n"), GIRL.join("\n\n")], "{body}");
+    }
+}
+
+#[test]
+fn patients_of_one_age_and_sex_are_two_where_each_is_brought_in() {
+    let other = GIRL[0].replace("A 9-year-old girl", "Another 58-year-old man");
+    let body = section("Case series", &[MAN[0], MAN[1], MAN[2], &other, GIRL[1], GIRL[2]]);
+    assert_eq!(Paper::new(body).reports().len(), 2);
+    let again = "This 58-year-old man was seen once more after a year, when he had no pain.";
+    assert_eq!(Paper::new(section("Case series", &[MAN[0], MAN[1], MAN[2], again])).reports().len(), 1);
+}
+
+#[test]
+fn a_case_told_in_few_words_or_with_the_age_late_is_whole() {
+    let terse = ["Female, 83 years old, with hypertension.", MAN[1], MAN[2]];
+    assert!(Paper::new(section("Case report", &terse)).texts()[0].starts_with("Female, 83 years old"));
+    let late = [
+        "A girl presented with protein in the urine that was found at school. She had no fever and her pressure was normal.",
+        GIRL[0],
+        GIRL[1],
+    ];
+    assert_eq!(Paper::new(paragraphs(&[OPENING, late[0], late[1], late[2], TALK])).texts(), [late.join("\n\n")]);
+    let review = Paper { title: "Case report and systematic review: a rare tumour", ..Paper::new(paragraphs(&MAN)) };
+    assert_eq!(review.reports().len(), 1);
+}
+
+#[test]
+fn animals_of_any_name_are_no_people() {
+    for (title, who) in [
+        ("Eye removed in a Cownose Ray (Rhinoptera bonasus)", "A 5-year-old female was kept in an aquarium."),
+        ("A tumour in a Saanen kid", "A 45-day-old male was presented to the Veterinary Teaching Hospital."),
+        ("Coronavirus in a herd", "One 11-month-old female calf was found ill."),
+    ] {
+        let body =
+            section("Case report", &[who, "The lump was cut out.", "It healed within ten days. ".repeat(20).trim()]);
+        assert_eq!(Paper { title, ..Paper::new(body) }.reason(), Reason::NotHuman, "{title}");
     }
 }
 
