@@ -125,7 +125,11 @@ fn a_missing_input_is_named_before_any_work() {
 fn a_missing_key_variable_is_named_before_any_work() {
     for (command, value) in [("run", None), ("synth", None), ("notes", None), ("run", Some("")), ("run", Some("  "))] {
         let workspace = Workspace::new();
-        let mut started = workspace.command(command).set("teacher.api_key_env", "\"ASCLEPIUS_TEST_NO_SUCH_KEY\"");
+        let mut started = workspace
+            .command(command)
+            .set("teacher.endpoint", "\"http://127.0.0.1:9/v1\"")
+            .set("teacher.model", "\"m\"")
+            .set("teacher.api_key_env", "\"ASCLEPIUS_TEST_NO_SUCH_KEY\"");
         if let Some(value) = value {
             started = started.env("ASCLEPIUS_TEST_NO_SUCH_KEY", value);
         }
@@ -237,4 +241,32 @@ fn logs_in_a_pipe_hold_no_terminal_codes() {
     let ended = workspace.command("pretrain").arg("-vv").without("NO_COLOR").set("pretrain.input", dataset).ends(0);
     ended.says(&["evaluated"]);
     assert!(!ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+}
+
+#[test]
+fn a_paid_pipeline_can_be_tried_with_the_embedded_teacher_and_no_key() {
+    let workspace = Workspace::new();
+    let command = workspace.command("synth").set("teacher.model", "\"some-model\"");
+    let command =
+        command.set("teacher.api_key_env", "\"ASCLEPIUS_TEST_NO_SUCH_KEY\"").without("ASCLEPIUS_TEST_NO_SUCH_KEY");
+    command.ends(0);
+    let dropped = crate::support::manifest(&workspace.stage("notes"));
+    assert_eq!(dropped["counts"]["pending"], 0);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = std::path::Path::new("/dev/full");
+    if !full.exists() {
+        eprintln!("skipped: no /dev/full here");
+        return;
+    }
+    let sink = fs_err::OpenOptions::new().write(true).open(full).expect("writable in name");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_asclepius"))
+        .arg("reference")
+        .stdout(sink.into_parts().0)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("the binary was built for this test");
+    assert_eq!(status.code(), Some(3), "a full disk is a limit");
 }

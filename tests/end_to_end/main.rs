@@ -1,6 +1,7 @@
 //! The real binary, end to end, on small inputs: what a user sees, what lies on disk afterwards, and how it goes on.
 //!
 //! - `support`: starting the binary, a chat API on loopback, and one finished run that tests share.
+//! - `adapters`: tuning on top of an adapter, and rows that fit no sequence.
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
@@ -11,6 +12,7 @@
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
 
+mod adapters;
 mod articles;
 mod bad_input;
 mod configuration;

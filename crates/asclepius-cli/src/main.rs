@@ -103,12 +103,12 @@ fn dispatch(command: Command) -> Outcome {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "asclepius", &mut script);
-            output::data(&String::from_utf8(script).map_err(Failure::usage)?);
+            output::data(&String::from_utf8(script).map_err(Failure::usage)?)?;
             Ok(())
         }
         Command::Reference => {
-            let defaults = serde_json::to_value(pipeline::PipelineConfig::default())?;
-            output::data(&commands::reference(&defaults));
+            let defaults = serde_json::to_value(commands::reference_defaults())?;
+            output::data(&commands::reference(&defaults))?;
             Ok(())
         }
     }

@@ -1,12 +1,21 @@
 //! The one door to stdout, which carries data and summaries only.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
-/// Writes text to stdout. A reader that closed the pipe ends the output, not the work.
-pub fn data(text: &str) {
+use anyhow::Context;
+
+use crate::failure::Outcome;
+
+/// Writes text to stdout. A reader that closed the pipe has seen enough; any other failure is one.
+pub fn data(text: &str) -> Outcome {
     let mut stdout = std::io::stdout().lock();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(stdout, "{text}{newline}").and_then(|()| stdout.flush());
+    match write!(stdout, "{text}{newline}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Ok(Err(error).context("the output could not be written")?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a message to stderr.

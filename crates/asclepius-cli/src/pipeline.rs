@@ -15,6 +15,7 @@ use toml::de::DeTable;
 
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::keys;
+use crate::stage::Stage;
 
 /// One run, from articles to report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -109,6 +110,21 @@ impl Pipeline {
 }
 
 impl PipelineConfig {
+    /// Whether `run` has this stage to do: training where there is a table for it, and the data half and evaluation
+    /// unless everything that trains reads files of the user's own.
+    pub fn has(&self, stage: Stage) -> bool {
+        let tables = [(TrainStage::Pretrain, &self.pretrain), (TrainStage::Sft, &self.sft)];
+        let mut tables = tables.into_iter().filter_map(|(stage, table)| Some((stage, table.as_ref()?))).peekable();
+        let files_only = tables.peek().is_some() && tables.all(|(stage, table)| table.data_is_file(stage));
+        match stage {
+            Stage::Pretrain => self.pretrain.is_some(),
+            Stage::Sft => self.sft.is_some(),
+            Stage::Report => true,
+            Stage::Eval => !files_only || self.eval.input.is_some(),
+            _ => !files_only,
+        }
+    }
+
     /// The JSON schema of a pipeline file: the one list of known keys.
     pub fn schema() -> schemars::Schema {
         schema_for!(PipelineConfig)
@@ -145,7 +161,7 @@ fn locate(name: &str) -> Outcome<PathBuf> {
     if typed.is_file() {
         return Ok(typed);
     }
-    let named = Path::new("pipelines").join(format!("{name}.toml"));
+    let named = Path::new("pipelines").join(format!("{}.toml", name.strip_suffix(".toml").unwrap_or(name)));
     if named.is_file() {
         return Ok(named);
     }

@@ -1,5 +1,6 @@
 //! Running stages: which are selected, which are already done, and what the summary says.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -81,13 +82,8 @@ pub fn pipeline(args: &RunArgs) -> Outcome {
     let selected = |config: &PipelineConfig| -> Vec<Stage> {
         Stage::ALL
             .into_iter()
-            .filter(|stage| args.only.is_empty() || args.only.contains(stage))
+            .filter(|stage| if args.only.is_empty() { config.has(*stage) } else { args.only.contains(stage) })
             .filter(|stage| args.from.is_none_or(|from| *stage >= from))
-            .filter(|stage| match stage {
-                Stage::Pretrain => config.pretrain.is_some(),
-                Stage::Sft => config.sft.is_some(),
-                _ => true,
-            })
             .collect()
     };
     execute(&args.stage, &selected, true)
@@ -102,7 +98,7 @@ fn execute(args: &StageArgs, select: &dyn Fn(&PipelineConfig) -> Vec<Stage>, sum
     let pipeline = Pipeline::load(&args.pipeline.pipeline, &args.pipeline.set)?;
     let resolved = toml::to_string(&pipeline.config).context("the configuration cannot be written as TOML")?;
     if args.dry_run {
-        crate::output::data(&resolved);
+        crate::output::data(&resolved)?;
         return Ok(());
     }
     let selected = select(&pipeline.config);
@@ -121,7 +117,7 @@ fn execute(args: &StageArgs, select: &dyn Fn(&PipelineConfig) -> Vec<Stage>, sum
         one(&run, *stage, args.fresh)?;
     }
     if summary {
-        crate::summary::print(&run, &selected);
+        crate::summary::print(&run, &selected)?;
     }
     Ok(())
 }
@@ -142,11 +138,18 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
 
 /// Keeps other processes out of the run's directory until it is dropped: two of them would take turns at removing each
 /// other's half-made files.
-fn lock(directory: &Path) -> Outcome<std::fs::File> {
+fn lock(directory: &Path) -> Outcome<Option<std::fs::File>> {
     let path = directory.join(".lock");
-    let file = fs_err::OpenOptions::new().create(true).append(true).open(&path)?.into_parts().0;
+    let file = match fs_err::OpenOptions::new().create(true).append(true).open(&path) {
+        Ok(file) => file.into_parts().0,
+        // Where nothing can be written, nothing can be harmed; a stage that has work to do will say so.
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Failed(
             Hinted::new(
                 format!("another process is working in {}", directory.display()),
@@ -210,7 +213,7 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
     }
     if manifest.counts.pending > 0 {
         return Err(Failure::Limit(anyhow!(
-            "{stage}: {} of {} {}s are still pending; the same command asks for them again",
+            "{stage}: {} of {} {}s are still pending; the same command asks for them again (where teacher.budget_usd is used up, raise it)",
             manifest.counts.pending,
             manifest.counts.input,
             manifest.unit

@@ -2,6 +2,7 @@
 
 use asclepius_schema::{Counts, Manifest};
 
+use crate::failure::Outcome;
 use crate::run::Run;
 use crate::stage::Stage;
 
@@ -32,7 +33,7 @@ fn counts(counts: &Counts, unit: &str) -> String {
 }
 
 /// The end of a run: where to look.
-pub fn print(run: &Run, selected: &[Stage]) {
+pub fn print(run: &Run, selected: &[Stage]) -> Outcome {
     let mut text = String::new();
     let worth: [(Stage, &str, &str); 5] = [
         (Stage::Report, "index.html", "the report: open it in a browser"),
@@ -49,8 +50,8 @@ pub fn print(run: &Run, selected: &[Stage]) {
             } else {
                 what.to_owned()
             };
-            text.push_str(&format!("{:<52} {what}\n", path.display()));
+            text.push_str(&format!("{:<52}  {what}\n", path.display()));
         }
     }
-    crate::output::data(&format!("\n{} is done. Worth opening:\n{text}", run.config().name));
+    crate::output::data(&format!("\n{} is done. Worth opening:\n{text}", run.config().name))
 }

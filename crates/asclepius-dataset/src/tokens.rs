@@ -1,7 +1,7 @@
 //! Rows to documents: token ids and loss mask are made together, so they cannot drift apart.
 
-use asclepius_schema::{Instruction, Note};
-use asclepius_text::{InstructionTemplate, TextTokenizer};
+use asclepius_schema::{Dropped, Instruction, Note, Reason};
+use asclepius_text::{InstructionTemplate, TextError, TextTokenizer};
 
 use crate::DatasetError;
 use crate::packing::{Packing, cuts};
@@ -46,6 +46,8 @@ pub struct Tokenised {
     pub shortened: u64,
     /// Rows split into several documents (pre-training).
     pub split: u64,
+    /// Rows that do not fit even without their note (instruction tuning).
+    pub dropped: Vec<Dropped>,
 }
 
 impl Tokenised {
@@ -103,11 +105,11 @@ pub fn pretrain_documents(
 }
 
 /// Documents for instruction tuning: the template around note and question, unsupervised, then answer and its end,
-/// supervised. A row longer than `sequence_length` loses the end of its note, never of its answer.
+/// supervised. A row longer than `sequence_length` loses the end of its note, never of its answer; one that does not fit
+/// without any of its note is left out, by name.
 ///
 /// # Errors
-/// When a row is an error, has no supervised token, does not fit even without its note, or the template or tokenizer
-/// fails; names the row.
+/// When a row is an error, has no supervised token, or the template or tokenizer fails; names the row.
 pub fn sft_documents(
     rows: impl IntoIterator<Item = Result<Instruction, DatasetError>>,
     tokenizer: &TextTokenizer,
@@ -118,14 +120,20 @@ pub fn sft_documents(
     for row in rows {
         let row = row?;
         let id = row.row_id();
-        let (encoded, shortened) = template
-            .encode_within(tokenizer, &row.note, &row.question, &row.answer, sequence_length)
-            .map_err(|source| DatasetError::row(&id, source))?;
+        all.rows += 1;
+        let encoded = template.encode_within(tokenizer, &row.note, &row.question, &row.answer, sequence_length);
+        let (encoded, shortened) = match encoded {
+            Err(TextError::DoesNotFit { needed, max_tokens }) => {
+                let detail = format!("{needed} tokens without any of the note, sequence_length is {max_tokens}");
+                all.dropped.push(Dropped::new(id, Reason::TooLong, detail));
+                continue;
+            }
+            other => other.map_err(|source| DatasetError::row(&id, source))?,
+        };
         let document = Document { ids: encoded.ids, supervised: encoded.supervised, id };
         if document.supervised_tokens() == 0 {
             return Err(DatasetError::NothingSupervised { id: document.id });
         }
-        all.rows += 1;
         all.shortened += u64::from(shortened);
         all.documents.push(document);
     }

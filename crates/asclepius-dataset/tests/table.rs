@@ -13,6 +13,8 @@ use asclepius_dataset::{
 };
 use asclepius_schema::{Age, AgeUnit, Instruction, Licence, Note, Report, Sex, Span, Split, Task};
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 
 fn text() -> impl Strategy<Value = String> {
@@ -184,9 +186,14 @@ fn a_byte_that_flips_on_disk_never_brings_the_reader_down() {
 }
 
 fn foreign(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+    compressed(path, columns, Compression::UNCOMPRESSED);
+}
+
+fn compressed(path: &Path, columns: Vec<(&str, ArrayRef)>, codec: Compression) {
     let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
     let file = fs_err::File::create(path).expect("writable");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a plain schema");
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("a plain schema");
     writer.write(&batch).expect("written");
     writer.close().expect("finished");
 }
@@ -217,6 +224,25 @@ fn the_published_five_columns_are_enough_to_train_on() {
     assert_eq!((texts[1].id.as_str(), texts[1].text.as_str()), ("patient-7", "Pt w/ DM."));
     let error = read_texts(&path, "body").expect_err("no such column").to_string();
     assert!(error.contains("no column \"body\""), "{error}");
+}
+
+#[test]
+fn every_usual_compression_is_read() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let codecs = [
+        Compression::SNAPPY, // what pyarrow and pandas write unless told otherwise
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    for codec in codecs {
+        let path = directory.path().join("published.parquet");
+        compressed(&path, published("Paraphrasing"), codec);
+        let rows: Vec<_> =
+            read_instructions_any(&path).expect("five columns").collect::<Result<_, _>>().expect("sound");
+        assert_eq!(rows.len(), 2, "{codec}");
+    }
 }
 
 #[test]

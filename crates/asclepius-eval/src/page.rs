@@ -132,22 +132,27 @@ fn tiles(facts: &RunFacts) -> Vec<Tile> {
         tile("instructions", stage.manifest.counts.out.to_string());
     }
     for (name, label) in [("pretrain", "pre-training loss"), ("sft", "tuning loss")] {
-        if let Some((first, last)) = facts.stage(name).and_then(ends) {
-            tile(&format!("held-out {label}"), format!("{first:.2} → {last:.2}"));
+        if let Some((which, first, last)) = facts.stage(name).and_then(ends) {
+            tile(&format!("{which} {label}"), format!("{first:.2} → {last:.2}"));
         }
     }
     let cost: f64 = facts.stages.iter().map(|stage| stage.manifest.cost_usd).sum();
-    tile("paid to the API", format!("${cost:.2}"));
+    let asked = facts.teachers.iter().any(|model| !model.starts_with("extractive"));
+    let paid = if asked && cost == 0.0 { "not counted".to_owned() } else { format!("${cost:.2}") };
+    tile("paid to the API", paid);
     let seconds: f64 = facts.stages.iter().map(|stage| stage.manifest.seconds).sum();
     tile("wall clock", duration(seconds));
     tiles
 }
 
-/// First and last held-out loss, or training loss where nothing was held out.
-fn ends(stage: &StageFacts) -> Option<(f64, f64)> {
+/// First and last held-out loss, or training loss where nothing was held out; and which of them it is.
+fn ends(stage: &StageFacts) -> Option<(&'static str, f64, f64)> {
     let held_out: Vec<f64> = stage.metrics.iter().filter_map(|row| row.eval_loss).collect();
-    let losses = if held_out.len() > 1 { held_out } else { stage.metrics.iter().filter_map(|row| row.loss).collect() };
-    Some((*losses.first()?, *losses.last()?))
+    let (which, losses) = match held_out.len() {
+        0 | 1 => ("training", stage.metrics.iter().filter_map(|row| row.loss).collect()),
+        _ => ("held-out", held_out),
+    };
+    Some((which, *losses.first()?, *losses.last()?))
 }
 
 fn duration(seconds: f64) -> String {
@@ -257,8 +262,8 @@ fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
         if seconds > 0.0 {
             sentence.push_str(&format!(", at {:.0} tokens a second", tokens as f64 / seconds));
         }
-        if let Some((first, last)) = ends(stage) {
-            sentence.push_str(&format!("; loss {first:.3} before, {last:.3} after"));
+        if let Some((which, first, last)) = ends(stage) {
+            sentence.push_str(&format!("; {which} loss {first:.3} before, {last:.3} after"));
         }
         sentence.push('.');
         if let Some(line) = stage.manifest.details.get("trainable").and_then(serde_json::Value::as_str) {

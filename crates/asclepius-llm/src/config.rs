@@ -159,16 +159,23 @@ impl TeacherConfig {
         }
     }
 
-    /// The model asked for: `model`, or the extractive teacher's own name.
+    /// The model asked for: `model`, or the extractive teacher's own name, whatever `model` says there.
     pub fn model_name(&self) -> &str {
-        self.model.as_deref().unwrap_or(EXTRACTIVE_MODEL)
+        match self.endpoint() {
+            Ok(Endpoint::Extractive) => EXTRACTIVE_MODEL,
+            _ => self.model.as_deref().unwrap_or(EXTRACTIVE_MODEL),
+        }
     }
 
-    /// The API key, from the environment variable that `api_key_env` names; `None` when it names none.
+    /// The API key, from the environment variable that `api_key_env` names; `None` when it names none, and for the
+    /// extractive teacher, which takes none.
     ///
     /// # Errors
     /// [`LlmError::ApiKeyMissing`] when the variable is not set, is empty or could not be sent as a header.
     pub fn api_key(&self) -> Result<Option<String>, LlmError> {
+        if self.endpoint().is_ok_and(|endpoint| endpoint == Endpoint::Extractive) {
+            return Ok(None); // so that a paid pipeline can be tried without a key
+        }
         let Some(variable) = &self.api_key_env else { return Ok(None) };
         let missing = |problem| LlmError::ApiKeyMissing { variable: variable.clone(), problem };
         let key = std::env::var(variable).map_err(|_| missing("is not set"))?;

@@ -38,7 +38,7 @@ pub fn run(model: &ModelArgs) -> Outcome {
                     stop: Vec::new(),
                 };
                 let reply = engine.complete(&request).map_err(|error| Failure::Failed(error.into()))?;
-                output::data(reply.text.trim());
+                output::data(reply.text.trim())?;
             }
         }
     }

@@ -36,11 +36,11 @@ fn stats(pipeline: &Pipeline, json: bool) -> Outcome {
         return Err(nothing(pipeline));
     }
     if json {
-        output::data(&serde_json::to_string_pretty(&manifests)?);
+        output::data(&serde_json::to_string_pretty(&manifests)?)?;
     } else {
         let lines: Vec<String> =
             manifests.iter().map(|manifest| summary::stage_line(manifest, manifest.seconds)).collect();
-        output::data(&lines.join("\n"));
+        output::data(&lines.join("\n"))?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ fn validate(pipeline: &Pipeline) -> Outcome {
     problems.sort_unstable();
     problems.dedup();
     if problems.is_empty() {
-        output::data(&format!("ok: {notes} notes and {rows} instructions over {} articles", articles.len()));
+        output::data(&format!("ok: {notes} notes and {rows} instructions over {} articles", articles.len()))?;
         return Ok(());
     }
     Err(Failure::Failed(anyhow!("{} is not what it should be:\n  {}", directory.display(), problems.join("\n  "))))
@@ -115,6 +115,6 @@ fn card(pipeline: &Pipeline) -> Outcome {
     if facts.stage("dataset").is_none() {
         return Err(nothing(pipeline));
     }
-    output::data(&asclepius_eval::card::render(&facts));
+    output::data(&asclepius_eval::card::render(&facts))?;
     Ok(())
 }

@@ -9,8 +9,10 @@ use candle_core::{DType, Device};
 use serde_json::json;
 
 use crate::args::ModelCommand;
+use crate::commands::{adapter_directory, model_directory};
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::training::start::refuse_unmerged;
 
 /// Dispatches.
 pub fn run(command: ModelCommand) -> Outcome {
@@ -22,6 +24,7 @@ pub fn run(command: ModelCommand) -> Outcome {
 }
 
 fn info(directory: &Path, as_json: bool) -> Outcome {
+    model_directory("model info", directory)?;
     let config = ModelConfig::from_file(directory)?;
     let shapes = parameter_shapes(&config);
     let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
@@ -42,11 +45,11 @@ fn info(directory: &Path, as_json: bool) -> Outcome {
         "bytes_f32": parameters * 4,
     });
     if as_json {
-        output::data(&serde_json::to_string_pretty(&facts)?);
+        output::data(&serde_json::to_string_pretty(&facts)?)?;
     } else {
         let rows: Vec<String> =
             facts.as_object().into_iter().flatten().map(|(key, value)| format!("{key:<20} {value}")).collect();
-        output::data(&rows.join("\n"));
+        output::data(&rows.join("\n"))?;
     }
     Ok(())
 }
@@ -55,16 +58,24 @@ fn merge(model: &Path, adapter: &Path, out: &Path) -> Outcome {
     if out.exists() {
         return Err(Failure::usage(anyhow!("--out {}: exists already", out.display())));
     }
+    model_directory("--model", model)?;
+    adapter_directory("--adapter", adapter)?;
+    refuse_unmerged(model, adapter)?;
     let mut decoder = Decoder::load(model, DType::F32, &Device::Cpu)?;
     decoder.load_adapter(adapter)?;
     decoder.merge()?;
     decoder.save(out, Some(model)).with_context(|| format!("cannot write {}", out.display()))?;
-    output::data(&format!("{}", out.display()));
+    output::data(&format!("{}", out.display()))?;
     Ok(())
 }
 
 /// Loads strictly and runs one forward pass, with the tokenizer's own ids where there is one.
 fn check(model: &Path, adapter: Option<&Path>) -> Outcome {
+    model_directory("model check", model)?;
+    if let Some(adapter) = adapter {
+        adapter_directory("--adapter", adapter)?;
+        refuse_unmerged(model, adapter)?;
+    }
     let mut decoder = Decoder::load(model, DType::F32, &Device::Cpu)?;
     if let Some(adapter) = adapter {
         decoder.load_adapter(adapter)?;
@@ -86,6 +97,5 @@ fn check(model: &Path, adapter: Option<&Path>) -> Outcome {
     if !loss.is_finite() {
         return Err(Failure::Failed(anyhow!("{}: the loss of a plain sentence is {loss}", model.display())));
     }
-    output::data(&format!("ok: every tensor is there and used; loss on one plain sentence {loss:.4} nats a token"));
-    Ok(())
+    output::data(&format!("ok: every tensor is there and used; loss on one plain sentence {loss:.4} nats a token"))
 }

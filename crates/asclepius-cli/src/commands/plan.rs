@@ -101,7 +101,7 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
     }
     notes.push("rows, tokens and times are estimates, memory is arithmetic over the base's config.json".to_owned());
     let everything = Everything { pipeline: config.name.clone(), rows, teacher, training, notes };
-    output::data(&if json { serde_json::to_string_pretty(&everything)? } else { table(&everything) });
+    output::data(&if json { serde_json::to_string_pretty(&everything)? } else { table(&everything) })?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub fn run(args: &PipelineArgs, rows: usize, json: bool) -> Outcome {
     let mut shown = 0;
     for (stage, table) in tables {
         if table.is_some() {
-            output::data(&preview(&run, stage, rows, json)?);
+            output::data(&preview(&run, stage, rows, json)?)?;
             shown += 1;
         }
     }

@@ -8,9 +8,11 @@ use asclepius_serve::{ModelEngine, ServeOptions, serve};
 use tokio::net::TcpListener;
 
 use crate::args::ModelArgs;
+use crate::commands::{adapter_directory, model_directory};
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::training::start::refuse_unmerged;
 
 /// Serves until interrupted.
 pub fn run(model: &ModelArgs, host: IpAddr, port: u16, token_env: Option<&str>) -> Outcome {
@@ -37,6 +39,11 @@ pub fn run(model: &ModelArgs, host: IpAddr, port: u16, token_env: Option<&str>) 
 
 /// Loads a model with its adapters.
 pub fn engine(model: &ModelArgs) -> Outcome<ModelEngine> {
+    model_directory("--model", &model.model)?;
+    for adapter in &model.adapter {
+        adapter_directory("--adapter", adapter)?;
+        refuse_unmerged(&model.model, adapter)?;
+    }
     let device = asclepius_ops::device(&model.device).map_err(Failure::usage)?;
     Ok(ModelEngine::load(&model.model, &model.adapter, &device)?)
 }

@@ -9,7 +9,7 @@ use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically
 use asclepius_text::InstructionTemplate;
 use asclepius_train::{FINAL_DIRECTORY, TrainConfig};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Hinted, Outcome};
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
@@ -95,6 +95,13 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
     let config = run.config();
     let notes = held_out(run, "notes-validation.parquet")?;
+    if Model::ALL.into_iter().all(|(model, _)| model.directory(run).is_none()) {
+        let hint = format!("`asclepius run {}` makes everything that is missing", run.pipeline.label);
+        return Err(Failure::usage(Hinted::new(
+            format!("eval: there is no model in {}", run.directory.display()),
+            hint,
+        )));
+    }
     let sets = HeldOutSets::load(&notes, &held_out(run, "instructions-validation.parquet")?, &config.eval.sets)?;
     let mut questions = sets.questions(config.eval.questions);
     let mut evaluation = Evaluation::default();

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use asclepius_dataset::Plan;
-use asclepius_schema::{Counts, Fingerprint, Manifest, Tokens, write_atomically};
-use asclepius_train::{Job, Summary, TrainError, TrainStage};
-use serde_json::json;
+use asclepius_schema::{Fingerprint, Manifest, write_atomically};
+use asclepius_train::{Job, TrainError, TrainStage};
 
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
+use crate::training::outcome::{account, describe};
 use crate::training::rows::{self, TrainingRows};
 use crate::training::start::{self, Start};
 use crate::training::watch::Watch;
@@ -72,7 +72,8 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
         start.speak(table, &directory)?;
     }
     let (train, held_out) = rows.documents(&start.tokenizer, table)?;
-    let facts = (train.rows, train.shortened, train.split);
+    let rows = account(&directory, &train)?;
+    let facts = (rows, train.shortened, train.split);
     let plan = Plan::new(train.documents, table.train_plan(seed))?;
     let held_out = match held_out.documents.is_empty() {
         true => None,
@@ -96,6 +97,7 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     let Some(last) = &summary.final_directory else { return Err(Failure::Interrupted) };
     // An adapter is talked to through the template it was trained with, whatever its base brings.
     start.tokenizer.save(last)?;
+    start.record_merge(last)?;
     let manifest = describe(stage, fingerprint, &summary, facts, &start);
     manifest.write(&directory)?;
     Ok(manifest)
@@ -106,29 +108,4 @@ fn refused(error: TrainError) -> Failure {
         TrainError::Stale { .. } | TrainError::Setting { .. } | TrainError::NotBuilt { .. } => Failure::usage(error),
         other => Failure::Failed(other.into()),
     }
-}
-
-fn describe(stage: TrainStage, fingerprint: &str, summary: &Summary, rows: (u64, u64, u64), start: &Start) -> Manifest {
-    let (rows, shortened, split) = rows;
-    let mut manifest = Manifest::new(stage.table(), fingerprint.to_owned(), "step");
-    manifest.counts = Counts { input: summary.total_steps, out: summary.steps, ..Counts::default() };
-    manifest.also.insert("row".to_owned(), Counts { input: rows, out: rows, ..Counts::default() });
-    manifest.tokens = Tokens { input: summary.tokens, output: summary.tokens };
-    manifest.seconds = summary.seconds;
-    let losses: Vec<f64> = summary.evaluations.iter().map(|row| row.eval_loss).collect();
-    let ends = losses.first().zip(losses.last()).or(summary.first_loss.as_ref().zip(summary.final_loss.as_ref()));
-    if let Some((first, last)) = ends {
-        let which = if losses.is_empty() { "training" } else { "held-out" };
-        manifest.details.insert("summary".to_owned(), json!(format!("{which} loss {first:.3} -> {last:.3}")));
-    }
-    for (key, value) in [
-        ("trainable", json!(summary.parameters.to_string())),
-        ("base", json!(start.base)),
-        ("merged_adapter", json!(start.merged_adapter)),
-        ("rows_shortened", json!(shortened)),
-        ("rows_split", json!(split)),
-    ] {
-        manifest.details.insert(key.to_owned(), value);
-    }
-    manifest
 }

@@ -1,10 +1,11 @@
 //! Where training starts: random weights and a tokenizer of their own, a base, or what pre-training made.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use asclepius_model::{Decoder, ModelConfig};
-use asclepius_schema::Fingerprint;
+use asclepius_schema::{Fingerprint, write_atomically};
 use asclepius_text::{InstructionTemplate, SpecialNames, TextTokenizer};
 use asclepius_train::{FINAL_DIRECTORY, InitConfig, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{DType, Device};
@@ -15,8 +16,45 @@ use crate::run::Run;
 use crate::stage::Stage;
 use crate::training::rows::TrainingRows;
 
-/// Weights up to this size are hashed whole; of larger ones, the size and the configuration count.
+/// Weights up to this size are hashed whole; of larger ones, the size, both ends and the configuration count.
 const HASHED_BYTES: u64 = 1 << 30;
+
+/// Names the adapter that was merged into the base before this one was trained on it.
+const MERGED_FILE: &str = "merged_adapter.json";
+
+/// The adapter that must be merged into the base before `adapter` fits it, where there is one.
+pub fn merged_before(adapter: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let path = adapter.join(MERGED_FILE);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let value: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
+        .with_context(|| format!("{}: not readable JSON", path.display()))?;
+    Ok(value.get("merged_adapter").and_then(serde_json::Value::as_str).map(PathBuf::from))
+}
+
+/// Refuses to put `adapter` on a base that lacks the adapter merged before it: it would load, and answer wrongly.
+pub fn refuse_unmerged(model: &Path, adapter: &Path) -> Outcome {
+    let Some(earlier) = merged_before(adapter)? else { return Ok(()) };
+    let config: serde_json::Value =
+        serde_json::from_str(&fs_err::read_to_string(adapter.join("adapter_config.json"))?)?;
+    let base = config.get("base_model_name_or_path").and_then(serde_json::Value::as_str).map(PathBuf::from);
+    let same = base.is_some_and(|base| match (fs_err::canonicalize(&base), fs_err::canonicalize(model)) {
+        (Ok(base), Ok(model)) => base == model,
+        _ => false,
+    });
+    if !same {
+        return Ok(());
+    }
+    Err(Failure::usage(Hinted::new(
+        format!("{} was trained on {} with {} merged into it", adapter.display(), model.display(), earlier.display()),
+        format!(
+            "`asclepius model merge --model {} --adapter {} --out DIR` makes that model; then use DIR",
+            model.display(),
+            earlier.display()
+        ),
+    )))
+}
 
 /// A model to train, and what goes with it.
 #[derive(Debug)]
@@ -73,10 +111,21 @@ pub fn identify(
         let bytes = fs_err::metadata(file)?.len();
         fingerprint = match bytes <= HASHED_BYTES {
             true => fingerprint.file("base", file)?,
-            false => fingerprint.setting("base", &bytes),
+            false => fingerprint.setting("base", &bytes).bytes("ends", &ends(file)?),
         };
     }
     Ok(fingerprint)
+}
+
+/// The first and the last mebibyte of a large file: its header, and weights that training changes.
+fn ends(path: &Path) -> std::io::Result<Vec<u8>> {
+    const LENGTH: usize = 1 << 20;
+    let mut file = fs_err::File::open(path)?;
+    let mut bytes = vec![0; 2 * LENGTH];
+    file.read_exact(&mut bytes[..LENGTH])?;
+    file.seek(SeekFrom::End(-(LENGTH as i64)))?;
+    file.read_exact(&mut bytes[LENGTH..])?;
+    Ok(bytes)
 }
 
 fn tokenizer_file(path: &Path) -> PathBuf {
@@ -130,10 +179,21 @@ impl Start {
         let found = base::resolve("base_model_name_or_path", base)
             .map_err(|failure| failure.error().map_or_else(|| anyhow!("interrupted"), |error| anyhow!("{error:#}")))?;
         let mut start = Self::load(base.to_owned(), &found, device)?;
+        if let Some(earlier) = merged_before(directory)? {
+            start.decoder.load_adapter(&earlier).with_context(|| format!("merged before {}", directory.display()))?;
+            start.decoder.merge()?;
+        }
         start.decoder.load_adapter(directory)?;
         start.decoder.merge()?;
         start.merged_adapter = Some(directory.to_owned());
         Ok(start)
+    }
+
+    /// Says in an adapter's directory which adapter its base had merged into it: PEFT's own files have no place for that.
+    pub fn record_merge(&self, adapter: &Path) -> Outcome {
+        let Some(merged) = &self.merged_adapter else { return Ok(()) };
+        let text = serde_json::json!({ "merged_adapter": merged }).to_string();
+        Ok(write_atomically(&adapter.join(MERGED_FILE), text.as_bytes())?)
     }
 
     /// Gives the tokenizer the chat template that instruction tuning uses, so that whoever serves the result asks as it
