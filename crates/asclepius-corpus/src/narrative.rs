@@ -1,5 +1,6 @@
 //! Telling the story of a patient from talk about medicine, by plain signs: who is spoken of, in which tense.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -131,6 +132,10 @@ pub(crate) fn is_formality(sentence: &str) -> bool {
             r"(?i)surg|operat|procedure|treat|therap|an(?:a)?esth|biops|transfus|transplant|infus|inject|resect|test|vaccin|drug|administ|chemo|intervention|amput|section|deliver|imaging|scan|sequenc|examin|underwent|laparo|catheter|implant|autops|abort|terminat|intubat",
         )
     });
+    // Who brings the patient in says more than how the study was approved.
+    if introduction(sentence).is_some() && !sentence.to_lowercase().contains("consent") {
+        return false;
+    }
     FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence))
 }
 
@@ -149,12 +154,34 @@ fn is_pointer(sentence: &str) -> bool {
     BARE.is_match(sentence) || POINTER.is_match(sentence) && sentence.split_whitespace().count() <= 22
 }
 
-/// `text` without sentences on formalities and those that only point at a figure.
+/// What a sentence says before it points: "Liver enzymes improved, as can be seen in Table 2."
+fn before_pointing(sentence: &str) -> Option<&str> {
+    static ASIDE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)(?:,\s*|\s*\()as\s+(?:is\s+|are\s+)?(?:can\s+be\s+)?(?:also\s+)?(?:shown|seen|summari[sz]ed|presented|listed|illustrated|depicted|displayed|given|provided|detailed|described|reported)\s",
+        )
+    });
+    let aside = ASIDE.find(sentence)?;
+    let head = &sentence[..aside.start()];
+    (head.split_whitespace().count() >= 4).then_some(head)
+}
+
+/// `text` without sentences on formalities and without what only points at a figure.
 pub(crate) fn case_sentences(text: &str) -> String {
     let all = sentences(text);
-    let kept: Vec<&str> =
-        all.iter().copied().filter(|sentence| !is_formality(sentence) && !is_pointer(sentence)).collect();
-    if kept.len() == all.len() { text.to_owned() } else { kept.join(" ") }
+    let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(all.len());
+    let mut whole = true;
+    for sentence in all {
+        if is_formality(sentence) {
+            whole = false;
+        } else if is_pointer(sentence) {
+            whole = false;
+            kept.extend(before_pointing(sentence).map(|head| Cow::Owned(format!("{head}."))));
+        } else {
+            kept.push(Cow::Borrowed(sentence));
+        }
+    }
+    if whole { text.to_owned() } else { kept.join(" ") }
 }
 
 /// Sentences, cut where a full stop is followed by a capital; abbreviations before a name or number do not end one.
@@ -210,6 +237,24 @@ mod tests {
             assert!(introduction(text).is_none(), "{text}");
         }
         assert!(mentions_one_person("The patient was seen in clinic."));
+    }
+
+    #[test]
+    fn what_a_sentence_says_before_it_points_stays() {
+        for (text, kept) in [
+            (
+                "Her liver enzymes had improved, as can be seen in Table 2. She left.",
+                "Her liver enzymes had improved. She left.",
+            ),
+            ("His serum ferritin was very high (as given in Table 1).", "His serum ferritin was very high."),
+            ("The course is as shown in Figure 2.", ""),
+            (
+                "A 16-year-old male with DOCK8 deficiency was enrolled on an IRB-approved trial.",
+                "A 16-year-old male with DOCK8 deficiency was enrolled on an IRB-approved trial.",
+            ),
+        ] {
+            assert_eq!(case_sentences(text), kept, "{text}");
+        }
     }
 
     #[test]
