@@ -283,7 +283,8 @@ fn licence(front: &Element, meta: &Element) -> LicenceEvidence {
     let mut custom = Vec::new();
     front.descendants("custom-meta", &mut custom);
     for pair in custom {
-        if pair.child("meta-name").is_some_and(|name| name.text() == "pmc-license-ref") {
+        let name = pair.child("meta-name").map(|name| name.text().to_lowercase()).unwrap_or_default();
+        if name == "pmc-license-ref" || (name.contains("licen") && evidence.archive.is_none()) {
             evidence.archive = pair.child("meta-value").map(Element::text);
         }
     }
@@ -307,6 +308,8 @@ fn gather_licence(element: &Element, evidence: &mut LicenceEvidence) {
             evidence.text.push_str(&element.text());
             evidence.text.push('\n');
         }
+        // Crossref's wrapper around `license_ref`.
+        "program" => element.elements().for_each(|inner| gather_licence(inner, evidence)),
         _ => {}
     }
 }

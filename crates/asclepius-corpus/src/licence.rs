@@ -268,12 +268,12 @@ fn restriction_in_words(text: &str) -> Option<Restriction> {
     });
     static NON: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"commercial|\bcomercia(?:l|is|les)|commerciale|kommerziell|\bnot[ -]for[ -]profit|\bnon-?profit|\b(?:personal|private|educational|academic|scholarly|research|scientific)(?: (?:and|or|and/or|,) ?(?:personal|private|educational|academic|scholarly|research|scientific))*,? (?:use|uses|purposes?) only|only for (?:personal|private|educational|academic)|\bby-?nc\b",
+            r"commercial|\bcomercia(?:l|is|les)|commerciale|kommerziell|\b(?:not[ -]for[ -]profit|non-?profit) (?:use|purpose|re-?use)|\b(?:personal|private|educational|academic|scholarly|research|scientific)(?: (?:and|or|and/or|,) ?(?:personal|private|educational|academic|scholarly|research|scientific))*,? (?:use|uses|purposes?) only|only for (?:personal|private|educational|academic)|\bby-?nc\b",
         )
     });
     static KEPT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"\bno[ -]?deriv|\bwithout (?:any )?(?:derivatives|modifications?|alterations?|changes?)\b|\bno (?:modifications?|adaptations?|alterations?|changes?)\b|\b(?:not|cannot|never)(?: be)? (?:(?:altered|modified|transformed|changed|adapted|edited|abridged)\b|share adapted|distribute (?:adapted|modified))|permission (?:under this licen[sc]e )?to share adapted|\bunchanged\b|\bunmodified\b|\bunaltered\b|distribution of modified material|\bby-?(?:nc-?)?nd\b|sin ?(?:obras? ?)?derivad|sem ?(?:obras? ?)?deriva|pas de modification|keine bearbeitung|non opere derivate",
+            r"\bnon?[ -]{0,3}deriv|\bnot (?:\w+ ){0,4}derivative|derivative(?:s| works?)? (?:is|are) (?:not|prohibited|forbidden)|\bwithout (?:any )?(?:derivatives|modifications?|alterations?|changes?)\b|\bno (?:modifications?|adaptations?|alterations?|changes?)\b|\b(?:not|cannot|never)(?: be)? (?:(?:altered|modified|transformed|changed|adapted|edited|abridged)\b|share adapted|distribute (?:the |any )?(?:adapted|modified|remixed))|permission (?:under this licen[sc]e )?to share adapted|\bunchanged\b|\bunmodified\b|\bunaltered\b|distribution of modified material|\bby-?(?:nc-?)?nd\b|sin ?(?:obras? ?)?derivad|sem ?(?:obras? ?)?deriva|pas de modification|keine bearbeitung|non opere derivate",
         )
     });
     static ALIKE: LazyLock<Regex> = LazyLock::new(|| {

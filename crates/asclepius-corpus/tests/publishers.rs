@@ -313,6 +313,11 @@ fn any_word_that_limits_use_keeps_an_article_out() {
         licence(BY, "", "which permits any non- commercial use"),
         licence(BY, "", "Commercial use requires the permission of the publisher."),
         licence(BY, "", "provided that the article is not changed and is properly cited"),
+        licence(BY, "", "under the terms of an Attribution-NonDerivative licence"),
+        licence(BY, "", "you may not distribute the modified material"),
+        licence(BY, "", "Derivative works are not permitted."),
+        licence(BY, "", "Open access.")
+            + "<ali:program><ali:license_ref>http://creativecommons.org/licenses/by-nc/4.0/</ali:license_ref></ali:program>",
         licence(BY, "", "for personal and educational use only"),
         licence(BY, "", "bajo licencia Creative Commons, que permite su uso sin fines comerciales"),
         licence("", "", "sob a licença Creative Commons Attribution, uso não comercial"),
