@@ -45,7 +45,7 @@ ci:
 
 # throughput of the training engine on this machine
 bench:
-    cargo test --release -p asclepius-model --test throughput -- --nocapture --ignored
+    cargo run --release -p asclepius-model --example step_time -- 128 4 2048 2048
 
 # ten training steps on a GPU beside the CPU's
 gpu:
