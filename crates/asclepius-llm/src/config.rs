@@ -251,11 +251,13 @@ mod tests {
 
     #[test]
     fn a_missing_key_variable_is_named() {
-        let config = TeacherConfig {
+        let embedded = TeacherConfig {
             api_key_env: Some("ASCLEPIUS_TEST_VARIABLE_THAT_NOBODY_SETS".to_owned()),
             ..TeacherConfig::default()
         };
-        let message = config.api_key().expect_err("it is not set").to_string();
+        assert_eq!(embedded.api_key().expect("the extractive teacher takes none"), None);
+        let paid = TeacherConfig { endpoint: "https://host/v1".to_owned(), ..embedded };
+        let message = paid.api_key().expect_err("it is not set").to_string();
         assert!(message.contains("ASCLEPIUS_TEST_VARIABLE_THAT_NOBODY_SETS"), "{message}");
     }
 }
