@@ -91,9 +91,14 @@ impl Block {
 
     /// The residual dropout of training, drawn for this block and `part` of it.
     fn dropped(&self, y: Tensor, part: &str, context: &Context) -> Result<Tensor> {
-        let Some(key) = context.dropout.filter(|_| self.residual_dropout > 0.0) else { return Ok(y) };
-        let key: PhiloxKey = key.fold_name(self.input_norm.weight.name()).fold_name(part);
+        let Some(key) = self.residual_key(part, context.dropout) else { return Ok(y) };
         Ok(dropout(&y, self.residual_dropout, key)?)
+    }
+
+    /// What draws the residual dropout of a part of this block; none where nothing is dropped.
+    pub(crate) fn residual_key(&self, part: &str, dropout: Option<PhiloxKey>) -> Option<PhiloxKey> {
+        let key = dropout.filter(|_| self.residual_dropout > 0.0)?;
+        Some(key.fold_name(self.input_norm.weight.name()).fold_name(part))
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {
@@ -165,6 +170,23 @@ impl FeedForward {
             Self::Plain { inner, activation, output } => {
                 output.forward(&gelu(&inner.forward(x, key)?, *activation)?, key)
             }
+        }
+    }
+}
+
+impl Attention {
+    /// Whether a gradient is wanted that needs the branch's input.
+    pub(crate) fn needs_input(&self) -> bool {
+        self.projections.linears().iter().any(Linear::needs_input)
+    }
+}
+
+impl FeedForward {
+    /// Whether a gradient is wanted that needs the branch's input.
+    pub(crate) fn needs_input(&self) -> bool {
+        match self {
+            Self::Gated { inner, .. } => inner.linears().iter().any(Linear::needs_input),
+            Self::Plain { inner, .. } => inner.needs_input(),
         }
     }
 }

@@ -131,6 +131,23 @@ impl Decoder {
         self.lora.as_ref()
     }
 
+    pub(crate) fn embedding(&self) -> &Parameter {
+        &self.embedding
+    }
+
+    pub(crate) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    pub(crate) fn final_norm(&self) -> &Norm {
+        &self.norm
+    }
+
+    /// The head's weight and bias.
+    pub(crate) fn head_parameters(&self) -> (&Parameter, Option<&Parameter>) {
+        (self.head.as_ref().unwrap_or(&self.embedding), self.head_bias.as_ref())
+    }
+
     /// The type of the weights.
     pub fn dtype(&self) -> DType {
         self.embedding.value().dtype()

@@ -1,18 +1,21 @@
-//! Loss and gradients, a block at a time: each block runs on a cut-off input, and the way back goes through the blocks in
-//! reverse, so that at most one block's graph need exist.
+//! Loss and gradients, a block at a time, the way back through the blocks in reverse. On the CPU in f32 and f64 the blocks
+//! run on slices, by [`crate::direct`]. Elsewhere each runs on a cut-off input as a graph of candle's, so that at most one
+//! block's graph need exist.
 
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
-use crate::{Context, Decoder, ModelError, Result};
+use crate::{Context, Decoder, ModelError, Result, direct};
 
 /// What is kept of the forward pass for the way back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recompute {
-    /// Every block's graph.
+    /// Everything a block's way back needs.
     #[default]
     None,
-    /// Every block's input; its graph is made again on the way back.
+    /// What cannot be had again without a matrix product: norms and activations are made again.
+    Selective,
+    /// Every block's input; the block runs again on the way back.
     Block,
 }
 
@@ -49,7 +52,7 @@ impl MicroBatch {
         Err(ModelError::MicroBatch { tokens, positions, covered })
     }
 
-    fn context(&self, decoder: &Decoder, dropout: Option<PhiloxKey>) -> Result<Context> {
+    pub(crate) fn context(&self, decoder: &Decoder, dropout: Option<PhiloxKey>) -> Result<Context> {
         self.check()?;
         decoder.context(&self.positions, self.documents.clone(), dropout)
     }
@@ -59,8 +62,40 @@ impl MicroBatch {
 /// which must lie in a [`asclepius_ops::GradientBuffer`]. Divide both by the supervised tokens of the whole step.
 ///
 /// # Errors
-/// When the batch does not fit the model, a parameter is in no buffer, or the loss is not finite (no gradient is added then).
+/// When the batch does not fit the model, a parameter is in no buffer, or the loss is not finite (what was added to the
+/// gradients is then worth nothing).
 pub fn loss_and_gradients(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<f64> {
+    match (decoder.device(), decoder.dtype()) {
+        (Device::Cpu, DType::F32) => {
+            check_buffers(&decoder.trainable())?;
+            direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute)
+        }
+        (Device::Cpu, DType::F64) => {
+            check_buffers(&decoder.trainable())?;
+            direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute)
+        }
+        _ => loss_and_gradients_by_graph(decoder, batch, dropout, recompute),
+    }
+}
+
+fn check_buffers(parameters: &[Parameter]) -> Result<()> {
+    match parameters.iter().find(|parameter| parameter.gradient().is_none()) {
+        Some(parameter) => Err(ModelError::NoGradientBuffer { tensor: parameter.name().to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// [`loss_and_gradients`] through candle's graph whatever the device: the way of every device but the CPU, where it is what
+/// the other one is held to. A graph keeps what its operations keep, so `Selective` is `None` here.
+///
+/// # Errors
+/// As [`loss_and_gradients`].
+pub fn loss_and_gradients_by_graph(
     decoder: &Decoder,
     batch: &MicroBatch,
     dropout: Option<PhiloxKey>,
@@ -68,9 +103,7 @@ pub fn loss_and_gradients(
 ) -> Result<f64> {
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
-    if let Some(parameter) = parameters.iter().find(|parameter| parameter.gradient().is_none()) {
-        return Err(ModelError::NoGradientBuffer { tensor: parameter.name().to_owned() });
-    }
+    check_buffers(&parameters)?;
     let embedded = decoder.embed(&batch.ids)?;
 
     let frozen = decoder.frozen();
@@ -78,7 +111,7 @@ pub fn loss_and_gradients(
     let mut segments = Vec::with_capacity(decoder.block_count());
     for index in 0..decoder.block_count() {
         let (input, output) = match recompute {
-            Recompute::None => {
+            Recompute::None | Recompute::Selective => {
                 let input = leaf(&x)?;
                 let output = decoder.block(index, &input, &context)?;
                 x = output.detach();
@@ -128,6 +161,11 @@ pub fn loss_and_gradients(
 /// # Errors
 /// When the batch does not fit the model.
 pub fn evaluate(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
+    match (decoder.device(), decoder.dtype()) {
+        (Device::Cpu, DType::F32) => return direct::evaluate::<f32>(decoder, batch),
+        (Device::Cpu, DType::F64) => return direct::evaluate::<f64>(decoder, batch),
+        _ => {}
+    }
     let decoder = decoder.frozen();
     let context = batch.context(&decoder, None)?;
     let mut x = decoder.embed(&batch.ids)?;
@@ -150,5 +188,5 @@ fn backward(scalar: &Tensor, input: &Tensor, parameters: &[Parameter]) -> Result
 }
 
 fn scalar(loss: &Tensor) -> Result<f64> {
-    Ok(loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
+    Ok(loss.to_dtype(DType::F64)?.to_scalar::<f64>()?)
 }

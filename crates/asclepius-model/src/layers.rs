@@ -47,6 +47,11 @@ impl Linear {
         })
     }
 
+    /// Whether a gradient is wanted that needs the layer's input.
+    pub(crate) fn needs_input(&self) -> bool {
+        self.weight.is_trainable() || self.adapter.as_ref().is_some_and(|adapter| adapter.a.is_trainable())
+    }
+
     pub(crate) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
         let adapter = self.adapter.as_mut().map(|adapter| [&mut adapter.a, &mut adapter.b]);
         std::iter::once(&mut self.weight).chain(self.bias.as_mut()).chain(adapter.into_iter().flatten())

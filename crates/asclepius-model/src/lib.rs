@@ -2,7 +2,8 @@
 //!
 //! - [`config`]: a decoder's sizes from a Hugging Face `config.json`; [`shapes`]: the tensors that follow from them.
 //! - [`families`]: what tells Llama, Mistral, Qwen2, Qwen3, Phi and Phi-3 apart.
-//! - [`rotary`], [`layers`], [`block`], [`decoder`]: the forward pass, from the positions up.
+//! - [`rotary`], [`layers`], [`block`], [`decoder`]: the forward pass, from the positions up; `direct`: the same and its way
+//!   back on slices, for the CPU.
 //! - [`engine`]: loss and gradients, a block at a time.
 //! - [`checkpoint`]: safetensors; [`adapter`]: LoRA and PEFT directories.
 //! - [`generate`]: tokens from a prompt, with a key-value cache.
@@ -15,6 +16,7 @@ pub mod block;
 pub mod checkpoint;
 pub mod config;
 pub mod decoder;
+mod direct;
 pub mod engine;
 mod error;
 pub mod families;
@@ -28,7 +30,7 @@ pub use adapter::{AllLinear, LoraConfig, LoraTargets};
 pub use block::Cache;
 pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
-pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients};
+pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients, loss_and_gradients_by_graph};
 pub use error::{ModelError, Result};
 pub use families::Activation;
 pub use families::phi::Layout;

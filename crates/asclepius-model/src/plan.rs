@@ -89,29 +89,31 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
         weight_bytes: base_bytes + 4 * added,
         gradient_bytes: 4 * trainable,
         optimizer_bytes: 8 * trainable,
-        activation_bytes: activations(config, options, matches!(method, Method::Full)) * bytes,
+        activation_bytes: activations(config, options) * bytes,
     })
 }
 
-/// Numbers kept for the way back: a block's graph for each block, or each block's input and one graph.
-fn activations(config: &ModelConfig, options: &PlanOptions, full: bool) -> u64 {
+/// Numbers kept for the way back, as `direct` keeps them: a block's for each block, or each block's input and one block's.
+fn activations(config: &ModelConfig, options: &PlanOptions) -> u64 {
     let (d, f) = (config.hidden_size as u64, config.intermediate_size as u64);
     let queries = (config.heads * config.head_dim) as u64;
     let keys = (config.key_value_heads * config.head_dim) as u64;
-    // Input twice (leaf and residual), two norms, q and k before and after rotation, v, the attention's output and its
-    // projection, then the feed-forward layer's gate, up and product, and the output.
-    let inner = if config.activation == Activation::SwiGlu { 3 * f } else { 2 * f };
-    let block = 6 * d + 3 * queries + 3 * keys + inner;
+    // The input, queries, keys and values, attention's output and normalisers, what lies between the branches, and the
+    // feed-forward layer's projections; two norms where they are kept.
+    let inner = if config.activation == Activation::SwiGlu { 2 * f } else { f };
+    let products = 2 * d + 2 * queries + 2 * keys + config.heads as u64 + inner;
     let tokens = options.tokens as u64;
     let layers = config.layers as u64;
     let kept = match options.recompute {
-        Recompute::None => layers * block,
-        Recompute::Block => layers * d + block,
+        Recompute::None => layers * (products + 2 * d),
+        Recompute::Selective => layers * products,
+        Recompute::Block => layers * d + products,
     };
-    // The head works on chunks of scores and keeps the gradient of its own weight while it is made.
-    let scores = 2 * (1 << 22).max(128 * config.vocab_size as u64);
-    let head_gradient = if full { config.vocab_size as u64 * d } else { 0 };
-    tokens * (kept + 2 * d) + scores + head_gradient
+    // On one block's way back: the gradients of its branches' insides and of its stream.
+    let passing = 3 * d + inner + f;
+    // The head works on chunks of scores.
+    let scores = (1 << 23).max(128 * config.vocab_size as u64);
+    tokens * (kept + passing) + scores
 }
 
 impl Method {

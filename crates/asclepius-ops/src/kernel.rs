@@ -4,23 +4,47 @@
 use candle_core::{CpuStorage, DType, FloatDType, Layout, Result, Storage, StorageRef, Tensor};
 use rayon::prelude::*;
 
+use crate::cpu::matrix::FewRows;
 use crate::philox::{PhiloxKey, to_unit};
 
 /// The scalars that have kernels.
-pub(crate) trait Real: FloatDType + std::ops::Neg<Output = Self> {
+pub trait Real: FloatDType + std::ops::Neg<Output = Self> {
+    /// `e^self`.
     fn exp(self) -> Self;
+    /// The square root.
     fn sqrt(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// The nearest number of this type.
+    #[inline(always)]
     fn of(value: f64) -> Self {
         Self::from_f64(value)
     }
+    /// The larger of two.
+    #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
+    /// A storage's elements, if they are of this type.
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
+    /// Computes a product of few rows in a way of its own, or says that there is none.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is sealed by candle's own scalar types")]
+    fn few_rows(_: &mut FewRows<'_, '_, Self>) -> bool {
+        false
+    }
+}
+
+/// Runs a loop compiled for the widest vectors this machine has. What it calls must be inlined into it.
+#[inline(always)]
+pub(crate) fn fast<T>(work: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(work)
 }
 
 impl Real for f32 {
     /// Within 2 units in the last place of the exact value for normal results; below those, the smallest normal number.
     /// Without branches or calls, so that loops over it run in vector registers.
+    #[inline(always)]
     fn exp(self) -> Self {
         // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves n in the low bits.
         const ROUND: f32 = 12_582_912.0;
@@ -37,18 +61,51 @@ impl Real for f32 {
         Self::from_bits(series.to_bits().wrapping_add(shifted.to_bits() << 23))
     }
 
+    #[inline(always)]
     fn sqrt(self) -> Self {
         self.sqrt()
+    }
+
+    #[inline(always)]
+    fn erf(self) -> Self {
+        candle_core::cpu::erf::erf_f32(self)
+    }
+
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+        match storage {
+            CpuStorage::F32(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    #[expect(private_interfaces, reason = "as in the trait")]
+    fn few_rows(product: &mut FewRows<'_, '_, Self>) -> bool {
+        product.run();
+        true
     }
 }
 
 impl Real for f64 {
+    #[inline(always)]
     fn exp(self) -> Self {
         self.exp()
     }
 
+    #[inline(always)]
     fn sqrt(self) -> Self {
         self.sqrt()
+    }
+
+    #[inline(always)]
+    fn erf(self) -> Self {
+        candle_core::cpu::erf::erf_f64(self)
+    }
+
+    fn elements_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+        match storage {
+            CpuStorage::F64(elements) => Some(elements),
+            _ => None,
+        }
     }
 }
 
@@ -56,7 +113,7 @@ impl Real for f64 {
 pub(crate) const CHUNK: usize = 1 << 14;
 
 /// Partial results kept side by side in a sum, which lets the compiler use vector registers; part of the result's bits.
-const LANES: usize = 8;
+const LANES: usize = 32;
 
 /// Whether the CPU kernels take these tensors: all in main memory, all f32 or all f64.
 pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
@@ -77,13 +134,15 @@ pub(crate) fn slice<'a, R: Real>(storage: &'a CpuStorage, layout: &Layout) -> Re
 }
 
 /// Read access to a CPU tensor's memory for as long as this lives.
-pub(crate) struct Host<'a> {
+#[derive(Debug)]
+pub struct Host<'a> {
     guard: StorageRef<'a>,
     layout: &'a Layout,
 }
 
 impl<'a> Host<'a> {
-    pub(crate) fn new(tensor: &'a Tensor) -> Self {
+    /// Locks the tensor's memory for reading.
+    pub fn new(tensor: &'a Tensor) -> Self {
         let (guard, layout) = tensor.storage_and_layout();
         Self { guard, layout }
     }
@@ -99,7 +158,11 @@ impl<'a> Host<'a> {
         }
     }
 
-    pub(crate) fn slice<R: Real>(&self) -> Result<&[R]> {
+    /// The elements of a contiguous tensor, in row-major order.
+    ///
+    /// # Errors
+    /// When it is of another type or device, or not contiguous.
+    pub fn slice<R: Real>(&self) -> Result<&[R]> {
         slice(self.storage()?, self.layout)
     }
 }
@@ -110,6 +173,7 @@ pub(crate) fn add_assign<R: Real>(target: &mut [R], source: &[R]) {
 }
 
 /// `target += source` on one thread.
+#[inline(always)]
 pub(crate) fn add_row<R: Real>(target: &mut [R], source: &[R]) {
     for (target, &source) in target.iter_mut().zip(source) {
         *target += source;
@@ -157,7 +221,7 @@ pub(crate) fn ordered_sum<R: Real>(values: &[R], term: impl Fn(R) -> f64 + Sync)
 }
 
 /// The sum of `term(i)` for `i` in `0..count`, in [`LANES`] interleaved parts.
-#[inline]
+#[inline(always)]
 fn lane_sum<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
     let mut lanes = [R::zero(); LANES];
     let whole = count - count % LANES;
@@ -171,17 +235,20 @@ fn lane_sum<R: Real>(count: usize, term: impl Fn(usize) -> R) -> R {
 }
 
 /// The inner product of two rows.
+#[inline(always)]
 pub(crate) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     let b = &b[..a.len()];
     lane_sum(a.len(), |index| a[index] * b[index])
 }
 
 /// The sum of a row.
+#[inline(always)]
 pub(crate) fn sum<R: Real>(row: &[R]) -> R {
     lane_sum(row.len(), |index| row[index])
 }
 
 /// The largest of a row, which must not be empty.
+#[inline(always)]
 pub(crate) fn maximum<R: Real>(row: &[R]) -> R {
     let mut lanes = [row[0]; LANES];
     let (whole, tail) = row.as_chunks::<LANES>();
@@ -194,6 +261,7 @@ pub(crate) fn maximum<R: Real>(row: &[R]) -> R {
 }
 
 /// Replaces each `x` of a row by `exp(scale * (x - shift))`; gives their sum.
+#[inline(always)]
 pub(crate) fn exponentials<R: Real>(row: &mut [R], scale: R, shift: R) -> R {
     for x in row.iter_mut() {
         *x = ((*x - shift) * scale).exp();

@@ -8,6 +8,7 @@
 //! - [`linear`], [`lora`], [`embedding`], [`norm`], [`rope`], [`attention`], [`activation`], [`dropout`],
 //!   [`cross_entropy`], [`seed`]: the operations. On the CPU in f32 and f64 those that cost time are kernels of their own;
 //!   everywhere else an operation is its twin in [`reference`].
+//! - [`cpu`]: the CPU kernels themselves, for code that writes a block's way there and back by hand.
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
 //! - [`philox`]: random numbers that are a function of a key and an element's index.
 //! - [`device`]: the only place that knows which devices this build can use.
@@ -16,6 +17,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod cpu;
 pub mod cross_entropy;
 pub mod device;
 pub mod documents;

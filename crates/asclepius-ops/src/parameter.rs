@@ -4,10 +4,12 @@
 //! gradient is added into its slot of a [`GradientBuffer`], which outlives the graph and is contiguous over all
 //! parameters, as a collective or a norm wants it.
 
+use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 
 use crate::kernel::{self, Real};
 use crate::{OpsError, Result};
@@ -94,6 +96,16 @@ impl Parameter {
             });
         }
         add_in_place(&slot, gradient)?;
+        Ok(true)
+    }
+
+    /// Lets `add` add to the gradient where it is summed, in row-major order. False, without a call, if there is no slot.
+    ///
+    /// # Errors
+    /// When the slot is on another device or of another type.
+    pub fn with_gradient<R: Real>(&self, add: impl FnOnce(&mut [R])) -> Result<bool> {
+        let Some(slot) = self.gradient() else { return Ok(false) };
+        slot.inplace_op1(&Edit::<R, _> { edit: RefCell::new(Some(add)), scalar: PhantomData })?;
         Ok(true)
     }
 
@@ -240,6 +252,29 @@ fn add_in_place(slot: &Tensor, gradient: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// Hands a contiguous CPU tensor's elements to a function, once.
+struct Edit<R, F> {
+    edit: RefCell<Option<F>>,
+    scalar: PhantomData<fn(R)>,
+}
+
+impl<R: Real, F: FnOnce(&mut [R])> InplaceOp1 for Edit<R, F> {
+    fn name(&self) -> &'static str {
+        "edit"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (start, end) = kernel::bounds(layout)?;
+        let Some(elements) = R::elements_mut(storage) else {
+            candle_core::bail!("a gradient buffer of {}", R::DTYPE.as_str())
+        };
+        if let Some(edit) = self.edit.borrow_mut().take() {
+            edit(&mut elements[start..end]);
+        }
+        Ok(())
+    }
+}
+
 struct Assign;
 
 impl InplaceOp2 for Assign {
@@ -351,7 +386,7 @@ fn accumulate_rows<R: Real>(
 
 struct Scale(f64);
 
-impl candle_core::InplaceOp1 for Scale {
+impl InplaceOp1 for Scale {
     fn name(&self) -> &'static str {
         "scale"
     }

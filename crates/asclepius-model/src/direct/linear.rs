@@ -1,0 +1,180 @@
+//! A projection on slices: `y = x Wᵀ + b + scaling (dropout(x) Aᵀ) Bᵀ`.
+
+use asclepius_ops::cpu::matrix::{self, Matrix, MatrixMut, Workers};
+use asclepius_ops::cpu::{Host, Real, elements, rows};
+use asclepius_ops::{Parameter, PhiloxKey};
+
+use crate::Result;
+use crate::layers::{Adapter, Linear};
+
+/// The columns of wider rows that a projection writes to or reads from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    pub(super) first: usize,
+    /// Elements from one row to the next.
+    pub(super) stride: usize,
+}
+
+/// What an adapter keeps for the way back: `dropout(x) Aᵀ`, `[t, r]`; nothing where there is no adapter.
+pub(super) type Low<R> = Option<Vec<R>>;
+
+fn dropped<R: Real>(adapter: &Adapter, x: &[R], key: Option<PhiloxKey>) -> Option<Vec<R>> {
+    let key = key.filter(|_| adapter.dropout > 0.0)?.fold_name(adapter.a.name());
+    let mut dropped = x.to_vec();
+    elements::drop_elements(&mut dropped, adapter.dropout, key);
+    Some(dropped)
+}
+
+impl Linear {
+    pub(super) fn sizes(&self) -> Result<(usize, usize)> {
+        Ok(self.weight.value().dims2().map(|(out, input)| (input, out))?)
+    }
+
+    /// Writes the projection of `x [t, in]` to columns of `out`, or adds it with `add`.
+    pub(super) fn write<R: Real>(
+        &self,
+        x: &[R],
+        out: &mut [R],
+        at: Columns,
+        add: bool,
+        key: Option<PhiloxKey>,
+    ) -> Result<Low<R>> {
+        let (input, size) = self.sizes()?;
+        let x_rows = Matrix::new(x, input);
+        let t = x_rows.rows();
+        let out = &mut out[at.first..];
+        let weight = Host::new(self.weight.value());
+        let w = Matrix::new(weight.slice::<R>()?, input).transposed();
+        if add {
+            matrix::add_product(MatrixMut::strided(out, t, size, at.stride), R::one(), x_rows, w, Workers::All);
+        } else {
+            matrix::write_product(MatrixMut::strided(out, t, size, at.stride), x_rows, w, Workers::All);
+        }
+        if let Some(bias) = &self.bias {
+            rows::add_to_rows(out, Host::new(bias.value()).slice::<R>()?, at.stride);
+        }
+        let Some(adapter) = &self.adapter else { return Ok(None) };
+        let (a, b) = (Host::new(adapter.a.value()), Host::new(adapter.b.value()));
+        let a = Matrix::new(a.slice::<R>()?, input);
+        let rank = a.rows();
+        let dropped = dropped(adapter, x, key);
+        let low = matrix::product(Matrix::new(dropped.as_deref().unwrap_or(x), input), a.transposed());
+        let up = Matrix::new(b.slice::<R>()?, rank).transposed();
+        let out = MatrixMut::strided(out, t, size, at.stride);
+        matrix::add_product(out, R::of(adapter.scaling), Matrix::new(&low, rank), up, Workers::All);
+        Ok(Some(low))
+    }
+
+    /// Writes the gradient of the input, `[t, in]`, for that of the output, or adds it with `add`; adds those of the
+    /// weights where they are summed. `x` is needed where [`Linear::needs_input`] says so.
+    #[expect(clippy::too_many_arguments, reason = "a projection's way back has as many ends")]
+    pub(super) fn backward<R: Real>(
+        &self,
+        x: &[R],
+        low: Option<&[R]>,
+        dy: &[R],
+        at: Columns,
+        dx: Option<(&mut [R], bool)>,
+        key: Option<PhiloxKey>,
+    ) -> Result<()> {
+        let back = self.begin(dy, at)?;
+        if let Some((dx, add)) = dx {
+            back.input(dx, add, key)?;
+        }
+        back.weights(x, low, key)
+    }
+
+    /// The way back in two steps, for a layer whose input is made again between them.
+    pub(super) fn begin<'a, R: Real>(&'a self, dy: &'a [R], at: Columns) -> Result<Backward<'a, R>> {
+        let (input, size) = self.sizes()?;
+        let t = dy.len() / at.stride;
+        let tail = &dy[at.first..];
+        let rows = Matrix::strided(tail, t, size, at.stride);
+        let low = match &self.adapter {
+            Some(adapter) => {
+                let b = Host::new(adapter.b.value());
+                let b = Matrix::new(b.slice::<R>()?, adapter.b.value().dims2()?.1);
+                let mut low = vec![R::zero(); t * b.columns()];
+                let out = MatrixMut::new(&mut low, b.columns());
+                matrix::add_product(out, R::of(adapter.scaling), rows, b, Workers::All);
+                Some(low)
+            }
+            None => None,
+        };
+        Ok(Backward { linear: self, input, rows, tail, stride: at.stride, low })
+    }
+}
+
+/// A projection on its way back.
+pub(super) struct Backward<'a, R> {
+    linear: &'a Linear,
+    input: usize,
+    /// The output's gradient.
+    rows: Matrix<'a, R>,
+    tail: &'a [R],
+    stride: usize,
+    /// `scaling dy B`, `[t, r]`.
+    low: Option<Vec<R>>,
+}
+
+impl<R: Real> Backward<'_, R> {
+    /// `dx = dy W + dropout(scaling dy B A)`, or `+=` with `add`.
+    pub(super) fn input(&self, dx: &mut [R], add: bool, key: Option<PhiloxKey>) -> Result<()> {
+        let weight = Host::new(self.linear.weight.value());
+        let w = Matrix::new(weight.slice::<R>()?, self.input);
+        if add {
+            matrix::add_product(MatrixMut::new(dx, self.input), R::one(), self.rows, w, Workers::All);
+        } else {
+            matrix::write_product(MatrixMut::new(dx, self.input), self.rows, w, Workers::All);
+        }
+        let (Some(adapter), Some(low)) = (&self.linear.adapter, &self.low) else { return Ok(()) };
+        let a = Host::new(adapter.a.value());
+        let a = Matrix::new(a.slice::<R>()?, self.input);
+        let low = Matrix::new(low, a.rows());
+        match key.filter(|_| adapter.dropout > 0.0) {
+            Some(key) => {
+                let mut reached = matrix::product(low, a);
+                elements::drop_elements(&mut reached, adapter.dropout, key.fold_name(adapter.a.name()));
+                elements::add(dx, &reached);
+            }
+            None => matrix::add_product(MatrixMut::new(dx, self.input), R::one(), low, a, Workers::All),
+        }
+        Ok(())
+    }
+
+    /// `dW += dyᵀ x`, `db += sum(dy)`, `dA += (scaling dy B)ᵀ dropout(x)`, `dB += scaling dyᵀ (dropout(x) Aᵀ)`, each where it is
+    /// trained.
+    pub(super) fn weights(&self, x: &[R], low: Option<&[R]>, key: Option<PhiloxKey>) -> Result<()> {
+        let Linear { weight, bias, adapter } = self.linear;
+        add_outer(weight, R::one(), self.rows, || Matrix::new(x, self.input))?;
+        if let Some(bias) = bias.as_ref().filter(|bias| bias.is_trainable()) {
+            let sum = rows::sum_of_rows(self.tail, self.rows.columns(), self.stride);
+            bias.with_gradient(|db| elements::add(db, &sum))?;
+        }
+        let (Some(adapter), Some(du), Some(low)) = (adapter, &self.low, low) else { return Ok(()) };
+        let rank = adapter.a.value().dims2()?.0;
+        if adapter.a.is_trainable() {
+            let dropped = dropped(adapter, x, key);
+            let x = Matrix::new(dropped.as_deref().unwrap_or(x), self.input);
+            add_outer(&adapter.a, R::one(), Matrix::new(du, rank), || x)?;
+        }
+        add_outer(&adapter.b, R::of(adapter.scaling), self.rows, || Matrix::new(low, rank))
+    }
+}
+
+/// Adds `factor dyᵀ x` to the gradient of a trained parameter.
+fn add_outer<'a, R: Real>(
+    parameter: &Parameter,
+    factor: R,
+    dy: Matrix<'_, R>,
+    x: impl FnOnce() -> Matrix<'a, R>,
+) -> Result<()> {
+    if !parameter.is_trainable() {
+        return Ok(());
+    }
+    let x = x();
+    parameter.with_gradient(|dw| {
+        matrix::add_product(MatrixMut::new(dw, x.columns()), factor, dy.transposed(), x, Workers::All);
+    })?;
+    Ok(())
+}
