@@ -30,7 +30,7 @@ pub trait Real: FloatDType + std::ops::Neg<Output = Self> {
     /// Computes a product of few rows in a way of its own, or says that there is none.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is sealed by candle's own scalar types")]
-    fn few_rows(_: &mut FewRows<'_, '_, Self>) -> bool {
+    fn few_rows(_: &FewRows<'_, '_, Self>) -> bool {
         false
     }
 }
@@ -79,7 +79,7 @@ impl Real for f32 {
     }
 
     #[expect(private_interfaces, reason = "as in the trait")]
-    fn few_rows(product: &mut FewRows<'_, '_, Self>) -> bool {
+    fn few_rows(product: &FewRows<'_, '_, Self>) -> bool {
         product.run();
         true
     }
@@ -207,6 +207,10 @@ pub(crate) fn drop_elements<R: Real>(values: &mut [R], p: f32, key: PhiloxKey) {
 pub(crate) fn scale<R: Real>(target: &mut [R], factor: f64) {
     let factor = R::of(factor);
     target.par_chunks_mut(CHUNK).for_each(|chunk| {
+        if factor == R::zero() {
+            // Whatever was there: an infinity times zero is none.
+            return chunk.fill(factor);
+        }
         for x in chunk {
             *x *= factor;
         }

@@ -193,7 +193,11 @@ impl GradientBuffer {
     /// # Errors
     /// When the device fails.
     pub fn zero(&self) -> Result<()> {
-        Ok(self.flat.zero_set()?)
+        if !kernel::fused(&[&self.flat]) {
+            return Ok(self.flat.zero_set()?);
+        }
+        self.flat.inplace_op1(&Scale(0.0))?;
+        Ok(())
     }
 
     /// The Euclidean norm over all gradients, summed in f64 in a fixed order.

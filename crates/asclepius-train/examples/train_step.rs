@@ -71,6 +71,7 @@ fn peak_memory() -> u64 {
 
 #[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
 fn main() -> Result<()> {
+    asclepius_ops::cpu::memory::keep_freed();
     let arguments = arguments()?;
     let mut decoder = match &arguments.model {
         Some(directory) => Decoder::load(directory, DType::F32, &Device::Cpu)?,

@@ -49,9 +49,7 @@ impl Attention {
 
     /// Queries, keys and values of `x [t, d]`, turned, in rows `[q, k, v]`.
     fn project<R: Real>(&self, x: &[R], layouts: &Layouts, around: &Surroundings<'_, R>) -> Result<Projected<R>> {
-        let t = x.len() / self.output.sizes()?.1;
-        let mut qkv = vec![R::zero(); t * layouts.width];
-        let low = project(self.projections.linears(), x, &mut qkv, layouts.width, around.dropout)?;
+        let (mut qkv, low) = project(self.projections.linears(), x, layouts.width, around.dropout)?;
         let plain = match &self.head_norms {
             Some((queries, keys)) => {
                 Some([norm_heads(queries, &mut qkv, layouts.q)?, norm_heads(keys, &mut qkv, layouts.k)?])
@@ -87,8 +85,7 @@ impl Attention {
         let layouts = self.layouts()?;
         let Projected { qkv, plain, low } = self.project(x, &layouts, around)?;
         let attended = self.over(&qkv, &layouts, around.documents).forward();
-        let at = Columns { first: 0, stride: self.output.sizes()?.1 };
-        let output_low = self.output.write(&attended.output, out, at, true, around.dropout)?;
+        let output_low = self.output.add(&attended.output, out, around.dropout)?;
         Ok(Kept { qkv, plain, attended, qkv_low: low, output_low })
     }
 
@@ -130,8 +127,7 @@ impl Attention {
                 })
                 .collect::<Result<_>>()?
         };
-        let at = Columns { first: 0, stride: self.output.sizes()?.1 };
-        self.output.write(&outputs.concat(), out, at, true, around.dropout)?;
+        self.output.add(&outputs.concat(), out, around.dropout)?;
         Ok(())
     }
 
@@ -146,10 +142,10 @@ impl Attention {
     ) -> Result<()> {
         let layouts = self.layouts()?;
         let Kept { qkv, plain, attended, qkv_low, output_low } = kept;
-        let mut dattended = vec![R::zero(); attended.output.len()];
-        let at = Columns { first: 0, stride: self.output.sizes()?.1 };
-        let into = Some((dattended.as_mut_slice(), false));
-        self.output.backward(&attended.output, output_low.as_deref(), dy, at, into, around.dropout)?;
+        let output = self.output.begin(dy, Columns { first: 0, stride: self.output.sizes()?.1 })?;
+        let dattended = output.fresh_input(around.dropout)?;
+        output.weights(&attended.output, output_low.as_deref(), around.dropout)?;
+        drop(output);
         let mut dqkv = vec![R::zero(); qkv.len()];
         self.over(&qkv, &layouts, around.documents).backward(&attended, &dattended, QkvGradients::Together(&mut dqkv));
         drop((qkv, attended, dattended));

@@ -1,5 +1,6 @@
 //! The feed-forward branch on slices.
 
+use asclepius_ops::cpu::matrix::Fresh;
 use asclepius_ops::cpu::{Real, elements};
 use asclepius_ops::{Gelu, PhiloxKey};
 
@@ -51,14 +52,12 @@ impl FeedForward {
     /// Adds the branch of `x [t, d]` to `out [t, d]`.
     pub(super) fn add<R: Real>(&self, x: &[R], out: &mut [R], key: Option<PhiloxKey>) -> Result<Kept<R>> {
         let parts = self.parts()?;
-        let d = parts.output.sizes()?.1;
-        let mut inner = vec![R::zero(); x.len() / d * parts.width];
-        let inner_low = project(parts.inner, x, &mut inner, parts.width, key)?;
+        let (inner, inner_low) = project(parts.inner, x, parts.width, key)?;
         let activated = match parts.activation {
             Activation::SwiGlu => elements::swiglu(&inner, parts.f),
             Activation::Gelu(kind) => elements::gelu(&inner, kind),
         };
-        let output_low = parts.output.write(&activated, out, Columns { first: 0, stride: d }, true, key)?;
+        let output_low = parts.output.add(&activated, out, key)?;
         Ok(Kept { inner, inner_low, output_low })
     }
 
@@ -75,8 +74,7 @@ impl FeedForward {
         let d = parts.output.sizes()?.1;
         let Kept { mut inner, inner_low, output_low } = kept;
         let output = parts.output.begin(dy, Columns { first: 0, stride: d })?;
-        let mut activated = vec![R::zero(); dy.len() / d * parts.f];
-        output.input(&mut activated, false, key)?;
+        let mut activated = output.fresh_input(key)?;
         match parts.activation {
             Activation::SwiGlu => elements::swiglu_backward(&mut inner, &mut activated, parts.f),
             Activation::Gelu(kind) => elements::gelu_backward(&mut inner, &mut activated, kind),
@@ -91,19 +89,25 @@ impl FeedForward {
 pub(super) fn project<R: Real>(
     linears: &[Linear],
     x: &[R],
-    out: &mut [R],
     width: usize,
     key: Option<PhiloxKey>,
-) -> Result<Vec<Low<R>>> {
+) -> Result<(Vec<R>, Vec<Low<R>>)> {
+    let input = linears.first().map_or(Ok(1), |linear| linear.sizes().map(|(input, _)| input))?;
+    let mut fresh = Fresh::new(x.len() / input, width);
+    for linear in linears {
+        linear.write_product(x, &mut fresh)?;
+    }
+    let mut out = fresh.finish();
     let mut first = 0;
-    linears
+    let low = linears
         .iter()
         .map(|linear| {
             let at = Columns { first, stride: width };
             first += linear.sizes()?.1;
-            linear.write(x, out, at, false, key)
+            linear.add_rest(x, &mut out, at, key)
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((out, low))
 }
 
 /// The way back of [`project`]: the gradient of `x` is written to `dx`, or added to it, where it is wanted.

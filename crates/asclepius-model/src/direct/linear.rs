@@ -1,6 +1,6 @@
 //! A projection on slices: `y = x Wᵀ + b + scaling (dropout(x) Aᵀ) Bᵀ`.
 
-use asclepius_ops::cpu::matrix::{self, Matrix, MatrixMut, Workers};
+use asclepius_ops::cpu::matrix::{self, Fresh, Matrix, MatrixMut, Workers};
 use asclepius_ops::cpu::{Host, Real, elements, rows};
 use asclepius_ops::{Parameter, PhiloxKey};
 
@@ -30,26 +30,34 @@ impl Linear {
         Ok(self.weight.value().dims2().map(|(out, input)| (input, out))?)
     }
 
-    /// Writes the projection of `x [t, in]` to columns of `out`, or adds it with `add`.
-    pub(super) fn write<R: Real>(
+    /// Adds the projection of `x [t, in]` to `out [t, out]`.
+    pub(super) fn add<R: Real>(&self, x: &[R], out: &mut [R], key: Option<PhiloxKey>) -> Result<Low<R>> {
+        let (input, size) = self.sizes()?;
+        let weight = Host::new(self.weight.value());
+        let w = Matrix::new(weight.slice::<R>()?, input).transposed();
+        matrix::add_product(MatrixMut::new(out, size), R::one(), Matrix::new(x, input), w, Workers::All);
+        self.add_rest(x, out, Columns { first: 0, stride: size }, key)
+    }
+
+    /// Writes `x Wᵀ` to the next columns of `out`.
+    pub(super) fn write_product<R: Real>(&self, x: &[R], out: &mut Fresh<R>) -> Result<()> {
+        let (input, _) = self.sizes()?;
+        let weight = Host::new(self.weight.value());
+        out.write_columns(Matrix::new(x, input), Matrix::new(weight.slice::<R>()?, input).transposed());
+        Ok(())
+    }
+
+    /// Adds to columns of `out` what is beside `x Wᵀ`: bias and adapter.
+    pub(super) fn add_rest<R: Real>(
         &self,
         x: &[R],
         out: &mut [R],
         at: Columns,
-        add: bool,
         key: Option<PhiloxKey>,
     ) -> Result<Low<R>> {
         let (input, size) = self.sizes()?;
-        let x_rows = Matrix::new(x, input);
-        let t = x_rows.rows();
+        let t = x.len() / input;
         let out = &mut out[at.first..];
-        let weight = Host::new(self.weight.value());
-        let w = Matrix::new(weight.slice::<R>()?, input).transposed();
-        if add {
-            matrix::add_product(MatrixMut::strided(out, t, size, at.stride), R::one(), x_rows, w, Workers::All);
-        } else {
-            matrix::write_product(MatrixMut::strided(out, t, size, at.stride), x_rows, w, Workers::All);
-        }
         if let Some(bias) = &self.bias {
             rows::add_to_rows(out, Host::new(bias.value()).slice::<R>()?, at.stride);
         }
@@ -118,6 +126,14 @@ pub(super) struct Backward<'a, R> {
 }
 
 impl<R: Real> Backward<'_, R> {
+    /// The gradient of the input in memory of its own; see [`Backward::input`].
+    pub(super) fn fresh_input(&self, key: Option<PhiloxKey>) -> Result<Vec<R>> {
+        let weight = Host::new(self.linear.weight.value());
+        let mut dx = matrix::product(self.rows, Matrix::new(weight.slice::<R>()?, self.input));
+        self.adapter_input(&mut dx, key)?;
+        Ok(dx)
+    }
+
     /// `dx = dy W + dropout(scaling dy B A)`, or `+=` with `add`.
     pub(super) fn input(&self, dx: &mut [R], add: bool, key: Option<PhiloxKey>) -> Result<()> {
         let weight = Host::new(self.linear.weight.value());
@@ -127,6 +143,10 @@ impl<R: Real> Backward<'_, R> {
         } else {
             matrix::write_product(MatrixMut::new(dx, self.input), self.rows, w, Workers::All);
         }
+        self.adapter_input(dx, key)
+    }
+
+    fn adapter_input(&self, dx: &mut [R], key: Option<PhiloxKey>) -> Result<()> {
         let (Some(adapter), Some(low)) = (&self.linear.adapter, &self.low) else { return Ok(()) };
         let a = Host::new(adapter.a.value());
         let a = Matrix::new(a.slice::<R>()?, self.input);

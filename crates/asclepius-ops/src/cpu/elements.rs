@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cpu::fresh_rows;
 use crate::kernel::{self, Real, fast};
 use crate::{Gelu, PhiloxKey};
 
@@ -10,32 +11,24 @@ const ROWS: usize = 8;
 
 /// `silu(gate) * up` of rows `[gate, up]`, `[t, 2 f]` -> `[t, f]`; see [`crate::swiglu`].
 pub fn swiglu<R: Real>(inner: &[R], f: usize) -> Vec<R> {
-    let mut y = vec![R::zero(); inner.len() / 2];
-    y.par_chunks_mut(ROWS * f).zip(inner.par_chunks(2 * ROWS * f)).for_each(|(y, inner)| {
-        fast(
-            #[inline(always)]
-            || {
-                for (y, inner) in y.chunks_exact_mut(f).zip(inner.chunks_exact(2 * f)) {
-                    let (gate, up) = inner.split_at(f);
-                    for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
-                        *y = gate * logistic(gate) * up;
-                    }
-                }
-            },
-        );
-    });
-    y
+    fresh_rows(inner, 2 * f, f, ROWS, |inner, y| {
+        let (gate, up) = inner.split_at(f);
+        for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
+            *y = gate * logistic(gate) * up;
+        }
+    })
 }
 
 /// Replaces rows `[gate, up]`, `[t, 2 f]`, by their gradients, and `dy [t, f]` by `silu(gate) * up`, which the layer behind
 /// needs for its weight's gradient.
 pub fn swiglu_backward<R: Real>(inner: &mut [R], dy: &mut [R], f: usize) {
     dy.par_chunks_mut(ROWS * f).zip(inner.par_chunks_mut(2 * ROWS * f)).for_each(|(dy, inner)| {
-        fast(
-            #[inline(always)]
-            || {
-                for (dy, inner) in dy.chunks_exact_mut(f).zip(inner.chunks_exact_mut(2 * f)) {
-                    let (gate, up) = inner.split_at_mut(f);
+        for (dy, inner) in dy.chunks_exact_mut(f).zip(inner.chunks_exact_mut(2 * f)) {
+            let (gate, up) = inner.split_at_mut(f);
+            // A row at a time: over several rows the compiler cannot tell gates from ups, and takes no vectors.
+            fast(
+                #[inline(always)]
+                || {
                     for ((dy, gate), up) in dy.iter_mut().zip(gate).zip(up) {
                         let s = logistic(*gate);
                         let silu = *gate * s;
@@ -44,9 +37,9 @@ pub fn swiglu_backward<R: Real>(inner: &mut [R], dy: &mut [R], f: usize) {
                         *dy = silu * *up;
                         (*gate, *up) = (dgate, dup);
                     }
-                }
-            },
-        );
+                },
+            );
+        }
     });
 }
 

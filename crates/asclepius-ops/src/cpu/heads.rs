@@ -116,7 +116,17 @@ fn turn<R: Real>(features: &mut [R], cos: &[R], sin: &[R], sign: R, pairs: RopeL
     match pairs {
         RopeLayout::Halves => {
             let (first, second) = features.split_at_mut(cos.len());
-            for ((a, b), (&cos, &sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+            // Read whole before anything is written: the compiler cannot tell the halves of several heads apart.
+            let (first, first_tail) = first.as_chunks_mut::<8>();
+            let (second, second_tail) = second.as_chunks_mut::<8>();
+            let ((cos, cos_tail), (sin, sin_tail)) = (cos.as_chunks::<8>(), sin.as_chunks::<8>());
+            for ((first, second), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+                let (a, b) = (*first, *second);
+                for lane in 0..8 {
+                    (first[lane], second[lane]) = turned(a[lane], b[lane], cos[lane], sin[lane] * sign);
+                }
+            }
+            for ((a, b), (&cos, &sin)) in first_tail.iter_mut().zip(second_tail).zip(cos_tail.iter().zip(sin_tail)) {
                 (*a, *b) = turned(*a, *b, cos, sin * sign);
             }
         }

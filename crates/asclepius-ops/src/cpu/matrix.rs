@@ -133,11 +133,51 @@ pub enum Workers {
 /// # Panics
 /// When the inner sizes differ.
 pub fn product<R: Real>(a: Matrix<'_, R>, b: Matrix<'_, R>) -> Vec<R> {
-    let mut y = vec![R::zero(); a.rows * b.columns];
-    if !y.is_empty() {
-        write_product(MatrixMut::new(&mut y, b.columns), a, b, Workers::All);
+    let mut fresh = Fresh::new(a.rows, b.columns);
+    fresh.write_columns(a, b);
+    fresh.finish()
+}
+
+/// Rows that products are written to side by side, columns from left to right, in memory nothing was written to before.
+#[derive(Debug)]
+pub struct Fresh<R> {
+    data: Vec<R>,
+    rows: usize,
+    width: usize,
+    filled: usize,
+}
+
+impl<R: Real> Fresh<R> {
+    /// Room for rows of `width`.
+    pub fn new(rows: usize, width: usize) -> Self {
+        Self { data: Vec::with_capacity(rows * width), rows, width, filled: 0 }
     }
-    y
+
+    /// Writes `a b` to the next columns.
+    ///
+    /// # Panics
+    /// When the shapes do not fit, or there are not as many columns left.
+    pub fn write_columns(&mut self, a: Matrix<'_, R>, b: Matrix<'_, R>) {
+        assert!(a.rows == self.rows && self.filled + b.columns <= self.width, "{} of {}", b.columns, self.width);
+        let spare = self.data.spare_capacity_mut().as_mut_ptr().cast::<R>();
+        let target = Shared::raw(spare, self.rows * self.width);
+        multiply(Out { target: &target, first: self.filled, row_stride: self.width }, false, R::one(), a, b, Workers::All);
+        self.filled += b.columns;
+    }
+
+    /// The rows.
+    ///
+    /// # Panics
+    /// When columns are missing.
+    pub fn finish(mut self) -> Vec<R> {
+        assert_eq!(self.filled, self.width, "every column is written");
+        #[expect(unsafe_code, reason = "the columns were written one by one")]
+        // SAFETY: the capacity was asked for in `new`, and products have written every column of every row.
+        unsafe {
+            self.data.set_len(self.rows * self.width);
+        }
+        self.data
+    }
 }
 
 /// `out = a b`.
@@ -145,7 +185,7 @@ pub fn product<R: Real>(a: Matrix<'_, R>, b: Matrix<'_, R>) -> Vec<R> {
 /// # Panics
 /// When the shapes do not fit.
 pub fn write_product<R: Real>(out: MatrixMut<'_, R>, a: Matrix<'_, R>, b: Matrix<'_, R>, workers: Workers) {
-    multiply(out, false, R::one(), a, b, workers);
+    add_or_write(out, false, R::one(), a, b, workers);
 }
 
 /// `out += factor a b`.
@@ -153,10 +193,10 @@ pub fn write_product<R: Real>(out: MatrixMut<'_, R>, a: Matrix<'_, R>, b: Matrix
 /// # Panics
 /// When the shapes do not fit.
 pub fn add_product<R: Real>(out: MatrixMut<'_, R>, factor: R, a: Matrix<'_, R>, b: Matrix<'_, R>, workers: Workers) {
-    multiply(out, true, factor, a, b, workers);
+    add_or_write(out, true, factor, a, b, workers);
 }
 
-fn multiply<R: Real>(
+fn add_or_write<R: Real>(
     out: MatrixMut<'_, R>,
     add: bool,
     factor: R,
@@ -164,26 +204,48 @@ fn multiply<R: Real>(
     b: Matrix<'_, R>,
     workers: Workers,
 ) {
-    let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(
-        k == b.rows && out.rows == m && out.columns == n,
-        "[{}, {}] = [{m}, {k}] [{}, {n}]",
+        out.rows == a.rows && out.columns == b.columns,
+        "[{}, {}] = [{}, {}] [{}, {}]",
         out.rows,
         out.columns,
-        b.rows
+        a.rows,
+        a.columns,
+        b.rows,
+        b.columns
     );
+    let target = Shared::new(out.data);
+    multiply(Out { target: &target, first: 0, row_stride: out.row_stride }, add, factor, a, b, workers);
+}
+
+/// Where a product goes: memory that is borrowed for it, or fresh.
+struct Out<'a, R> {
+    target: &'a Shared<'a, R>,
+    first: usize,
+    row_stride: usize,
+}
+
+fn multiply<R: Real>(
+    out: Out<'_, R>,
+    add: bool,
+    factor: R,
+    a: Matrix<'_, R>,
+    b: Matrix<'_, R>,
+    workers: Workers,
+) {
+    let (m, n, k) = (a.rows, b.columns, a.columns);
+    assert!(k == b.rows, "[{m}, {n}] = [{m}, {k}] [{}, {n}]", b.rows);
     if m == 0 || n == 0 {
         return;
     }
     let few = m <= FEW && a.column_stride == 1 && b.row_stride == 1 && workers == Workers::All;
-    if few && R::few_rows(&mut FewRows { out: &mut *out.data, out_stride: out.row_stride, add, factor, a, b }) {
+    if few && R::few_rows(&FewRows { out: &out, add, factor, a, b }) {
         return;
     }
-    let row_stride = out.row_stride;
-    let target = Shared::new(out.data);
+    let Out { target, first, row_stride } = out;
     let threads = if workers == Workers::One || m * n * k < ALONE { 1 } else { rayon::current_num_threads() };
     let part = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
-        let place = Place { target: &target, first: rows.start * row_stride + columns.start, row_stride };
+        let place = Place { target, first: first + rows.start * row_stride + columns.start, row_stride };
         // SAFETY: the parts share no element, and nothing else reaches the target meanwhile.
         #[expect(unsafe_code, reason = "parts of one matrix go to several threads")]
         unsafe {
@@ -256,8 +318,7 @@ impl<R: Real> Place<'_, R> {
 
 /// A product of few contiguous rows with a weight that is given transposed, so that its rows are contiguous too.
 pub(crate) struct FewRows<'a, 'b, R> {
-    out: &'a mut [R],
-    out_stride: usize,
+    out: &'a Out<'a, R>,
     add: bool,
     factor: R,
     a: Matrix<'b, R>,
@@ -269,7 +330,7 @@ const WEIGHT_ROWS: usize = 32;
 
 impl FewRows<'_, '_, f32> {
     /// Reads every weight once: its inner products with all rows of `a`, four rows at a time.
-    pub(crate) fn run(&mut self) {
+    pub(crate) fn run(&self) {
         let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
         let (a, b) = (self.a, self.b);
         let architecture = pulp::Arch::new();
@@ -291,8 +352,13 @@ impl FewRows<'_, '_, f32> {
             .collect();
         for (column, sums) in columns.iter().flat_map(|part| part.chunks_exact(m)).enumerate() {
             for (row, &sum) in sums.iter().enumerate() {
-                let out = &mut self.out[row * self.out_stride + column];
-                *out = if self.add { *out } else { 0.0 } + self.factor * sum;
+                let out = self.out.target.address(self.out.first + row * self.out.row_stride + column);
+                #[expect(unsafe_code, reason = "the target may be fresh")]
+                // SAFETY: inside the target, which no other thread reaches; read only where something was written.
+                unsafe {
+                    let before = if self.add { out.read() } else { 0.0 };
+                    out.write(before + self.factor * sum);
+                }
             }
         }
     }

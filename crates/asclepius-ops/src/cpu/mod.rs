@@ -18,5 +18,7 @@ pub mod memory;
 pub mod rows;
 mod shared;
 
+pub(crate) use shared::fresh_rows;
+
 pub use crate::kernel::{Host, Real};
 pub use matrix::{Matrix, MatrixMut};

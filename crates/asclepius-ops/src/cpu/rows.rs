@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::cpu::fresh_rows;
 use crate::kernel::{self, Real, fast};
 
 /// Rows one thread works through, whose share of the weight's gradient it sums; part of the result's bits.
@@ -31,18 +32,14 @@ impl<R: Real> Norm<'_, R> {
     /// `[rows, d]` -> `[rows, d]`, by the formulas of [`crate::rms_norm`] and [`crate::layer_norm`].
     pub fn forward(&self, x: &[R]) -> Vec<R> {
         let size = self.weight.len();
-        let mut y = vec![R::zero(); x.len()];
-        y.par_chunks_mut(ROWS * size).zip(x.par_chunks(ROWS * size)).for_each(|(y, x)| {
-            fast(
-                #[inline(always)]
-                || {
-                    for (y, x) in y.chunks_exact_mut(size).zip(x.chunks_exact(size)) {
-                        self.forward_row(x, y);
-                    }
-                },
-            );
-        });
-        y
+        fresh_rows(
+            x,
+            size,
+            size,
+            ROWS,
+            #[inline(always)]
+            |x, y| self.forward_row(x, y),
+        )
     }
 
     #[inline(always)]
