@@ -34,6 +34,6 @@ pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients, loss_and_g
 pub use error::{ModelError, Result};
 pub use families::Activation;
 pub use families::phi::Layout;
-pub use generate::{Finish, Generation, Sampling, generate, generate_with};
+pub use generate::{Finish, Generation, Sampling, generate, generate_batch, generate_with};
 pub use plan::{Method, Plan, PlanOptions, plan};
 pub use shapes::parameter_shapes;

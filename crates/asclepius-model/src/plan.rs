@@ -112,7 +112,7 @@ fn activations(config: &ModelConfig, options: &PlanOptions) -> u64 {
     // On one block's way back: the gradients of its branches' insides and of its stream.
     let passing = 3 * d + inner + f;
     // The head works on chunks of scores.
-    let scores = (1 << 23).max(128 * config.vocab_size as u64);
+    let scores = (1 << 22).max(256 * config.vocab_size as u64);
     tokens * (kept + passing) + scores
 }
 

@@ -29,6 +29,14 @@ pub(crate) struct DirectCache<R> {
     values: Vec<Vec<R>>,
 }
 
+impl<R> DirectCache<R> {
+    /// Forgets a document; those behind it move up.
+    pub(crate) fn remove(&mut self, document: usize) {
+        self.keys.remove(document);
+        self.values.remove(document);
+    }
+}
+
 /// Where queries, keys and values lie in a row.
 struct Layouts {
     q: HeadLayout,
@@ -63,13 +71,17 @@ impl Attention {
     fn turn<R: Real>(&self, qkv: &mut [R], layouts: &Layouts, around: &Surroundings<'_, R>, backwards: bool) {
         let t = qkv.len() / layouts.width;
         let half = around.cos.len() / t.max(1);
-        let rotation =
-            Rotation { cos: around.cos, sin: around.sin, half, pairs: RopeLayout::Halves, backwards };
+        let rotation = Rotation { cos: around.cos, sin: around.sin, half, pairs: RopeLayout::Halves, backwards };
         heads::rotate(qkv, layouts.q, &rotation);
         heads::rotate(qkv, layouts.k, &rotation);
     }
 
-    fn over<'a, R: Real>(&'a self, qkv: &'a [R], layouts: &Layouts, documents: &'a Documents) -> heads::Attention<'a, R> {
+    fn over<'a, R: Real>(
+        &'a self,
+        qkv: &'a [R],
+        layouts: &Layouts,
+        documents: &'a Documents,
+    ) -> heads::Attention<'a, R> {
         let heads = |layout| Heads { data: qkv, layout };
         heads::Attention {
             q: heads(layouts.q),
@@ -105,8 +117,7 @@ impl Attention {
         cache.values.resize_with(around.documents.count(), Vec::new);
         let outputs: Vec<Vec<R>> = {
             use rayon::prelude::*;
-            let units: Vec<_> =
-                around.documents.iter().zip(cache.keys.iter_mut().zip(&mut cache.values)).collect();
+            let units: Vec<_> = around.documents.iter().zip(cache.keys.iter_mut().zip(&mut cache.values)).collect();
             units
                 .into_par_iter()
                 .map(|(document, (keys, values))| {

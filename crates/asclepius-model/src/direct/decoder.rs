@@ -1,6 +1,6 @@
 //! A decoder on slices: embedding, blocks and head.
 
-use asclepius_ops::cpu::{Host, Matrix, Real, head, matrix, rows};
+use asclepius_ops::cpu::{Host, Matrix, Real, head, in_pool, matrix, rows};
 use asclepius_ops::{Parameter, PhiloxKey};
 
 use super::attention::DirectCache;
@@ -16,7 +16,7 @@ pub(crate) fn loss_and_gradients<R: Real>(
     recompute: Recompute,
 ) -> Result<f64> {
     let context = batch.context(decoder, dropout)?;
-    surrounded(&context, |around| there_and_back::<R>(decoder, batch, around, recompute))
+    in_pool(|| surrounded(&context, |around| there_and_back::<R>(decoder, batch, around, recompute)))
 }
 
 /// What stands for a block until its way back.
@@ -79,13 +79,15 @@ fn there_and_back<R: Real>(
 /// See [`crate::evaluate`].
 pub(crate) fn evaluate<R: Real>(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
     let context = batch.context(decoder, None)?;
-    surrounded::<R, _>(&context, |around| {
-        let mut x = embed::<R>(decoder, &batch.ids)?;
-        for block in decoder.blocks() {
-            x = block.direct(x, around, Keep::Nothing)?.0;
-        }
-        let (head, bias) = decoder.head_parameters();
-        Ok(head::loss(&decoder.final_norm().rows(&x)?, head, bias, &batch.targets)?)
+    in_pool(|| {
+        surrounded::<R, _>(&context, |around| {
+            let mut x = embed::<R>(decoder, &batch.ids)?;
+            for block in decoder.blocks() {
+                x = block.direct(x, around, Keep::Nothing)?.0;
+            }
+            let (head, bias) = decoder.head_parameters();
+            Ok(head::loss(&decoder.final_norm().rows(&x)?, head, bias, &batch.targets)?)
+        })
     })
 }
 
@@ -96,24 +98,27 @@ pub(crate) fn next_scores<R: Real>(
     context: &Context,
     caches: &mut [DirectCache<R>],
 ) -> Result<Vec<R>> {
-    surrounded::<R, _>(context, |around| {
-        let mut x = embed::<R>(decoder, ids)?;
-        for (block, cache) in decoder.blocks().iter().zip(caches) {
-            block.direct_next(&mut x, around, cache)?;
-        }
-        let d = decoder.config().hidden_size;
-        let last: Vec<R> = (around.documents.iter())
-            .flat_map(|document| &x[(document.queries.end - 1) * d..document.queries.end * d])
-            .copied()
-            .collect();
-        let normed = decoder.final_norm().rows(&last)?;
-        let (head, bias) = decoder.head_parameters();
-        let weight = Host::new(head.value());
-        let mut scores = matrix::product(Matrix::new(&normed, d), Matrix::new(weight.slice::<R>()?, d).transposed());
-        if let Some(bias) = bias {
-            rows::add_to_rows(&mut scores, Host::new(bias.value()).slice::<R>()?, bias.value().elem_count());
-        }
-        Ok(scores)
+    in_pool(|| {
+        surrounded::<R, _>(context, |around| {
+            let mut x = embed::<R>(decoder, ids)?;
+            for (block, cache) in decoder.blocks().iter().zip(caches) {
+                block.direct_next(&mut x, around, cache)?;
+            }
+            let d = decoder.config().hidden_size;
+            let last: Vec<R> = (around.documents.iter())
+                .flat_map(|document| &x[(document.queries.end - 1) * d..document.queries.end * d])
+                .copied()
+                .collect();
+            let normed = decoder.final_norm().rows(&last)?;
+            let (head, bias) = decoder.head_parameters();
+            let weight = Host::new(head.value());
+            let mut scores =
+                matrix::product(Matrix::new(&normed, d), Matrix::new(weight.slice::<R>()?, d).transposed());
+            if let Some(bias) = bias {
+                rows::add_to_rows(&mut scores, Host::new(bias.value()).slice::<R>()?, bias.value().elem_count());
+            }
+            Ok(scores)
+        })
     })
 }
 
@@ -121,7 +126,8 @@ fn embed<R: Real>(decoder: &Decoder, ids: &[u32]) -> Result<Vec<R>> {
     let table = decoder.embedding();
     let (v, d) = table.value().dims2()?;
     if let Some(&id) = ids.iter().find(|&&id| id as usize >= v) {
-        let error = asclepius_ops::OpsError::Index { operation: "embedding", what: "token", index: id as usize, bound: v };
+        let error =
+            asclepius_ops::OpsError::Index { operation: "embedding", what: "token", index: id as usize, bound: v };
         return Err(error.into());
     }
     let host = Host::new(table.value());

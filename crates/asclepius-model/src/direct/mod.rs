@@ -22,6 +22,7 @@ use asclepius_ops::cpu::{Host, Real};
 
 use crate::{Context, Result};
 
+pub(crate) use attention::DirectCache;
 pub(crate) use decoder::{evaluate, loss_and_gradients, next_scores};
 
 /// How much of the forward pass is kept.

@@ -86,7 +86,8 @@ pub(crate) fn gate<R: Real>(x: R, kind: Gelu) -> (R, R) {
             (s, s * (R::one() - s) * scale * (R::one() + cubic * R::of(3.0)))
         }
         Gelu::Erf => {
-            let density = (-(x * x) * R::of(0.5)).exp() * R::of(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+            let density = (-(x * x) * R::of(0.5)).exp()
+                * R::of(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
             (R::of(0.5) * (R::one() + (x * R::of(std::f64::consts::FRAC_1_SQRT_2)).erf()), density)
         }
     }

@@ -7,11 +7,11 @@ use crate::kernel::{self, Host, Real, fast};
 use crate::{Parameter, Result, Targets};
 
 /// Scores of this many elements exist at a time.
-const SCORES: usize = 1 << 23;
+const SCORES: usize = 1 << 22;
 
-/// Rows of scores at a time, for a vocabulary of `v`.
+/// Rows of scores at a time, for a vocabulary of `v`: not too few, since each chunk reads the whole head.
 pub(crate) fn chunk_rows(v: usize) -> usize {
-    (SCORES / v).clamp(128, 2048)
+    (SCORES / v).clamp(256, 2048)
 }
 
 /// The loss summed over `targets` of `x [t, d]`, and its gradient `[t, d]`; those of weight and bias are added where they

@@ -161,7 +161,14 @@ impl<R: Real> Fresh<R> {
         assert!(a.rows == self.rows && self.filled + b.columns <= self.width, "{} of {}", b.columns, self.width);
         let spare = self.data.spare_capacity_mut().as_mut_ptr().cast::<R>();
         let target = Shared::raw(spare, self.rows * self.width);
-        multiply(Out { target: &target, first: self.filled, row_stride: self.width }, false, R::one(), a, b, Workers::All);
+        multiply(
+            Out { target: &target, first: self.filled, row_stride: self.width },
+            false,
+            R::one(),
+            a,
+            b,
+            Workers::All,
+        );
         self.filled += b.columns;
     }
 
@@ -225,14 +232,7 @@ struct Out<'a, R> {
     row_stride: usize,
 }
 
-fn multiply<R: Real>(
-    out: Out<'_, R>,
-    add: bool,
-    factor: R,
-    a: Matrix<'_, R>,
-    b: Matrix<'_, R>,
-    workers: Workers,
-) {
+fn multiply<R: Real>(out: Out<'_, R>, add: bool, factor: R, a: Matrix<'_, R>, b: Matrix<'_, R>, workers: Workers) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(k == b.rows, "[{m}, {n}] = [{m}, {k}] [{}, {n}]", b.rows);
     if m == 0 || n == 0 {
@@ -259,7 +259,9 @@ fn multiply<R: Real>(
         (0..n.div_ceil(width)).into_par_iter().for_each(|index| part(0..m, index * width..n.min((index + 1) * width)));
     } else {
         let height = m.div_ceil(threads);
-        (0..m.div_ceil(height)).into_par_iter().for_each(|index| part(index * height..m.min((index + 1) * height), 0..n));
+        (0..m.div_ceil(height))
+            .into_par_iter()
+            .for_each(|index| part(index * height..m.min((index + 1) * height), 0..n));
     }
 }
 
@@ -329,66 +331,68 @@ pub(crate) struct FewRows<'a, 'b, R> {
 const WEIGHT_ROWS: usize = 32;
 
 impl FewRows<'_, '_, f32> {
-    /// Reads every weight once: its inner products with all rows of `a`, four rows at a time.
+    /// Reads every weight once: inner products of two of its rows with four of `a`'s at a time.
     pub(crate) fn run(&self) {
-        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
-        let (a, b) = (self.a, self.b);
-        let architecture = pulp::Arch::new();
-        let columns: Vec<Vec<f32>> = (0..n.div_ceil(WEIGHT_ROWS))
-            .into_par_iter()
-            .map(|index| {
-                let weights = index * WEIGHT_ROWS..n.min((index + 1) * WEIGHT_ROWS);
-                let mut sums = vec![0.0; weights.len() * m];
-                for (weight, sums) in weights.zip(sums.chunks_exact_mut(m)) {
-                    let weight = &b.data[weight * b.column_stride..][..k];
-                    for (rows, sums) in (0..m).step_by(4).zip(sums.chunks_mut(4)) {
-                        let row = |index: usize| &a.data[(rows + index).min(m - 1) * a.row_stride..][..k];
-                        let four = architecture.dispatch(FourDots { weight, rows: [row(0), row(1), row(2), row(3)] });
-                        sums.copy_from_slice(&four[..sums.len()]);
-                    }
+        let (m, n) = (self.a.rows, self.b.columns);
+        (0..n.div_ceil(WEIGHT_ROWS)).into_par_iter().for_each(|index| {
+            for weight in (index * WEIGHT_ROWS..n.min((index + 1) * WEIGHT_ROWS)).step_by(2) {
+                for row in (0..m).step_by(4) {
+                    self.tile(weight, row);
                 }
-                sums
-            })
-            .collect();
-        for (column, sums) in columns.iter().flat_map(|part| part.chunks_exact(m)).enumerate() {
-            for (row, &sum) in sums.iter().enumerate() {
+            }
+        });
+    }
+
+    fn tile(&self, weight: usize, row: usize) {
+        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
+        // What lies past the end is the last row once more.
+        let weight_row = |index: usize| &self.b.data[(weight + index).min(n - 1) * self.b.column_stride..][..k];
+        let x_row = |index: usize| &self.a.data[(row + index).min(m - 1) * self.a.row_stride..][..k];
+        let dots = pulp::Arch::new()
+            .dispatch(Dots { weights: [weight_row(0), weight_row(1)], rows: [x_row(0), x_row(1), x_row(2), x_row(3)] });
+        for (column, dots) in (weight..n).zip(dots) {
+            for (row, dot) in (row..m).zip(dots) {
                 let out = self.out.target.address(self.out.first + row * self.out.row_stride + column);
                 #[expect(unsafe_code, reason = "the target may be fresh")]
-                // SAFETY: inside the target, which no other thread reaches; read only where something was written.
+                // SAFETY: inside the target; a column belongs to one thread; read only where something was written before.
                 unsafe {
                     let before = if self.add { out.read() } else { 0.0 };
-                    out.write(before + self.factor * sum);
+                    out.write(before + self.factor * dot);
                 }
             }
         }
     }
 }
 
-/// The inner products of one weight row with four others.
-struct FourDots<'a> {
-    weight: &'a [f32],
+/// The inner products of two weight rows with four others, all of one length.
+struct Dots<'a> {
+    weights: [&'a [f32]; 2],
     rows: [&'a [f32]; 4],
 }
 
-impl WithSimd for FourDots<'_> {
-    type Output = [f32; 4];
+impl WithSimd for Dots<'_> {
+    type Output = [[f32; 4]; 2];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [f32; 4] {
-        let (weight, weight_tail) = S::as_simd_f32s(self.weight);
-        let rows = self.rows.map(|row| S::as_simd_f32s(row));
-        let mut sums = [[simd.splat_f32s(0.0); 2]; 4];
-        for (pair, weight) in weight.chunks(2).enumerate() {
-            for (part, &weight) in weight.iter().enumerate() {
-                for ((row, _), sums) in rows.iter().zip(&mut sums) {
-                    sums[part] = simd.mul_add_f32s(weight, row[2 * pair + part], sums[part]);
-                }
+    fn with_simd<S: Simd>(self, simd: S) -> [[f32; 4]; 2] {
+        let [(first, first_tail), (second, second_tail)] = self.weights.map(|row| S::as_simd_f32s(row));
+        let [(a, a_tail), (b, b_tail), (c, c_tail), (d, d_tail)] = self.rows.map(|row| S::as_simd_f32s(row));
+        let mut sums = [[simd.splat_f32s(0.0); 4]; 2];
+        let weights = first.iter().zip(second);
+        for ((&first, &second), (((&a, &b), &c), &d)) in weights.zip(a.iter().zip(b).zip(c).zip(d)) {
+            for (sum, x) in sums[0].iter_mut().zip([a, b, c, d]) {
+                *sum = simd.mul_add_f32s(first, x, *sum);
+            }
+            for (sum, x) in sums[1].iter_mut().zip([a, b, c, d]) {
+                *sum = simd.mul_add_f32s(second, x, *sum);
             }
         }
-        let mut dots = sums.map(|[even, odd]| simd.reduce_sum_f32s(simd.add_f32s(even, odd)));
-        for ((_, tail), dot) in rows.iter().zip(&mut dots) {
-            for (&weight, &x) in weight_tail.iter().zip(*tail) {
-                *dot += weight * x;
+        let mut dots = sums.map(|sums| sums.map(|sum| simd.reduce_sum_f32s(sum)));
+        for (dots, weight) in dots.iter_mut().zip([first_tail, second_tail]) {
+            for (dot, row) in dots.iter_mut().zip([a_tail, b_tail, c_tail, d_tail]) {
+                for (&weight, &x) in weight.iter().zip(row) {
+                    *dot += weight * x;
+                }
             }
         }
         dots

@@ -20,5 +20,10 @@ mod shared;
 
 pub(crate) use shared::fresh_rows;
 
+/// Runs `work` on a thread of the pool, so that the parallel loops in it start there instead of waking the pool each time.
+pub fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 pub use crate::kernel::{Host, Real};
 pub use matrix::{Matrix, MatrixMut};
