@@ -375,19 +375,30 @@ impl WithSimd for Dots<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [[f32; 4]; 2] {
-        let [(first, first_tail), (second, second_tail)] = self.weights.map(|row| S::as_simd_f32s(row));
-        let [(a, a_tail), (b, b_tail), (c, c_tail), (d, d_tail)] = self.rows.map(|row| S::as_simd_f32s(row));
-        let mut sums = [[simd.splat_f32s(0.0); 4]; 2];
+        // No closures: what is passed to `map` is compiled on its own, for the narrowest vectors.
+        let [first, second] = self.weights;
+        let [a, b, c, d] = self.rows;
+        let ((first, first_tail), (second, second_tail)) = (S::as_simd_f32s(first), S::as_simd_f32s(second));
+        let ((a, a_tail), (b, b_tail)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+        let ((c, c_tail), (d, d_tail)) = (S::as_simd_f32s(c), S::as_simd_f32s(d));
+        let zero = simd.splat_f32s(0.0);
+        let (mut top, mut bottom) = ([zero; 4], [zero; 4]);
         let weights = first.iter().zip(second);
         for ((&first, &second), (((&a, &b), &c), &d)) in weights.zip(a.iter().zip(b).zip(c).zip(d)) {
-            for (sum, x) in sums[0].iter_mut().zip([a, b, c, d]) {
-                *sum = simd.mul_add_f32s(first, x, *sum);
-            }
-            for (sum, x) in sums[1].iter_mut().zip([a, b, c, d]) {
-                *sum = simd.mul_add_f32s(second, x, *sum);
-            }
+            top[0] = simd.mul_add_f32s(first, a, top[0]);
+            top[1] = simd.mul_add_f32s(first, b, top[1]);
+            top[2] = simd.mul_add_f32s(first, c, top[2]);
+            top[3] = simd.mul_add_f32s(first, d, top[3]);
+            bottom[0] = simd.mul_add_f32s(second, a, bottom[0]);
+            bottom[1] = simd.mul_add_f32s(second, b, bottom[1]);
+            bottom[2] = simd.mul_add_f32s(second, c, bottom[2]);
+            bottom[3] = simd.mul_add_f32s(second, d, bottom[3]);
         }
-        let mut dots = sums.map(|sums| sums.map(|sum| simd.reduce_sum_f32s(sum)));
+        let mut dots = [[0.0; 4]; 2];
+        for index in 0..4 {
+            dots[0][index] = simd.reduce_sum_f32s(top[index]);
+            dots[1][index] = simd.reduce_sum_f32s(bottom[index]);
+        }
         for (dots, weight) in dots.iter_mut().zip([first_tail, second_tail]) {
             for (dot, row) in dots.iter_mut().zip([a_tail, b_tail, c_tail, d_tail]) {
                 for (&weight, &x) in weight.iter().zip(row) {
