@@ -3,7 +3,7 @@
 use asclepius_model::generate::step;
 use asclepius_model::{
     AllLinear, Cache, Decoder, Finish, LoraConfig, LoraTargets, MicroBatch, ModelConfig, ModelError, Recompute,
-    Sampling, evaluate, generate, loss_and_gradients,
+    Sampling, evaluate, generate, generate_batch, loss_and_gradients, loss_and_gradients_by_graph,
 };
 use asclepius_ops::{Documents, GradientBuffer, Parameter, PhiloxKey, Targets};
 use candle_core::{DType, Device, Tensor};
@@ -94,7 +94,16 @@ fn a_block_at_a_time_is_plain_autograd_and_recomputing_changes_no_bit() {
         let (loss, gradients) = trained(&decoder, &batch(), None, Recompute::None);
         assert!((loss - expected_loss).abs() < 1e-6 * expected_loss, "{changes}: {loss} {expected_loss}");
         assert!(distance(&gradients, &expected) < 1e-6, "{changes}: {}", distance(&gradients, &expected));
-        assert_eq!(trained(&decoder, &batch(), None, Recompute::Block), (loss, gradients), "{changes}");
+        for recompute in [Recompute::Selective, Recompute::Block] {
+            assert_eq!(trained(&decoder, &batch(), None, recompute), (loss, gradients.clone()), "{changes}");
+        }
+        for recompute in [Recompute::None, Recompute::Block] {
+            let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
+            let by_graph = loss_and_gradients_by_graph(&decoder, &batch(), None, recompute).expect("a sound batch");
+            assert!((loss - by_graph).abs() < 1e-6 * loss, "{changes}: {loss} {by_graph}");
+            let by_graph: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+            assert!(distance(&gradients, &by_graph) < 1e-6, "{changes}: {}", distance(&gradients, &by_graph));
+        }
         assert_eq!(evaluate(&decoder, &batch()).expect("a sound batch"), loss, "{changes}");
     }
 }
@@ -203,6 +212,35 @@ fn greedy_generation_repeats_and_ends() {
     assert_eq!(drawn(1), drawn(1));
     assert_ne!(drawn(1), drawn(2));
     assert!(matches!(generate(&decoder, &[], &sampling), Err(ModelError::Prompt { .. })));
+}
+
+#[test]
+fn prompts_together_are_prompts_one_by_one() {
+    for changes in families() {
+        let decoder = decoder(&changes);
+        let prompts: Vec<Vec<u32>> =
+            [1, 9, 3].iter().map(|&count| (0..count).map(|index| (index * 7 + count) % 37).collect()).collect();
+        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        for temperature in [0.0, 0.8] {
+            // A stop token that some prompts reach and others do not.
+            let sampling =
+                Sampling { temperature, seed: 3, max_new_tokens: 12, stop: vec![5, 11], ..Sampling::default() };
+            let together = generate_batch(&decoder, &prompts, &sampling, &mut |_, _| true).expect("short prompts");
+            for (prompt, together) in prompts.iter().zip(together) {
+                assert_eq!(generate(&decoder, prompt, &sampling).expect("a short prompt"), together, "{changes}");
+            }
+        }
+        let mut given = Vec::new();
+        let cancelled = generate_batch(&decoder, &prompts, &Sampling::default(), &mut |prompt, token| {
+            given.push((prompt, token));
+            prompt != 1
+        });
+        let cancelled = cancelled.expect("short prompts");
+        assert_eq!((cancelled[1].finish, cancelled[1].tokens.len()), (Finish::Cancelled, 1), "{changes}");
+        assert!(cancelled[0].tokens.len() > 1 && cancelled[2].tokens.len() > 1, "{changes}");
+        let counted: usize = cancelled.iter().map(|generation| generation.tokens.len()).sum();
+        assert_eq!(given.len(), counted, "{changes}");
+    }
 }
 
 #[test]

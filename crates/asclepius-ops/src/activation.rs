@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::cpu::elements::{self, logistic};
 use crate::kernel::{self, CHUNK, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{Result, reference};
@@ -33,69 +34,46 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// The Gaussian error linear unit of `x`, any shape (Hendrycks and Gimpel, 2016).
 ///
-/// Backward of the form with tanh, which is `x s(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`:
-/// `dx = dy (s + 2 x s (1 - s) u')`.
+/// Backward, with `gelu(x) = x g(x)`: `dx = dy (g + x g')`. In the form with erf `g'` is the normal density; in that with
+/// tanh `g` is the logistic function of `2u`, `u = sqrt(2/pi) (x + 0.044715 x^3)`, and `g' = 2 g (1 - g) u'`.
 ///
 /// # Errors
 /// When the device fails.
 pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
-    if kind == Gelu::Erf || !kernel::fused(&[x]) {
+    if !kernel::fused(&[x]) {
         return reference::gelu(x, kind);
     }
-    Ok(x.contiguous()?.apply_op1(TanhGelu)?)
+    Ok(x.contiguous()?.apply_op1(GeluOf(kind))?)
 }
 
-struct TanhGelu;
+struct GeluOf(Gelu);
 
-/// Of `x`: `s(2u)` and `2u'`.
-fn tanh_gate<R: Real>(x: R) -> (R, R) {
-    let scale = R::of(2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
-    let cubic = R::of(0.044_715) * x * x;
-    (logistic(scale * x * (R::one() + cubic)), scale * (R::one() + cubic * R::of(3.0)))
+fn gelu_forward<R: Real>(x: &CpuStorage, layout: &Layout, kind: Gelu) -> CandleResult<CpuStorage> {
+    Ok(R::to_cpu_storage_owned(elements::gelu(kernel::slice::<R>(x, layout)?, kind)))
 }
 
-fn gelu_forward<R: Real>(x: &CpuStorage, layout: &Layout) -> CandleResult<CpuStorage> {
-    let mut y = kernel::slice::<R>(x, layout)?.to_vec();
-    y.par_chunks_mut(CHUNK).for_each(|y| {
-        for y in y {
-            *y = *y * tanh_gate(*y).0;
-        }
-    });
-    Ok(R::to_cpu_storage_owned(y))
-}
-
-fn gelu_backward<R: Real>(x: &Tensor, dy: &Tensor) -> CandleResult<Tensor> {
-    let (x_host, dy_host) = (Host::new(x), Host::new(dy));
-    let mut dx = dy_host.slice::<R>()?.to_vec();
-    dx.par_chunks_mut(CHUNK).zip(x_host.slice::<R>()?.par_chunks(CHUNK)).for_each(|(dx, x)| {
-        for (dx, &x) in dx.iter_mut().zip(x) {
-            let (s, slope) = tanh_gate(x);
-            *dx *= s + x * s * (R::one() - s) * slope;
-        }
-    });
+fn gelu_backward<R: Real>(x: &Tensor, dy: &Tensor, kind: Gelu) -> CandleResult<Tensor> {
+    let (mut dx, mut dy) = (Host::new(x).slice::<R>()?.to_vec(), Host::new(dy).slice::<R>()?.to_vec());
+    elements::gelu_backward(&mut dx, &mut dy, kind);
     Tensor::from_vec(dx, x.shape(), x.device())
 }
 
-impl CustomOp1 for TanhGelu {
+impl CustomOp1 for GeluOf {
     fn name(&self) -> &'static str {
         "gelu"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> CandleResult<(CpuStorage, Shape)> {
         use candle_core::backend::BackendStorage;
-        Ok((by_dtype!(x.dtype(), gelu_forward(x, layout))?, layout.shape().clone()))
+        Ok((by_dtype!(x.dtype(), gelu_forward(x, layout, self.0))?, layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {
-        Ok(Some(by_dtype!(x.dtype(), gelu_backward(x, &dy.contiguous()?))?))
+        Ok(Some(by_dtype!(x.dtype(), gelu_backward(x, &dy.contiguous()?, self.0))?))
     }
 }
 
 struct SwiGlu;
-
-fn logistic<R: Real>(x: R) -> R {
-    R::one() / (R::one() + (-x).exp())
-}
 
 fn forward<R: Real>(gate: &CpuStorage, gl: &Layout, up: &CpuStorage, ul: &Layout) -> CandleResult<CpuStorage> {
     let (gate, up) = (kernel::slice::<R>(gate, gl)?, kernel::slice::<R>(up, ul)?);

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result as CandleResult, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::cpu::head;
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::parameter::Accumulate;
@@ -124,9 +125,6 @@ struct LinearCrossEntropy {
     bias: Option<Parameter>,
 }
 
-/// Scores of this many elements exist at a time.
-const SCORES: usize = 1 << 22;
-
 fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> CandleResult<Computed> {
     let weight = w.value().detach();
     let (v, d) = weight.dims2()?;
@@ -137,7 +135,7 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets
     let wants_any = wants_x || wants_w || wants_b;
     let offsets = bias.map(|bias| bias.value().detach().flatten_all()?.to_vec1::<R>()).transpose()?;
     let mut db = vec![R::zero(); if wants_b { v } else { 0 }];
-    let chunk_rows = (SCORES / v).clamp(64, 1024);
+    let chunk_rows = head::chunk_rows(v);
     let mut loss = 0.0;
     let mut dx_parts = Vec::new();
     let mut dw: Option<Tensor> = None;
@@ -147,23 +145,7 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets
         let losses: Vec<f64> = scores
             .par_chunks_exact_mut(v)
             .zip(labels)
-            .map(|(scores, &label)| {
-                let label = label as usize;
-                if let Some(offsets) = &offsets {
-                    kernel::add_row(scores, offsets);
-                }
-                let largest = kernel::maximum(scores);
-                let own = (scores[label] - largest).to_f64();
-                let sum = kernel::exponentials(scores, R::one(), largest);
-                if wants_any {
-                    let inverse = R::one() / sum;
-                    for score in scores.iter_mut() {
-                        *score *= inverse;
-                    }
-                    scores[label] -= R::one();
-                }
-                sum.to_f64().ln() - own
-            })
+            .map(|(scores, &label)| head::row_loss(scores, label as usize, offsets.as_deref(), wants_any))
             .collect();
         loss += losses.into_iter().sum::<f64>();
         if wants_b {

@@ -1,14 +1,11 @@
 //! Rotary position embedding (Su et al., "RoFormer", 2021), of all features of a head or of the first `r`.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
-use rayon::prelude::*;
 
+use crate::cpu::heads::{self, HeadLayout, Rotation};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{OpsError, Result, reference};
-
-/// Tokens a thread turns at a time.
-const TOKENS: usize = 64;
 
 /// Which features make a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,37 +52,11 @@ fn turn<R: Real>(rope: &Rope, x: &CpuStorage, layout: &Layout) -> CandleResult<C
     let (_, h, d) = layout.shape().dims3()?;
     let half = rope.cos.dim(1)?;
     let (cos, sin) = (Host::new(&rope.cos), Host::new(&rope.sin));
-    let (cos, sin) = (cos.slice::<R>()?, sin.slice::<R>()?);
     let mut y = kernel::slice::<R>(x, layout)?.to_vec();
-    let sign = if rope.backwards { -R::one() } else { R::one() };
-    let chunks = cos.par_chunks(TOKENS * half).zip(sin.par_chunks(TOKENS * half));
-    y.par_chunks_mut(TOKENS * h * d).zip(chunks).for_each(|(y, (cos, sin))| {
-        let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
-        for (token, (cos, sin)) in y.chunks_exact_mut(h * d).zip(angles) {
-            for head in token.chunks_exact_mut(d) {
-                match rope.layout {
-                    RopeLayout::Halves => {
-                        let (first, second) = head[..2 * half].split_at_mut(half);
-                        for ((a, b), (&cos, &sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
-                            rotate(a, b, cos, sin * sign);
-                        }
-                    }
-                    RopeLayout::Interleaved => {
-                        for ([a, b], (&cos, &sin)) in
-                            head[..2 * half].as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin))
-                        {
-                            rotate(a, b, cos, sin * sign);
-                        }
-                    }
-                }
-            }
-        }
-    });
+    let rotation =
+        Rotation { cos: cos.slice()?, sin: sin.slice()?, half, pairs: rope.layout, backwards: rope.backwards };
+    heads::rotate(&mut y, HeadLayout::alone(h, d), &rotation);
     Ok(R::to_cpu_storage_owned(y))
-}
-
-fn rotate<R: Real>(a: &mut R, b: &mut R, cos: R, sin: R) {
-    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
 }
 
 impl CustomOp1 for Rope {
