@@ -43,9 +43,10 @@ test:
 ci:
     bash .ci/run
 
-# throughput of the training engine on this machine
-bench:
-    cargo run --release -p asclepius-model --example step_time -- 128 4 2048 2048
+# training and generation beside PyTorch, in turn, on this machine; `model`: SmolLM2-135M as a Hugging Face directory
+bench model="":
+    cargo build --release --workspace --examples
+    "${ASCLEPIUS_ORACLE_PYTHON:-target/oracle-venv/bin/python}" bench/run.py ${1:+--model "$1"}
 
 # ten training steps on a GPU beside the CPU's
 gpu:
