@@ -8,6 +8,7 @@
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `rerun`: what stands, what is stale, what is made again.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
+//! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
 //! - `articles`: published articles, where they lie beside this checkout.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
@@ -18,6 +19,7 @@ mod bad_input;
 mod configuration;
 mod conservation;
 mod interrupted;
+mod models;
 mod rerun;
 mod support;
 mod teacher;

@@ -162,12 +162,26 @@ pub enum Command {
     Reference,
 }
 
+/// The types weights are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WeightType {
+    /// 32 bits.
+    F32,
+    /// 16 bits, IEEE 754's.
+    F16,
+    /// 16 bits, the upper half of f32.
+    Bf16,
+    /// Blocks of 32 with 8 bits a weight and a common scale; GGUF only.
+    #[value(name = "q8_0")]
+    Q8Zero,
+}
+
 /// `asclepius model ..`
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Architecture, parameters and files of a model directory.
+    /// Architecture and parameters of a model directory, a GGUF file or an adapter directory.
     Info {
-        /// A Hugging Face model directory.
+        /// A Hugging Face model directory, a GGUF file or a PEFT adapter directory.
         model: PathBuf,
         /// Print JSON on stdout.
         #[arg(long)]
@@ -184,6 +198,31 @@ pub enum ModelCommand {
         /// Where to write the merged model.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Make a Hugging Face directory of a GGUF file.
+    Import {
+        /// The GGUF file.
+        file: PathBuf,
+        /// Where to write the directory.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Type of the weights; by default the file's own, f32 where it is quantised.
+        #[arg(long, value_enum)]
+        dtype: Option<WeightType>,
+    },
+    /// Write a model in another form: as a GGUF file where --out ends in .gguf, else as a Hugging Face directory.
+    Export {
+        /// A Hugging Face model directory.
+        model: PathBuf,
+        /// A PEFT adapter directory, which is merged into the weights.
+        #[arg(long, value_name = "DIR")]
+        adapter: Option<PathBuf>,
+        /// The file or directory to write.
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+        /// Type of the weights; by default the model's own.
+        #[arg(long, value_enum)]
+        dtype: Option<WeightType>,
     },
     /// Load a model (and an adapter) strictly and run one forward pass.
     Check {

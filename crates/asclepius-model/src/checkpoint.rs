@@ -17,6 +17,9 @@ const SHARD_BYTES: usize = 5_000_000_000;
 /// Bytes a header may have; the format's own limit.
 const HEADER_LIMIT: u64 = 100_000_000;
 
+/// The largest number of f16.
+const F16_LIMIT: f32 = 65_504.0;
+
 /// What a tokenizer leaves in a model directory; copied along with the weights.
 const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",
@@ -88,16 +91,20 @@ impl TensorFile {
         for (name, value) in values {
             let entry: Entry = serde_json::from_value(value).map_err(|error| damaged(format!("{name}: {error}")))?;
             let dtype = entry.dtype().ok_or_else(|| damaged(format!("{name}: type {} is not read", entry.dtype)))?;
-            let bytes = entry.shape.iter().product::<usize>() as u64 * dtype.size_in_bytes() as u64;
+            let bytes = entry.shape.iter().try_fold(dtype.size_in_bytes(), |bytes, &size| bytes.checked_mul(size));
             let (start, end) = entry.data_offsets;
-            if end.checked_sub(start) != Some(bytes) {
-                return Err(damaged(format!("{name}: {bytes} bytes do not lie between {start} and {end}")));
+            if bytes.is_none() || end.checked_sub(start) != bytes.map(|bytes| bytes as u64) {
+                let text = format!("{name}: {:?} of {dtype:?} does not lie between {start} and {end}", entry.shape);
+                return Err(damaged(text));
             }
             data_end = data_end.max(end);
             entries.insert(name, entry);
         }
-        if data_start + data_end != length {
-            return Err(damaged(format!("{length} bytes, where the header asks for {}", data_start + data_end)));
+        if length - data_start != data_end {
+            return Err(damaged(format!(
+                "{} bytes of data, where the header asks for {data_end}",
+                length - data_start
+            )));
         }
         Ok(Self { path: path.to_owned(), file, entries, data_start })
     }
@@ -110,6 +117,11 @@ impl TensorFile {
     /// A tensor's shape.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// A tensor's type.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        self.entries.get(name)?.dtype()
     }
 
     /// Reads a tensor as `dtype`; `None` keeps the file's type.
@@ -145,9 +157,7 @@ pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Ten
 /// # Errors
 /// When the file cannot be written.
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs_err::create_dir_all(parent)?;
-    let temporary = tempfile::Builder::new().prefix(".partial-").tempfile_in(parent)?.into_temp_path();
+    let temporary = temporary_beside(path)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(tensors, Some(metadata), &temporary)
         .map_err(|error| ModelError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
@@ -156,10 +166,27 @@ pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<
 
 /// Writes bytes through a temporary name beside `path`.
 pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs_err::create_dir_all(parent)?;
-    let temporary = tempfile::Builder::new().prefix(".partial-").tempfile_in(parent)?.into_temp_path();
+    let temporary = temporary_beside(path)?;
     fs_err::write(&temporary, bytes)?;
+    publish(temporary, path)
+}
+
+/// The directory a path lies in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file beside `path`, in a directory that is made where it is missing.
+pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::TempPath> {
+    fs_err::create_dir_all(parent(path))?;
+    Ok(tempfile::Builder::new().prefix(".partial-").tempfile_in(parent(path))?.into_temp_path())
+}
+
+/// As [`publish`], but never over a file that is there.
+pub(crate) fn publish_new(temporary: tempfile::TempPath, path: &Path) -> Result<()> {
+    if path.exists() {
+        return Err(ModelError::Exists(path.to_owned()));
+    }
     publish(temporary, path)
 }
 
@@ -177,6 +204,66 @@ fn publish(temporary: tempfile::TempPath, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A Hugging Face directory's weight files, which hold exactly the tensors the configuration asks for.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    files: Vec<TensorFile>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Checkpoint {
+    /// Opens every file and compares names and shapes.
+    pub(crate) fn open(dir: &Path, config: &ModelConfig) -> Result<Self> {
+        let files = open_files(dir)?;
+        let expected = parameter_shapes(config);
+        let (mut unexpected, mut misshapen) = (Vec::new(), Vec::new());
+        let mut places = BTreeMap::new();
+        for (index, file) in files.iter().enumerate() {
+            for name in file.names() {
+                match (expected.get(name), file.shape(name)) {
+                    (Some(wanted), Some(found)) if wanted == found => {
+                        places.insert(name.to_owned(), index);
+                    }
+                    (Some(wanted), found) => {
+                        misshapen.push(format!("{name}: {:?} for {wanted:?}", found.unwrap_or(&[])));
+                    }
+                    (None, _) if redundant(name, config) => {
+                        tracing::debug!(tensor = name, "left out: it follows from the others");
+                    }
+                    (None, _) => unexpected.push(name.to_owned()),
+                }
+            }
+        }
+        let missing: Vec<String> = expected
+            .keys()
+            .filter(|name| {
+                !places.contains_key(*name) && !misshapen.iter().any(|text| text.starts_with(&format!("{name}:")))
+            })
+            .cloned()
+            .collect();
+        if !(missing.is_empty() && unexpected.is_empty() && misshapen.is_empty()) {
+            return Err(ModelError::Tensors { path: dir.to_owned(), missing, unexpected, misshapen });
+        }
+        Ok(Self { files, places })
+    }
+
+    /// Reads a tensor as `dtype`; `None` keeps the file's type.
+    pub(crate) fn read(&mut self, name: &str, dtype: Option<DType>, device: &Device) -> Result<Tensor> {
+        // An unknown name is reported by the first file, as one that is not there.
+        let file = self.places.get(name).copied().unwrap_or(0);
+        self.files[file].read(name, dtype, device)
+    }
+
+    /// The type that every tensor has, or f32 where they differ.
+    pub(crate) fn dtype(&self) -> DType {
+        let mut types = self.places.iter().map(|(name, &file)| self.files[file].dtype(name));
+        match types.next().flatten() {
+            Some(first) if types.all(|other| other == Some(first)) => first,
+            _ => DType::F32,
+        }
+    }
+}
+
 /// The weights of a Hugging Face directory: exactly the tensors the configuration asks for, as `dtype`.
 pub(crate) fn read_model(
     dir: &Path,
@@ -184,35 +271,9 @@ pub(crate) fn read_model(
     dtype: DType,
     device: &Device,
 ) -> Result<BTreeMap<String, Tensor>> {
-    let mut files = weight_files(dir)?.into_iter().map(|path| TensorFile::open(&path)).collect::<Result<Vec<_>>>()?;
-    let expected = parameter_shapes(config);
-    let (mut unexpected, mut misshapen) = (Vec::new(), Vec::new());
-    let mut places = BTreeMap::new();
-    for (index, file) in files.iter().enumerate() {
-        for name in file.names() {
-            match (expected.get(name), file.shape(name)) {
-                (Some(wanted), Some(found)) if wanted == found => {
-                    places.insert(name.to_owned(), index);
-                }
-                (Some(wanted), found) => misshapen.push(format!("{name}: {:?} for {wanted:?}", found.unwrap_or(&[]))),
-                (None, _) if redundant(name, config) => {
-                    tracing::debug!(tensor = name, "left out: it follows from the others");
-                }
-                (None, _) => unexpected.push(name.to_owned()),
-            }
-        }
-    }
-    let missing: Vec<String> = expected
-        .keys()
-        .filter(|name| {
-            !places.contains_key(*name) && !misshapen.iter().any(|text| text.starts_with(&format!("{name}:")))
-        })
-        .cloned()
-        .collect();
-    if !(missing.is_empty() && unexpected.is_empty() && misshapen.is_empty()) {
-        return Err(ModelError::Tensors { path: dir.to_owned(), missing, unexpected, misshapen });
-    }
-    places.into_iter().map(|(name, file)| Ok((name.clone(), files[file].read(&name, Some(dtype), device)?))).collect()
+    let mut checkpoint = Checkpoint::open(dir, config)?;
+    let names: Vec<String> = checkpoint.places.keys().cloned().collect();
+    names.into_iter().map(|name| Ok((name.clone(), checkpoint.read(&name, Some(dtype), device)?))).collect()
 }
 
 /// Tensors some checkpoints carry although they follow from others: the tied head, and the rotary frequencies that early
@@ -223,27 +284,71 @@ fn redundant(name: &str, config: &ModelConfig) -> bool {
 
 /// The names of all tensors of a Hugging Face directory, from its files' headers.
 pub(crate) fn tensor_names(dir: &Path) -> Result<Vec<String>> {
-    let files = weight_files(dir)?.into_iter().map(|path| TensorFile::open(&path)).collect::<Result<Vec<_>>>()?;
-    Ok(files.iter().flat_map(TensorFile::names).map(str::to_owned).collect())
+    Ok(open_files(dir)?.iter().flat_map(TensorFile::names).map(str::to_owned).collect())
 }
 
-fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let index = dir.join("model.safetensors.index.json");
-    if !index.is_file() {
-        return Ok(vec![dir.join("model.safetensors")]);
+/// Opens the weight files of a directory; every tensor must lie where the index, if there is one, says.
+fn open_files(dir: &Path) -> Result<Vec<TensorFile>> {
+    let path = dir.join("model.safetensors.index.json");
+    if !path.is_file() {
+        let whole = dir.join("model.safetensors");
+        let pickles = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+        if !whole.exists()
+            && let Some(found) = pickles.into_iter().find(|name| dir.join(name).exists())
+        {
+            return Err(ModelError::OnlyPickle { path: dir.to_owned(), found: found.to_owned() });
+        }
+        return Ok(vec![TensorFile::open(&whole)?]);
     }
-    let text = fs_err::read_to_string(&index)?;
-    let value: Value =
-        serde_json::from_str(&text).map_err(|source| ModelError::Json { path: index.clone(), source })?;
-    let map = value.get("weight_map").and_then(Value::as_object).ok_or_else(|| ModelError::Config {
-        path: index.clone(),
-        key: "weight_map".to_owned(),
-        problem: "is missing".to_owned(),
-    })?;
-    let mut names: Vec<&str> = map.values().filter_map(Value::as_str).collect();
+    let index = read_index(&path)?;
+    let problem =
+        |tensor: &str, problem: String| ModelError::Index { path: path.clone(), tensor: tensor.to_owned(), problem };
+    let mut names: Vec<&str> = index.values().map(String::as_str).collect();
     names.sort_unstable();
     names.dedup();
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+    let mut files = Vec::new();
+    for name in &names {
+        if !dir.join(name).is_file() {
+            return Err(problem(name, "is named, but there is no such file".to_owned()));
+        }
+        files.push(TensorFile::open(&dir.join(name))?);
+    }
+    for (tensor, name) in &index {
+        let holders: Vec<&str> =
+            names.iter().zip(&files).filter(|(_, file)| file.shape(tensor).is_some()).map(|(name, _)| *name).collect();
+        if holders != [name.as_str()] {
+            return Err(problem(tensor, format!("should be in {name} only, but is in {holders:?}")));
+        }
+    }
+    for (name, file) in names.iter().zip(&files) {
+        if let Some(stray) = file.names().find(|tensor| !index.contains_key(*tensor)) {
+            return Err(problem(stray, format!("is in {name}, but not in the index")));
+        }
+    }
+    Ok(files)
+}
+
+/// The file of each tensor.
+fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
+    let text = fs_err::read_to_string(path)?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|source| ModelError::Json { path: path.to_owned(), source })?;
+    let map = value.get("weight_map").and_then(Value::as_object).filter(|map| !map.is_empty());
+    let map = map.ok_or_else(|| ModelError::Config {
+        path: path.to_owned(),
+        key: "weight_map".to_owned(),
+        problem: "is missing or empty".to_owned(),
+    })?;
+    map.iter()
+        .map(|(tensor, file)| match file.as_str() {
+            Some(name) if Path::new(name).file_name() == Some(name.as_ref()) => Ok((tensor.clone(), name.to_owned())),
+            _ => Err(ModelError::Index {
+                path: path.to_owned(),
+                tensor: tensor.clone(),
+                problem: format!("{file} is no name of a file in the directory"),
+            }),
+        })
+        .collect()
 }
 
 /// Writes a Hugging Face directory; weights in order of name, a new file every [`SHARD_BYTES`].
@@ -255,12 +360,23 @@ pub(crate) fn write_model(
 ) -> Result<()> {
     write_shards(dir, parameters, SHARD_BYTES)?;
     if let Some(source) = tokenizer_dir {
-        for name in TOKENIZER_FILES {
-            if source.join(name).is_file() {
-                write_bytes(&dir.join(name), &fs_err::read(source.join(name))?)?;
-            }
+        copy_tokenizer(source, dir)?;
+    }
+    write_directory_json(dir, config)
+}
+
+/// Copies what a tokenizer leaves in a model directory.
+pub(crate) fn copy_tokenizer(source: &Path, dir: &Path) -> Result<()> {
+    for name in TOKENIZER_FILES {
+        if source.join(name).is_file() {
+            write_bytes(&dir.join(name), &fs_err::read(source.join(name))?)?;
         }
     }
+    Ok(())
+}
+
+/// Writes `generation_config.json` and `config.json`.
+pub(crate) fn write_directory_json(dir: &Path, config: &ModelConfig) -> Result<()> {
     write_generation_config(dir, config)?;
     write_json(&dir.join("config.json"), &config.to_json())
 }
@@ -297,34 +413,97 @@ fn write_generation_config(dir: &Path, config: &ModelConfig) -> Result<()> {
 }
 
 fn write_shards(dir: &Path, parameters: &[Parameter], shard_bytes: usize) -> Result<()> {
-    let mut shards: Vec<BTreeMap<String, Tensor>> = vec![BTreeMap::new()];
+    let values: BTreeMap<&str, Tensor> = parameters.iter().map(|p| (p.name(), p.value().detach())).collect();
+    let size = |value: &Tensor| value.elem_count() * value.dtype().size_in_bytes();
+    let sizes: Vec<(String, usize)> =
+        parameters.iter().map(|p| (p.name().to_owned(), size(&values[p.name()]))).collect();
+    write_in_shards(dir, &sizes, shard_bytes, &mut |name| Ok(values[name].clone()))
+}
+
+/// Writes tensors of these names and bytes in order, a new file every [`SHARD_BYTES`]; each is read when its file's turn
+/// comes, so that no more than one file's are in memory.
+pub(crate) fn write_sharded(
+    dir: &Path,
+    sizes: &[(String, usize)],
+    read: &mut dyn FnMut(&str) -> Result<Tensor>,
+) -> Result<()> {
+    write_in_shards(dir, sizes, SHARD_BYTES, read)
+}
+
+fn write_in_shards(
+    dir: &Path,
+    sizes: &[(String, usize)],
+    shard_bytes: usize,
+    read: &mut dyn FnMut(&str) -> Result<Tensor>,
+) -> Result<()> {
+    let mut shards: Vec<Vec<&str>> = vec![Vec::new()];
     let (mut filled, mut total) = (0, 0);
-    for parameter in parameters {
-        let value = parameter.value().detach();
-        let bytes = value.elem_count() * value.dtype().size_in_bytes();
+    for (name, bytes) in sizes {
         if filled > 0 && filled + bytes > shard_bytes {
-            shards.push(BTreeMap::new());
+            shards.push(Vec::new());
             filled = 0;
         }
         filled += bytes;
         total += bytes;
         if let Some(shard) = shards.last_mut() {
-            shard.insert(parameter.name().to_owned(), value);
+            shard.push(name);
         }
-    }
-    if let [only] = shards.as_slice() {
-        return write_tensors(&dir.join("model.safetensors"), only);
     }
     let mut map = BTreeMap::new();
     for (index, shard) in shards.iter().enumerate() {
-        let name = format!("model-{:05}-of-{:05}.safetensors", index + 1, shards.len());
-        write_tensors(&dir.join(&name), shard)?;
-        map.extend(shard.keys().map(|tensor| (tensor.clone(), name.clone())));
+        let file = match shards.len() {
+            1 => "model.safetensors".to_owned(),
+            count => format!("model-{:05}-of-{count:05}.safetensors", index + 1),
+        };
+        let tensors =
+            shard.iter().map(|name| Ok(((*name).to_owned(), read(name)?))).collect::<Result<BTreeMap<_, _>>>()?;
+        write_tensors(&dir.join(&file), &tensors)?;
+        map.extend(shard.iter().map(|name| ((*name).to_owned(), file.clone())));
+    }
+    if shards.len() == 1 {
+        return Ok(());
     }
     write_json(
         &dir.join("model.safetensors.index.json"),
         &json!({ "metadata": { "total_size": total }, "weight_map": map }),
     )
+}
+
+/// A tensor in another type.
+///
+/// # Errors
+/// [`ModelError::OutOfRange`] when a finite weight would become infinite in f16.
+pub(crate) fn cast(name: &str, tensor: &Tensor, dtype: DType) -> Result<Tensor> {
+    if dtype == DType::F16 && tensor.dtype() != DType::F16 {
+        let largest: f32 = tensor.to_dtype(DType::F32)?.abs()?.max_all()?.to_scalar()?;
+        if largest > F16_LIMIT && largest.is_finite() {
+            return Err(ModelError::OutOfRange { tensor: name.to_owned(), largest });
+        }
+    }
+    Ok(tensor.to_dtype(dtype)?)
+}
+
+/// Makes the directory `out` from what `fill` writes in a directory beside it: whole or not at all.
+///
+/// # Errors
+/// When `out` exists, cannot be made, or `fill` fails.
+pub fn publish_directory(out: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    if out.exists() {
+        return Err(ModelError::Exists(out.to_owned()));
+    }
+    let parent = parent(out);
+    fs_err::create_dir_all(parent)?;
+    let temporary = tempfile::Builder::new().prefix(".partial-").tempdir_in(parent)?;
+    fill(temporary.path())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs_err::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o755))?;
+    }
+    fs_err::rename(temporary.path(), out)?;
+    // What was renamed is not there to be removed.
+    let _ = temporary.keep();
+    Ok(())
 }
 
 /// JSON as Hugging Face writes it: indented by two, a newline at the end.
@@ -348,11 +527,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let parameters = [parameter("a", 3), parameter("b", 5), parameter("c", 2)];
         write_shards(dir.path(), &parameters, 32).expect("writable");
-        let files = weight_files(dir.path()).expect("an index");
-        let names: Vec<Vec<String>> = files
-            .iter()
-            .map(|path| TensorFile::open(path).expect("sound").names().map(str::to_owned).collect())
-            .collect();
+        let files = open_files(dir.path()).expect("an index");
+        let names: Vec<Vec<&str>> = files.iter().map(|file| file.names().collect()).collect();
         assert_eq!(names, [vec!["a", "b"], vec!["c"]]);
         let index = fs_err::read_to_string(dir.path().join("model.safetensors.index.json")).expect("written");
         let index: Value = serde_json::from_str(&index).expect("JSON");

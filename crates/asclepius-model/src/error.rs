@@ -50,6 +50,69 @@ pub enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Weights as pickled Python objects, which can run code when they are read.
+    #[error("{path}: holds {found} and no .safetensors file; only safetensors and GGUF are read")]
+    OnlyPickle {
+        /// The directory.
+        path: PathBuf,
+        /// The file there is.
+        found: String,
+    },
+    /// The index of a sharded checkpoint does not fit its files.
+    #[error("{path}: {tensor}: {problem}")]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// The tensor or file it names.
+        tensor: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A GGUF file that is damaged, or holds what is not read.
+    #[error("{path}: {place}: {problem}")]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// The key or tensor.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model with something that GGUF, or llama.cpp, has no place for.
+    #[error("GGUF has no form for {what}")]
+    NoGgufForm {
+        /// The key or tensor.
+        what: String,
+    },
+    /// A tokenizer cannot be read, or has no form in the file that is written.
+    #[error("{path}: tokenizer: {source}")]
+    Tokenizer {
+        /// The directory or file.
+        path: PathBuf,
+        /// The text crate's own words.
+        source: asclepius_text::TextError,
+    },
+    /// More tokens than the embedding has rows.
+    #[error("{path}: the tokenizer has {tokens} tokens, the embedding {rows} rows")]
+    TokenCount {
+        /// The directory or file.
+        path: PathBuf,
+        /// Tokens.
+        tokens: usize,
+        /// Rows.
+        rows: usize,
+    },
+    /// A weight too large for the type it was to be written in.
+    #[error("{tensor}: a weight of {largest} does not fit float16; use bf16 or f32")]
+    OutOfRange {
+        /// The tensor.
+        tensor: String,
+        /// Its largest weight.
+        largest: f32,
+    },
+    /// What is to be written is there already.
+    #[error("{0} exists already")]
+    Exists(PathBuf),
     /// A checkpoint's tensors are not the model's.
     #[error(
         "{path}: tensors do not fit the configuration: missing {missing:?}, unexpected {unexpected:?}, of another shape {misshapen:?}"

@@ -6,6 +6,7 @@
 //!   back on slices, for the CPU.
 //! - [`engine`]: loss and gradients, a block at a time.
 //! - [`checkpoint`]: safetensors; [`adapter`]: LoRA and PEFT directories.
+//! - [`gguf`]: GGUF files in and out; [`source`]: tensors one at a time, for writing another form of a model.
 //! - [`generate`]: tokens from a prompt, with a key-value cache.
 //! - [`plan`]: parameters and memory, from a configuration alone.
 //!
@@ -21,10 +22,12 @@ pub mod engine;
 mod error;
 pub mod families;
 pub mod generate;
+pub mod gguf;
 pub mod layers;
 pub mod plan;
 pub mod rotary;
 pub mod shapes;
+pub mod source;
 
 pub use adapter::{AllLinear, LoraConfig, LoraTargets};
 pub use block::Cache;
@@ -37,3 +40,4 @@ pub use families::phi::Layout;
 pub use generate::{Finish, Generation, Sampling, generate, generate_batch, generate_with};
 pub use plan::{Method, Plan, PlanOptions, plan};
 pub use shapes::parameter_shapes;
+pub use source::{Source, export_directory};

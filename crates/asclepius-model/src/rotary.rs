@@ -63,10 +63,15 @@ pub(crate) fn yarn_attention_factor(factor: f64, m: f64) -> f64 {
 impl Rotary {
     /// The angle a position adds in each of the `features / 2` pairs, in f32 as transformers holds them.
     pub fn frequencies(&self) -> Vec<f32> {
+        self.exact_frequencies().into_iter().map(|frequency| frequency as f32).collect()
+    }
+
+    /// As [`Self::frequencies`], before they are rounded.
+    pub(crate) fn exact_frequencies(&self) -> Vec<f64> {
         (0..self.features / 2)
             .map(|pair| {
                 let frequency = self.theta.powf(-((2 * pair) as f64) / self.features as f64);
-                self.scaled(pair, frequency) as f32
+                self.scaled(pair, frequency)
             })
             .collect()
     }

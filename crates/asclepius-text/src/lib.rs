@@ -30,7 +30,7 @@ pub use gates::{Gate, GatesConfig, Verdict};
 pub use normalise::normalise_for_duplicates;
 pub use prompt::Prompt;
 pub use template::{Encoded, InstructionTemplate, Piece};
-pub use tokenizer::{SpecialNames, TextTokenizer};
+pub use tokenizer::{SpecialNames, TextTokenizer, TokenKind, Vocabulary, VocabularyModel};
 
 /// What can go wrong between text and tokens.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,14 @@ pub enum TextError {
         role: &'static str,
         /// Its text.
         token: String,
+    },
+    /// A tokenizer cannot be had from, or put in, the form GGUF files hold one in.
+    #[error("{key}: {problem}")]
+    Vocabulary {
+        /// The key of the GGUF file or of `tokenizer.json`.
+        key: &'static str,
+        /// What is wrong there.
+        problem: String,
     },
     /// A template does not parse or does not render.
     #[error("template {name}: {source}")]

@@ -5,7 +5,10 @@
 //! [`TextTokenizer::encode_pieces`] for both in one sequence. None of them adds a token of its own.
 
 mod files;
+mod pre_tokenizers;
+mod to_vocabulary;
 mod train;
+mod vocabulary;
 
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use crate::TextError;
 use crate::template::Piece;
+
+pub use vocabulary::{TokenKind, Vocabulary, VocabularyModel};
 
 /// Stands before a text that continues a sequence, so that the tokenizer does not take it for a beginning and put a
 /// space before it. Private-use code points: no tokenizer knows them and no note holds them.

@@ -1,72 +1,114 @@
 //! `asclepius model ..`: models on disk.
 
+mod info;
+
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use asclepius_model::{Decoder, MicroBatch, ModelConfig, evaluate, parameter_shapes};
+use asclepius_model::checkpoint::publish_directory;
+use asclepius_model::{Decoder, MicroBatch, Source, evaluate, export_directory, gguf};
 use asclepius_text::TextTokenizer;
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device};
-use serde_json::json;
 
-use crate::args::ModelCommand;
+use crate::args::{ModelCommand, WeightType};
 use crate::commands::{adapter_directory, model_directory};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Hinted, Outcome};
 use crate::output;
 use crate::training::start::refuse_unmerged;
 
 /// Dispatches.
 pub fn run(command: ModelCommand) -> Outcome {
     match command {
-        ModelCommand::Info { model, json } => info(&model, json),
+        ModelCommand::Info { model, json } => info::run(&model, json),
+        ModelCommand::Import { file, out, dtype } => import(&file, &out, dtype),
+        ModelCommand::Export { model, adapter, out, dtype } => export(&model, adapter.as_deref(), &out, dtype),
         ModelCommand::Merge { model, adapter, out } => merge(&model, &adapter, &out),
         ModelCommand::Check { model, adapter } => check(&model, adapter.as_deref()),
     }
 }
 
-fn info(directory: &Path, as_json: bool) -> Outcome {
-    model_directory("model info", directory)?;
-    let config = ModelConfig::from_file(directory)?;
-    let shapes = parameter_shapes(&config);
-    let parameters: usize = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let facts = json!({
-        "model_type": config.family.model_type(),
-        "parameters": parameters,
-        "tensors": shapes.len(),
-        "hidden_size": config.hidden_size,
-        "layers": config.layers,
-        "heads": config.heads,
-        "key_value_heads": config.key_value_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.intermediate_size,
-        "vocab_size": config.vocab_size,
-        "max_positions": config.max_positions,
-        "tied_embeddings": config.tied,
-        "bytes_bf16": parameters * 2,
-        "bytes_f32": parameters * 4,
-    });
-    if as_json {
-        output::data(&serde_json::to_string_pretty(&facts)?)?;
-    } else {
-        let rows: Vec<String> =
-            facts.as_object().into_iter().flatten().map(|(key, value)| format!("{key:<20} {value}")).collect();
-        output::data(&rows.join("\n"))?;
+fn import(file: &Path, out: &Path, dtype: Option<WeightType>) -> Outcome {
+    refuse_existing(out)?;
+    let dtype = dtype.map(|dtype| plain(dtype).ok_or_else(quantised_directory)).transpose()?;
+    let imported = gguf::import(file, out, dtype)?;
+    if !imported.tokenizer {
+        output::message(&format!("{}: holds no tokenizer, so the directory has none\n", file.display()));
     }
-    Ok(())
+    output::data(&format!("{}", out.display()))
+}
+
+fn export(model: &Path, adapter: Option<&Path>, out: &Path, dtype: Option<WeightType>) -> Outcome {
+    refuse_existing(out)?;
+    model_directory("model export", model)?;
+    let mut source = match adapter {
+        Some(adapter) => Source::of(&merged(model, adapter)?)?,
+        None => Source::open(model)?,
+    };
+    if out.extension().is_some_and(|extension| extension == "gguf") {
+        let dtype = match dtype {
+            Some(WeightType::F32) => GgmlDType::F32,
+            Some(WeightType::F16) => GgmlDType::F16,
+            Some(WeightType::Bf16) => GgmlDType::BF16,
+            Some(WeightType::Q8Zero) => GgmlDType::Q8_0,
+            None => match source.dtype() {
+                DType::F16 => GgmlDType::F16,
+                DType::BF16 => GgmlDType::BF16,
+                _ => GgmlDType::F32,
+            },
+        };
+        gguf::export(&mut source, model, out, dtype)?;
+        if !model.join("tokenizer.json").is_file() {
+            output::message(&format!("{}: holds no tokenizer.json, so the file has no tokenizer\n", model.display()));
+        }
+    } else {
+        let dtype = match dtype {
+            Some(dtype) => plain(dtype).ok_or_else(quantised_directory)?,
+            None => source.dtype(),
+        };
+        export_directory(&mut source, model, out, dtype)?;
+    }
+    output::data(&format!("{}", out.display()))
 }
 
 fn merge(model: &Path, adapter: &Path, out: &Path) -> Outcome {
-    if out.exists() {
-        return Err(Failure::usage(anyhow!("--out {}: exists already", out.display())));
-    }
+    refuse_existing(out)?;
     model_directory("--model", model)?;
+    let decoder = merged(model, adapter)?;
+    // In the base's own layout: an adapter trained on the merged model names its layers by it.
+    publish_directory(out, |dir| decoder.save(dir, Some(model)))
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    output::data(&format!("{}", out.display()))
+}
+
+/// A model in f32 with an adapter's addition in its weights.
+fn merged(model: &Path, adapter: &Path) -> Outcome<Decoder> {
     adapter_directory("--adapter", adapter)?;
     refuse_unmerged(model, adapter)?;
     let mut decoder = Decoder::load(model, DType::F32, &Device::Cpu)?;
     decoder.load_adapter(adapter)?;
     decoder.merge()?;
-    decoder.save(out, Some(model)).with_context(|| format!("cannot write {}", out.display()))?;
-    output::data(&format!("{}", out.display()))?;
+    Ok(decoder)
+}
+
+fn refuse_existing(out: &Path) -> Outcome {
+    if out.exists() {
+        return Err(Failure::usage(anyhow!("--out {}: exists already", out.display())));
+    }
     Ok(())
+}
+
+fn plain(dtype: WeightType) -> Option<DType> {
+    match dtype {
+        WeightType::F32 => Some(DType::F32),
+        WeightType::F16 => Some(DType::F16),
+        WeightType::Bf16 => Some(DType::BF16),
+        WeightType::Q8Zero => None,
+    }
+}
+
+fn quantised_directory() -> Failure {
+    Failure::usage(Hinted::new("--dtype q8_0: a Hugging Face directory holds no such weights", "--out FILE.gguf does"))
 }
 
 /// Loads strictly and runs one forward pass, with the tokenizer's own ids where there is one.

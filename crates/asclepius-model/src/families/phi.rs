@@ -4,6 +4,8 @@
 //! Checkpoints come in two layouts. Today's have q, k and v apart, under the names most families share. The first ones
 //! (`model_type` phi-msft) stack them in `Wqkv`, with names and configuration keys of their own.
 
+use std::ops::Range;
+
 use asclepius_ops::Gelu;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +17,22 @@ use crate::{ModelConfig, Result};
 
 /// The `model_type` of the first checkpoints.
 pub(crate) const FIRST_MODEL_TYPE: &str = "phi-msft";
+
+/// The keys of the first checkpoints' `config.json` that today's have other names for.
+const FIRST_KEYS: [&str; 12] = [
+    "n_embd",
+    "n_layer",
+    "n_head",
+    "n_head_kv",
+    "n_inner",
+    "n_positions",
+    "rotary_dim",
+    "activation_function",
+    "layer_norm_epsilon",
+    "attn_pdrop",
+    "auto_map",
+    "torch_dtype",
+];
 
 /// How a checkpoint's tensors are cut and named; only Phi's differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +79,45 @@ pub(crate) fn current_keys(first: &Map<String, Value>) -> Map<String, Value> {
         }
     }
     current
+}
+
+/// The configuration of the same model in today's layout, its `config.json` in today's keys.
+pub(crate) fn in_current_layout(config: &ModelConfig) -> Result<ModelConfig> {
+    if config.layout == Layout::Current {
+        return Ok(config.clone());
+    }
+    let Value::Object(mut raw) = config.to_json() else { unreachable!("a configuration is an object") };
+    if raw.get("model_type").and_then(Value::as_str) == Some(FIRST_MODEL_TYPE) {
+        raw = current_keys(&raw);
+        raw.retain(|key, _| !FIRST_KEYS.contains(&key.as_str()));
+        raw.insert("model_type".to_owned(), json!("phi"));
+        raw.insert("architectures".to_owned(), json!(["PhiForCausalLM"]));
+    }
+    ModelConfig::from_json(Value::Object(raw))
+}
+
+/// The tensor of the first layout that holds the one of that name in today's, and its rows where it is a part.
+pub(crate) fn first_name(config: &ModelConfig, current: &str) -> (String, Option<Range<usize>>) {
+    let (module, kind) = current.rsplit_once('.').unwrap_or((current, ""));
+    let (queries, keys) = (config.query_features(), config.key_features());
+    let renamed = |name: &str| (format!("{name}.{kind}"), None);
+    match module {
+        "model.embed_tokens" => return renamed("transformer.embd.wte"),
+        "model.final_layernorm" => return renamed("lm_head.ln"),
+        "lm_head" => return renamed("lm_head.linear"),
+        _ => {}
+    }
+    let block = module.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+    let Some((layer, part)) = block else { return (current.to_owned(), None) };
+    let part_of = |rows| (format!("transformer.h.{layer}.mixer.Wqkv.{kind}"), Some(rows));
+    match part {
+        "self_attn.q_proj" => part_of(0..queries),
+        "self_attn.k_proj" => part_of(queries..queries + keys),
+        "self_attn.v_proj" => part_of(queries + keys..queries + 2 * keys),
+        "self_attn.dense" => renamed(&format!("transformer.h.{layer}.mixer.out_proj")),
+        "input_layernorm" => renamed(&format!("transformer.h.{layer}.ln")),
+        _ => renamed(&format!("transformer.h.{layer}.{part}")),
+    }
 }
 
 pub(super) fn traits(keys: &Keys<'_>) -> Result<Traits> {

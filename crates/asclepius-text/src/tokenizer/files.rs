@@ -206,7 +206,7 @@ fn object(path: &Path) -> Result<Map<String, Value>, TextError> {
 }
 
 /// A special token is written as its string or as an object with its flags.
-fn token_text(value: &Value) -> Option<String> {
+pub(super) fn token_text(value: &Value) -> Option<String> {
     value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
 }
 
