@@ -48,6 +48,11 @@ bench model="":
     cargo build --release --workspace --examples
     "${ASCLEPIUS_ORACLE_PYTHON:-target/oracle-venv/bin/python}" bench/run.py ${1:+--model "$1"}
 
+# tokenise and pack beside datasets.map; needs a Python with datasets, transformers and pyarrow, see bench/README.md
+bench-tokens tokenizer:
+    cargo build --release --workspace --examples
+    python bench/tokenise.py "$1" --out bench/results/tokenise.json
+
 # ten training steps on a GPU beside the CPU's
 gpu:
     @echo "the CUDA build is not part of this version; see CHANGELOG.md" >&2 && exit 1

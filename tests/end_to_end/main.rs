@@ -7,6 +7,7 @@
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `rerun`: what stands, what is stale, what is made again.
+//! - `tokens`: tokens kept from one run to the next, and what is made anew.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
 //! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
 //! - `articles`: published articles, where they lie beside this checkout.
@@ -23,3 +24,4 @@ mod models;
 mod rerun;
 mod support;
 mod teacher;
+mod tokens;

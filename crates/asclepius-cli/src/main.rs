@@ -73,7 +73,7 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(progress::LogWriter::default)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(output::colours(&std::io::stderr()))
         .with_target(false)
         .without_time()
         .init();

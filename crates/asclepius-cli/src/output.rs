@@ -1,6 +1,6 @@
 //! The one door to stdout, which carries data and summaries only.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::Context;
 
@@ -21,4 +21,9 @@ pub fn data(text: &str) -> Outcome {
 /// Writes a message to stderr.
 pub fn message(text: &str) {
     let _ = write!(std::io::stderr(), "{text}");
+}
+
+/// Whether what goes to `stream` may be coloured: it is a terminal, and the user did not say no (no-color.org).
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -19,11 +19,13 @@ impl StageBar {
     /// Starts the bar of `stage`, counting `total` units.
     pub fn start(stage: &str, total: u64) -> Self {
         let bar = bars().add(ProgressBar::new(total));
-        let style = ProgressStyle::with_template(
-            "{prefix:>9.bold} {bar:32.cyan/dim} {pos}/{len} {elapsed_precise} {wide_msg:.dim}",
-        )
-        .expect("the template is constant and well formed")
-        .progress_chars("━━─");
+        let template = match crate::output::colours(&std::io::stderr()) {
+            true => "{prefix:>9.bold} {bar:32.cyan/dim} {pos}/{len} {elapsed_precise} {wide_msg:.dim}",
+            false => "{prefix:>9} {bar:32} {pos}/{len} {elapsed_precise} {wide_msg}",
+        };
+        let style = ProgressStyle::with_template(template)
+            .expect("both templates are constant and well formed")
+            .progress_chars("━━─");
         bar.set_style(style);
         bar.set_prefix(stage.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));

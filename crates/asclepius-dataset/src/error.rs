@@ -96,6 +96,14 @@ pub enum DatasetError {
         /// The row.
         id: String,
     },
+    /// A file of tokens is not what its reader asked for, or not as it was written.
+    #[error("{path}: {problem}")]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// There is nothing to train on.
     #[error("no documents to pack: the data is empty")]
     NoDocuments,

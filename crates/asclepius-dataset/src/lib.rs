@@ -5,24 +5,33 @@
 //! - [`table`]: reports, notes and instructions as Parquet files, written and read as streams.
 //! - [`mod@build`]: the dataset stage, on the [`config`] of its table; [`mod@split`] and [`licence`] are its decisions.
 //! - [`tokens`]: rows to [`Document`]s, token ids and loss mask made together.
+//! - [`mod@in_order`]: rows worked on by all threads, handed on in their order.
+//! - [`token_file`], [`token_cache`]: documents in a mapped file, kept from one run to the next.
+//! - [`documents`]: documents in memory or in such a file, as a plan reads them.
 //! - [`packing`]: documents to [`Sequence`]s, none padded, every token once an epoch.
 //! - [`plan`]: sequences to micro-batches, addressed by step so that a run can start anywhere.
 //! - [`shuffle`]: the order of an epoch, a function of seed and epoch alone.
 
 pub mod build;
 pub mod config;
+pub mod documents;
 pub mod error;
+pub mod in_order;
 pub mod licence;
 pub mod packing;
 pub mod plan;
 pub mod shuffle;
 pub mod split;
 pub mod table;
+pub mod token_cache;
+pub mod token_file;
 pub mod tokens;
 
 pub use build::{Inputs, Summary, build};
 pub use config::{DatasetConfig, GatesConfig};
+pub use documents::Documents;
 pub use error::DatasetError;
+pub use in_order::in_order;
 pub use licence::licence_of;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};
@@ -30,4 +39,9 @@ pub use table::{
     InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_instructions, read_instructions_any,
     read_notes, read_reports, read_texts, write_rows,
 };
-pub use tokens::{Document, Tokenised, pretrain_documents, sft_documents};
+pub use token_cache::{Side, Sides, SideWriters, TokenCache};
+pub use token_file::{TokenFile, TokenWriter};
+pub use tokens::{
+    Document, RowTokens, Tally, Tokenised, instruction_bytes, pretrain_documents, pretrain_row, sft_documents, sft_row,
+    text_bytes,
+};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::packing::{Packing, Sequence, pack};
-use crate::{DatasetError, Document, shuffle};
+use crate::{DatasetError, Documents, shuffle};
 
 /// Which order an epoch visits its documents in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Batch {
 /// All micro-batches of a run.
 #[derive(Debug)]
 pub struct Plan {
-    documents: Arc<[Document]>,
+    documents: Documents,
     lengths: Vec<usize>,
     config: PlanConfig,
     sequences_per_epoch: usize,
@@ -79,10 +79,10 @@ impl Plan {
     /// # Errors
     /// When a size is zero, `global_batch` is no multiple of `micro_batch`, there is no document, or one is longer
     /// than `sequence_length` (allowed under [`Packing::Stream`]).
-    pub fn new(documents: impl Into<Arc<[Document]>>, config: PlanConfig) -> Result<Self, DatasetError> {
+    pub fn new(documents: impl Into<Documents>, config: PlanConfig) -> Result<Self, DatasetError> {
         let documents = documents.into();
         check(&documents, &config)?;
-        let lengths = documents.iter().map(Document::len).collect();
+        let lengths = (0..documents.len()).map(|index| documents.length(index)).collect();
         let mut plan = Self { documents, lengths, config, sequences_per_epoch: 0, current: Mutex::new(None) };
         plan.sequences_per_epoch = plan.epoch_sequences(0).len();
         if plan.sequences_per_epoch == 0 {
@@ -92,7 +92,7 @@ impl Plan {
     }
 
     /// The documents, as given.
-    pub fn documents(&self) -> &[Document] {
+    pub fn documents(&self) -> &Documents {
         &self.documents
     }
 
@@ -210,10 +210,8 @@ impl Plan {
         };
         for sequence in sequences {
             for piece in &sequence.pieces {
-                let document = &self.documents[piece.document];
-                for token in piece.start..piece.end {
-                    batch.append(document.ids[token], document.supervised[token]);
-                }
+                self.documents
+                    .each_token(piece.document, piece.start..piece.end, |id, supervised| batch.append(id, supervised));
                 if self.config.packing != Packing::Stream {
                     batch.close_segment();
                 }
@@ -247,7 +245,7 @@ impl Batch {
     }
 }
 
-fn check(documents: &[Document], config: &PlanConfig) -> Result<(), DatasetError> {
+fn check(documents: &Documents, config: &PlanConfig) -> Result<(), DatasetError> {
     let at_least = |key: &'static str, value: usize, least: usize, expected: &'static str| {
         if value >= least { Ok(()) } else { Err(DatasetError::Setting { key, value: value.to_string(), expected }) }
     };
@@ -261,21 +259,22 @@ fn check(documents: &[Document], config: &PlanConfig) -> Result<(), DatasetError
             expected: "a multiple of micro_batch",
         });
     }
-    for document in documents {
-        if document.ids.len() != document.supervised.len() {
-            return Err(DatasetError::MaskLength {
-                id: document.id.clone(),
-                tokens: document.ids.len(),
-                mask: document.supervised.len(),
-            });
-        }
-        if document.len() > config.sequence_length && config.packing != Packing::Stream {
-            return Err(DatasetError::DocumentTooLong {
-                id: document.id.clone(),
-                tokens: document.len(),
-                sequence_length: config.sequence_length,
-            });
-        }
+    if let Documents::Held(held) = documents
+        && let Some(broken) = held.iter().find(|document| document.ids.len() != document.supervised.len())
+    {
+        return Err(DatasetError::MaskLength {
+            id: broken.id.clone(),
+            tokens: broken.ids.len(),
+            mask: broken.supervised.len(),
+        });
     }
-    Ok(())
+    let too_long = |index: &usize| documents.length(*index) > config.sequence_length;
+    match (0..documents.len()).find(too_long).filter(|_| config.packing != Packing::Stream) {
+        Some(index) => Err(DatasetError::DocumentTooLong {
+            id: documents.id(index).to_owned(),
+            tokens: documents.length(index),
+            sequence_length: config.sequence_length,
+        }),
+        None => Ok(()),
+    }
 }

@@ -60,7 +60,7 @@ fn a_long_text_is_split_without_losing_a_token() {
     let long = "CC: fever, cough. ".repeat(40);
     let whole = pretrain([text("a", &long)], 100_000, Packing::Documents);
     let pieces = pretrain([text("a", &long)], 16, Packing::Documents);
-    assert_eq!((whole.split, pieces.split, pieces.rows), (0, 1, 1));
+    assert_eq!((whole.tally.split, pieces.tally.split, pieces.tally.rows), (0, 1, 1));
     let joined: Vec<u32> = pieces.documents.iter().flat_map(|piece| piece.ids.clone()).collect();
     assert_eq!(joined, whole.documents[0].ids);
     assert_eq!(pieces.documents[1].id, "a#2");
@@ -79,7 +79,7 @@ fn instruction_tuning_asks_for_the_answer_and_its_end_only() {
     assert!(marked.ends_with(expected), "{marked}");
     assert_eq!((marked.matches('[').count(), marked.matches("<|bos|>").count()), (1, 1), "{marked}");
     assert!(marked.starts_with("<|bos|>"), "{marked}");
-    assert_eq!(all.shortened, 0);
+    assert_eq!(all.tally.shortened, 0);
 
     // And as the loss sees it: the answer's first token is asked for, at the prompt's last.
     let config = PlanConfig {
@@ -104,12 +104,12 @@ fn a_row_too_long_loses_the_end_of_its_note_and_never_its_answer() {
     let empty = rows::instruction(&rows::note(&rows::report(1, 1, ""), ""), 0, &row.question, &row.answer);
     let least = sft_documents([Ok(empty)], &tokenizer, &template, 4096).expect("it fits").documents[0].len();
     let all = sft_documents([Ok(row.clone())], &tokenizer, &template, least + 40).expect("shortened");
-    assert_eq!(all.shortened, 1);
+    assert_eq!(all.tally.shortened, 1);
     assert!(all.documents[0].len() <= least + 40);
     assert!(marked(&tokenizer, &all.documents[0]).ends_with("It is 38.5 degrees.<|eos|>]"));
     let none = sft_documents([Ok(row)], &tokenizer, &template, least - 1).expect("left out, not an error");
-    assert_eq!((none.rows, none.documents.len(), none.dropped.len()), (1, 0, 1));
-    assert_eq!((none.dropped[0].id.as_str(), none.dropped[0].reason), ("PMC1.1-1#0", Reason::TooLong));
+    assert_eq!((none.tally.rows, none.documents.len(), none.tally.dropped.len()), (1, 0, 1));
+    assert_eq!((none.tally.dropped[0].id.as_str(), none.tally.dropped[0].reason), ("PMC1.1-1#0", Reason::TooLong));
 }
 
 #[test]

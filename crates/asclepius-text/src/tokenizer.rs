@@ -12,6 +12,7 @@ mod vocabulary;
 
 use std::sync::Arc;
 
+use asclepius_schema::Fingerprint;
 use serde_json::{Map, Value};
 use tokenizers::{AddedToken, Tokenizer};
 
@@ -80,6 +81,11 @@ fn failed(action: &'static str) -> impl FnOnce(tokenizers::Error) -> TextError {
     move |source| TextError::Tokenizer { action, source }
 }
 
+/// Ids alone: offsets and token strings cost as much again.
+fn ids(tokenizer: &Tokenizer, text: &str, action: &'static str) -> Result<Vec<u32>, TextError> {
+    Ok(tokenizer.encode_fast(text, false).map_err(failed(action))?.get_ids().to_vec())
+}
+
 /// `<think>` or `[INST]` steer a model even where a tokenizer's author forgot to flag them as special.
 fn looks_like_control(token: &AddedToken) -> bool {
     let content = token.content.as_str();
@@ -93,7 +99,8 @@ impl TextTokenizer {
     /// # Errors
     /// When the tokenizer cannot represent the text.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        Ok(self.encode_text_with_offsets(text)?.into_iter().map(|(id, _)| id).collect())
+        let tokenizer = if text.contains(GUARD) { &self.guardless() } else { &self.0.text };
+        ids(tokenizer, text, "encode a text")
     }
 
     /// As [`Self::encode_text`], each id with the byte in `text` at which its token ends.
@@ -117,10 +124,11 @@ impl TextTokenizer {
             return Ok(Vec::new());
         }
         if text.contains(GUARD) {
-            return Ok(self.guardless().encode(text, false).map_err(failed("encode a text"))?.get_ids().to_vec());
+            return ids(&self.guardless(), text, "encode a text");
         }
-        let encoding = self.0.text.encode(format!("{GUARD}{text}"), false).map_err(failed("encode a text"))?;
-        Ok(encoding.get_ids()[1..].to_vec())
+        let mut ids = ids(&self.0.text, &format!("{GUARD}{text}"), "encode a text")?;
+        ids.remove(0);
+        Ok(ids)
     }
 
     /// Token ids of a rendered template: the string of a special token becomes the token. Nothing is added. Never for
@@ -129,7 +137,7 @@ impl TextTokenizer {
     /// # Errors
     /// When the tokenizer cannot represent the text.
     pub fn encode_template(&self, rendered: &str) -> Result<Vec<u32>, TextError> {
-        Ok(self.0.template.encode(rendered, false).map_err(failed("encode a template"))?.get_ids().to_vec())
+        ids(&self.0.template, rendered, "encode a template")
     }
 
     /// Token ids of a sequence of pieces; `continues` tells whether tokens stand before them. Neighbouring text pieces
@@ -218,6 +226,11 @@ impl TextTokenizer {
         self.0.template.id_to_token(id)
     }
 
+    /// Whether the id is that of a token that controls rather than says something.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.0.controls.iter().any(|token| token.id == id)
+    }
+
     /// One more than the highest id: the least number of embedding rows a model needs.
     pub fn vocab_size(&self) -> usize {
         self.0.vocab_size
@@ -231,6 +244,12 @@ impl TextTokenizer {
     /// 32 hex digits that change whenever an id, a special token or the chat template does.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint
+    }
+
+    /// 32 hex digits that change whenever the ids of a text do, and with nothing but that: not with the chat template.
+    pub fn ids_fingerprint(&self) -> String {
+        let ids = [self.bos(), self.eos(), self.pad()];
+        Fingerprint::new("token ids").bytes("json", self.0.json.as_bytes()).setting("specials", &ids).finish()
     }
 
     /// Control tokens, longest first.

@@ -1,9 +1,7 @@
 //! `asclepius preview`: rows as the model sees them, supervised tokens marked.
 
-use std::io::IsTerminal;
-
 use anyhow::anyhow;
-use asclepius_dataset::Document;
+use asclepius_dataset::{Document, TokenCache};
 use asclepius_text::TextTokenizer;
 use asclepius_train::TrainStage;
 use serde_json::json;
@@ -13,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::pipeline::Pipeline;
 use crate::run::{self, Run};
-use crate::training::rows::TrainingRows;
+use crate::training::rows::{self, TrainingRows};
 use crate::training::start::Start;
 
 /// Prints the first rows of each training stage.
@@ -38,56 +36,104 @@ pub fn run(args: &PipelineArgs, rows: usize, json: bool) -> Outcome {
 
 fn preview(run: &Run, stage: TrainStage, count: usize, json: bool) -> Outcome<String> {
     let table = crate::training::table(run, stage)?;
-    let rows = TrainingRows::load(run, stage, table)?;
-    // A tokenizer that training would make is made here too, but beside the run, so that nothing is changed.
+    let rows = TrainingRows::open(run, stage, table)?;
+    // A tokenizer that training would make is made here too, but beside the run, so that nothing is changed; so are
+    // tokens that no run has kept.
     let scratch = tempfile::tempdir()?;
     let start = Start::prepare(run, stage, table, &rows, scratch.path())?;
-    let (train, _) = rows.documents(&start.tokenizer, table)?;
+    let making = TokenCache::new(scratch.path().join("tokens"));
+    let kept = rows::cache(run, stage);
+    let train = rows.tokens(&start.tokenizer, &kept, &making, &|_| run.check_interrupt())?.train;
+    let shown = (0..count.min(train.len())).map(|index| train.document(index));
     if json {
-        let line = |row: &Document| {
+        let line = |row: Document| {
             json!({ "stage": stage.table(), "id": row.id, "ids": row.ids, "supervised": row.supervised }).to_string()
         };
-        return Ok(train.documents.iter().take(count).map(line).collect::<Vec<_>>().join("\n"));
+        return Ok(shown.map(line).collect::<Vec<_>>().join("\n"));
     }
+    let tally = train.tally();
+    let marks = Marks::choose(output::colours(&std::io::stdout()));
     let mut text = format!(
-        "[{}] {} rows, {} documents, {} tokens, {} supervised; {} shortened, {} split\n",
+        "[{}] {} rows, {} documents, {} tokens, {} supervised; {} shortened, {} split, {} left out\n{}\n",
         stage.table(),
-        train.rows,
-        train.documents.len(),
-        train.tokens(),
-        train.documents.iter().map(Document::supervised_tokens).sum::<usize>(),
-        train.shortened,
-        train.split,
+        tally.rows,
+        train.len(),
+        train.total(),
+        tally.supervised,
+        tally.shortened,
+        tally.split,
+        tally.dropped.len(),
+        marks.legend(),
     );
-    let colour = std::io::stdout().is_terminal();
-    for document in train.documents.iter().take(count) {
+    for document in shown {
         text.push_str(&format!(
-            "\n--- {} ({} tokens)\n{}\n",
+            "\n--- {} ({} tokens, {} supervised)\n{}\n",
             document.id,
             document.len(),
-            marked(document, &start.tokenizer, colour)
+            document.supervised_tokens(),
+            marks.row(&document, &start.tokenizer)
         ));
     }
     Ok(text)
 }
 
-/// The row's text, runs of supervised tokens in green, or between `⟦` and `⟧` where colours would not show.
-fn marked(document: &Document, tokenizer: &TextTokenizer, colour: bool) -> String {
-    let (open, close) = if colour { ("\u{1b}[32m", "\u{1b}[0m") } else { ("⟦", "⟧") };
-    let mut text = String::new();
-    let mut begin = 0;
-    while begin < document.len() {
-        let supervised = document.supervised[begin];
-        let length = document.supervised[begin..].iter().take_while(|&&mark| mark == supervised).count();
-        let words = tokenizer.decode_with_specials(&document.ids[begin..begin + length]);
-        if supervised {
-            text.push_str(open);
-            text.push_str(&words);
-            text.push_str(close);
-        } else {
-            text.push_str(&words);
+/// What stands around a stretch of a row: supervised tokens, and special tokens, whose strings in a note are but text.
+#[derive(Debug)]
+struct Marks {
+    supervised: (&'static str, &'static str),
+    special: (&'static str, &'static str),
+}
+
+impl Marks {
+    fn choose(colours: bool) -> Self {
+        match colours {
+            // Green; reversed. Each ends what it began and nothing else, so that one may lie inside the other.
+            true => Self { supervised: ("\u{1b}[32m", "\u{1b}[39m"), special: ("\u{1b}[7m", "\u{1b}[27m") },
+            false => Self { supervised: ("⟦", "⟧"), special: ("‹", "›") },
         }
-        begin += length;
     }
-    text
+
+    fn legend(&self) -> String {
+        let (supervised, special) = (self.supervised, self.special);
+        format!("{}supervised{}, {}special token{}", supervised.0, supervised.1, special.0, special.1)
+    }
+
+    /// The row's text with its marks.
+    fn row(&self, document: &Document, tokenizer: &TextTokenizer) -> String {
+        let kind = |token: usize| (document.supervised[token], tokenizer.is_special(document.ids[token]));
+        let mut text = String::new();
+        let mut begin = 0;
+        while begin < document.len() {
+            let (supervised, special) = kind(begin);
+            let end = (begin + 1..document.len()).find(|&token| special || kind(token) != kind(begin));
+            let end = end.unwrap_or(document.len());
+            let opens = supervised && (begin == 0 || !document.supervised[begin - 1]);
+            let closes = supervised && (end == document.len() || !document.supervised[end]);
+            let words = printable(&tokenizer.decode_with_specials(&document.ids[begin..end]));
+            for (wanted, part) in [
+                (opens, self.supervised.0),
+                (special, self.special.0),
+                (true, words.as_str()),
+                (special, self.special.1),
+                (closes, self.supervised.1),
+            ] {
+                text.push_str(if wanted { part } else { "" });
+            }
+            begin = end;
+        }
+        text
+    }
+}
+
+/// A note may hold anything; what would steer the terminal is spelt out.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => printable.push(character),
+            control if control.is_control() => printable.extend(control.escape_default()),
+            other => printable.push(other),
+        }
+    }
+    printable
 }

@@ -66,18 +66,19 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     fs_err::create_dir_all(&directory)?;
     let watch = Watch::start(run, stage);
     let seed = table.seed.unwrap_or(run.config().seed);
-    let rows = TrainingRows::load(run, stage, table)?;
+    let rows = TrainingRows::open(run, stage, table)?;
     let mut start = Start::prepare(run, stage, table, &rows, &directory)?;
     if stage == TrainStage::Sft {
         start.speak(table, &directory)?;
     }
-    let (train, held_out) = rows.documents(&start.tokenizer, table)?;
-    let rows = account(&directory, &train)?;
-    let facts = (rows, train.shortened, train.split);
-    let plan = Plan::new(train.documents, table.train_plan(seed))?;
-    let held_out = match held_out.documents.is_empty() {
+    let cache = rows::cache(run, stage);
+    let tokens = rows.tokens(&start.tokenizer, &cache, &cache, &|rows| watch.tokenised(rows))?;
+    let tally = tokens.train.tally();
+    let facts = (account(&directory, tally)?, tally.shortened, tally.split);
+    let plan = Plan::new(tokens.train, table.train_plan(seed))?;
+    let held_out = match tokens.held_out.is_empty() {
         true => None,
-        false => Some(Plan::new(held_out.documents, table.evaluation_plan())?),
+        false => Some(Plan::new(tokens.held_out, table.evaluation_plan())?),
     };
     // Only now: a typo in a key of the data must not stand in the way of its correction.
     write_atomically(&directory.join(FINGERPRINT_FILE), fingerprint.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use asclepius_dataset::tokens::Tokenised;
+use asclepius_dataset::Tally;
 use asclepius_schema::{Counts, DroppedWriter, Manifest, Tokens};
 use asclepius_train::{Summary, TrainStage};
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::failure::{Failure, Hinted, Outcome};
 use crate::training::start::Start;
 
 /// Names the rows that are left out, and counts all.
-pub fn account(directory: &Path, rows: &Tokenised) -> Outcome<Counts> {
+pub fn account(directory: &Path, rows: &Tally) -> Outcome<Counts> {
     let mut counts = Counts { input: rows.rows, out: rows.rows - rows.dropped.len() as u64, ..Counts::default() };
     let mut dropped = DroppedWriter::create(directory)?;
     for row in &rows.dropped {

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use asclepius_dataset::tokens::{Tokenised, pretrain_documents, sft_documents};
-use asclepius_dataset::{DatasetError, TextRow, read_instructions_any, read_notes, read_texts};
-use asclepius_schema::{Instruction, hash_bytes};
+use asclepius_dataset::token_file::LAYOUT_VERSION;
+use asclepius_dataset::{
+    DatasetError, RowTokens, Side, SideWriters, Sides, TextRow, TokenCache, in_order, instruction_bytes, pretrain_row,
+    read_instructions_any, read_notes, read_texts, sft_row, text_bytes,
+};
+use asclepius_schema::{Fingerprint, Instruction, hash_bytes};
 use asclepius_text::{InstructionTemplate, TextTokenizer};
 use asclepius_train::{TrainConfig, TrainStage};
 
@@ -48,87 +51,153 @@ pub fn files(run: &Run, stage: TrainStage, table: &TrainConfig) -> Outcome<Files
     Ok(Files { train: file("train")?, held_out: Some(file("validation")?) })
 }
 
-/// Rows in memory, split into those trained on and those held out.
+/// The rows of a training stage, read as they are asked for.
 #[derive(Debug)]
-pub enum TrainingRows {
-    /// Notes, or texts of a file.
-    Texts {
-        /// Trained on.
-        train: Vec<TextRow>,
-        /// Held out.
-        held_out: Vec<TextRow>,
-    },
-    /// Instructions.
-    Instructions {
-        /// Trained on.
-        train: Vec<Instruction>,
-        /// Held out.
-        held_out: Vec<Instruction>,
-    },
+pub struct TrainingRows<'a> {
+    stage: TrainStage,
+    table: &'a TrainConfig,
+    files: Files,
+    seed: u64,
 }
 
-impl TrainingRows {
-    /// Reads the stage's files.
-    pub fn load(run: &Run, stage: TrainStage, table: &TrainConfig) -> Outcome<Self> {
-        let files = files(run, stage, table)?;
-        let seed = run.config().seed;
-        let aside = |id: &str| held_out(seed, id, table.validation_fraction);
-        Ok(match (stage, &files.held_out) {
-            (TrainStage::Pretrain, Some(validation)) => {
-                let notes = |path: &Path| -> Result<Vec<TextRow>, DatasetError> {
-                    read_notes(path)?.map(|note| Ok(TextRow::from(&note?))).collect()
-                };
-                Self::Texts { train: notes(&files.train)?, held_out: notes(validation)? }
-            }
-            (TrainStage::Pretrain, None) => {
-                let rows: Vec<TextRow> = read_texts(&files.train, table.text_column.as_deref().unwrap_or("note"))?
-                    .collect::<Result<_, _>>()?;
-                let (held_out, train) = rows.into_iter().partition(|row| aside(&row.id));
-                Self::Texts { train, held_out }
-            }
-            (TrainStage::Sft, Some(validation)) => {
-                let rows =
-                    |path: &Path| -> Result<Vec<Instruction>, DatasetError> { read_instructions_any(path)?.collect() };
-                Self::Instructions { train: rows(&files.train)?, held_out: rows(validation)? }
-            }
-            (TrainStage::Sft, None) => {
-                let rows: Vec<Instruction> = read_instructions_any(&files.train)?.collect::<Result<_, _>>()?;
-                // By article, so that no note is on both sides.
-                let (held_out, train) = rows.into_iter().partition(|row| aside(row.article_id.as_str()));
-                Self::Instructions { train, held_out }
-            }
-        })
+type Read<'a, T> = Box<dyn Iterator<Item = Result<(Side, T), DatasetError>> + Send + 'a>;
+
+impl<'a> TrainingRows<'a> {
+    /// Finds the stage's files, and looks whether they have the columns it reads.
+    pub fn open(run: &Run, stage: TrainStage, table: &'a TrainConfig) -> Outcome<Self> {
+        let rows = Self { stage, table, files: files(run, stage, table)?, seed: run.config().seed };
+        match stage {
+            TrainStage::Pretrain => drop(rows.read_texts()?),
+            TrainStage::Sft => drop(rows.read_instructions()?),
+        }
+        Ok(rows)
     }
 
-    /// The texts a tokenizer of this data's own is trained on.
-    pub fn texts(&self) -> Vec<String> {
-        match self {
-            Self::Texts { train, .. } => train.iter().map(|row| row.text.clone()).collect(),
-            Self::Instructions { train, .. } => {
-                train.iter().flat_map(|row| [row.note.clone(), row.question.clone(), row.answer.clone()]).collect()
+    /// Notes, or texts of a file.
+    fn read_texts(&self) -> Result<Read<'_, TextRow>, DatasetError> {
+        let Some(validation) = &self.files.held_out else {
+            let texts = read_texts(&self.files.train, self.table.text_column.as_deref().unwrap_or("note"))?;
+            return Ok(Box::new(texts.map(|row| row.map(|row| (self.draw(&row.id), row)))));
+        };
+        let notes = |path: &Path, side| -> Result<_, DatasetError> {
+            Ok(read_notes(path)?.map(move |note| note.map(|note| (side, TextRow::from(&note)))))
+        };
+        Ok(Box::new(notes(&self.files.train, Side::Train)?.chain(notes(validation, Side::HeldOut)?)))
+    }
+
+    fn read_instructions(&self) -> Result<Read<'_, Instruction>, DatasetError> {
+        let Some(validation) = &self.files.held_out else {
+            let rows = read_instructions_any(&self.files.train)?;
+            // By article, so that no note is on both sides.
+            return Ok(Box::new(rows.map(|row| row.map(|row| (self.draw(row.article_id.as_str()), row)))));
+        };
+        let rows = |path: &Path, side| -> Result<_, DatasetError> {
+            Ok(read_instructions_any(path)?.map(move |row| row.map(|row| (side, row))))
+        };
+        Ok(Box::new(rows(&self.files.train, Side::Train)?.chain(rows(validation, Side::HeldOut)?)))
+    }
+
+    fn draw(&self, id: &str) -> Side {
+        if held_out(self.seed, id, self.table.validation_fraction) { Side::HeldOut } else { Side::Train }
+    }
+
+    /// The first `limit` texts a tokenizer of this data's own is trained on.
+    pub fn texts(&self, limit: usize) -> Result<Vec<String>, DatasetError> {
+        fn trained_on<T>(row: Result<(Side, T), DatasetError>) -> Option<Result<T, DatasetError>> {
+            row.map(|(side, row)| (side == Side::Train).then_some(row)).transpose()
+        }
+        match self.stage {
+            TrainStage::Pretrain => {
+                let texts = self.read_texts()?.filter_map(trained_on).take(limit);
+                texts.map(|row| Ok(row?.text)).collect()
+            }
+            TrainStage::Sft => {
+                let mut texts = Vec::new();
+                for row in self.read_instructions()?.filter_map(trained_on).take(limit) {
+                    let row = row?;
+                    texts.extend([row.note, row.question, row.answer]);
+                }
+                texts.truncate(limit);
+                Ok(texts)
             }
         }
     }
 
-    /// Token ids and loss masks of both sides.
-    pub fn documents(&self, tokenizer: &TextTokenizer, table: &TrainConfig) -> Outcome<(Tokenised, Tokenised)> {
-        let length = table.sequence_length;
-        Ok(match self {
-            Self::Texts { train, held_out } => {
-                let documents = |rows: &[TextRow]| {
-                    pretrain_documents(rows.iter().cloned().map(Ok), tokenizer, length, table.packing)
-                };
-                (documents(train)?, documents(held_out)?)
+    /// What the tokens depend on: the rows, how they are cut, and what makes ids and mask of them.
+    fn key(&self, tokenizer: &TextTokenizer, template: Option<&InstructionTemplate>) -> Outcome<String> {
+        let table = self.table;
+        let mut key = Fingerprint::new(self.stage.table())
+            .setting("layout", &LAYOUT_VERSION)
+            .setting("version", &env!("CARGO_PKG_VERSION"))
+            .setting("tokenizer", &tokenizer.ids_fingerprint())
+            .setting("template", &template.map(InstructionTemplate::template_hash))
+            .setting("sequence_length", &table.sequence_length)
+            .setting("packing", &table.packing)
+            .setting("text_column", &table.text_column)
+            .setting("own split", &self.files.held_out.is_some())
+            .setting("held out", &(self.seed, table.validation_fraction));
+        for file in self.files.all() {
+            key = key.file("rows", file)?;
+        }
+        Ok(key.finish())
+    }
+
+    /// Token ids and loss masks of both sides: from `kept`, where they are sound, else made by way of `making`, which
+    /// may be the same cache. `progress` is told how many rows are done, and may stop the work.
+    pub fn tokens(
+        &self,
+        tokenizer: &TextTokenizer,
+        kept: &TokenCache,
+        making: &TokenCache,
+        progress: &(dyn Fn(u64) -> Outcome + Sync),
+    ) -> Outcome<Sides> {
+        let template = match self.stage {
+            TrainStage::Pretrain => None,
+            TrainStage::Sft => {
+                Some(InstructionTemplate::choose(self.table.template.as_deref().unwrap_or("asclepius"), tokenizer)?)
             }
-            Self::Instructions { train, held_out } => {
-                let template =
-                    InstructionTemplate::choose(table.template.as_deref().unwrap_or("asclepius"), tokenizer)?;
-                let documents =
-                    |rows: &[Instruction]| sft_documents(rows.iter().cloned().map(Ok), tokenizer, &template, length);
-                (documents(train)?, documents(held_out)?)
+        };
+        let key = self.key(tokenizer, template.as_ref())?;
+        match kept.open(&key) {
+            Ok(Some(sides)) => {
+                tracing::info!(key, "the tokens of an earlier run are used");
+                return Ok(sides);
             }
+            Ok(None) => {}
+            Err(problem) => tracing::warn!("{problem}; the tokens are made anew"),
+        }
+        let length = self.table.sequence_length;
+        making.make(&key, |writers| match &template {
+            None => in_order(
+                self.read_texts()?,
+                |(_, row)| text_bytes(row),
+                |(side, row)| Ok((side, pretrain_row(row, tokenizer, length, self.table.packing)?)),
+                |row| keep(writers, row, progress),
+            ),
+            Some(template) => in_order(
+                self.read_instructions()?,
+                |(_, row)| instruction_bytes(row),
+                |(side, row)| Ok((side, sft_row(&row, tokenizer, template, length)?)),
+                |row| keep(writers, row, progress),
+            ),
         })
     }
+}
+
+fn keep(
+    writers: &mut SideWriters,
+    (side, row): (Side, RowTokens),
+    progress: &(dyn Fn(u64) -> Outcome + Sync),
+) -> Outcome {
+    const ROWS: u64 = 1000; // often enough for a person who waits
+    writers.append(side, row)?;
+    if writers.rows().is_multiple_of(ROWS) { progress(writers.rows()) } else { Ok(()) }
+}
+
+/// Where a run keeps the tokens of a stage: beside the stages, since they depend on nothing but what their key says, and
+/// `--fresh` need not make them again.
+pub fn cache(run: &Run, stage: TrainStage) -> TokenCache {
+    TokenCache::new(run.directory.join("tokens").join(stage.table()))
 }
 
 /// Whether the row `id` is held out of a file: a draw from seed and id alone.

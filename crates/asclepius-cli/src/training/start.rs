@@ -138,7 +138,7 @@ impl Start {
         run: &Run,
         stage: TrainStage,
         table: &TrainConfig,
-        rows: &TrainingRows,
+        rows: &TrainingRows<'_>,
         directory: &Path,
     ) -> Outcome<Self> {
         let device = asclepius_ops::device(&table.device)?;
@@ -213,7 +213,7 @@ impl Start {
         init: &InitConfig,
         sequence_length: usize,
         seed: u64,
-        rows: &TrainingRows,
+        rows: &TrainingRows<'_>,
         directory: &Path,
         device: &Device,
     ) -> Outcome<Self> {
@@ -221,9 +221,8 @@ impl Start {
             Some(path) => TextTokenizer::load(path)?,
             None => {
                 let limit = if init.tokenizer_texts == 0 { usize::MAX } else { init.tokenizer_texts };
-                let texts = rows.texts();
                 TextTokenizer::train_bpe(
-                    texts.iter().map(String::as_str).take(limit),
+                    rows.texts(limit)?.iter().map(String::as_str),
                     init.vocab_size,
                     &SpecialNames::default(),
                 )?

@@ -3,6 +3,7 @@
 use asclepius_model::TrainableParameters;
 use asclepius_train::{Control, EvaluationRow, StepRow, TrainStage};
 
+use crate::failure::Outcome;
 use crate::progress::{self, StageBar};
 use crate::run::Run;
 
@@ -17,6 +18,12 @@ impl<'a> Watch<'a> {
     /// Starts the stage's bar.
     pub fn start(run: &'a Run, stage: TrainStage) -> Self {
         Self { run, bar: StageBar::start(stage.table(), 0) }
+    }
+
+    /// Says how many rows are tokens by now, and stops where the user asked to.
+    pub fn tokenised(&self, rows: u64) -> Outcome {
+        self.bar.say(format!("{rows} rows are tokens"));
+        self.run.check_interrupt()
     }
 
     /// Removes it.
