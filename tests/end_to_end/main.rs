@@ -8,6 +8,7 @@
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `rerun`: what stands, what is stale, what is made again.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
+//! - `gpu`: a device held to the CPU.
 //! - `articles`: published articles, where they lie beside this checkout.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
@@ -17,6 +18,7 @@ mod articles;
 mod bad_input;
 mod configuration;
 mod conservation;
+mod gpu;
 mod interrupted;
 mod rerun;
 mod support;

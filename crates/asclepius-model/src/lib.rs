@@ -21,6 +21,7 @@ pub mod families;
 pub mod generate;
 pub mod layers;
 pub mod plan;
+mod precision;
 pub mod rotary;
 pub mod shapes;
 

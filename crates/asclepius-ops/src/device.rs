@@ -51,17 +51,24 @@ mod gpu {
 
     /// Card number `ordinal`.
     pub fn open(name: &str, ordinal: usize) -> Result<Device> {
-        if !driver_is_present() {
-            return Err(unavailable(name, "no NVIDIA driver (libcuda.so) on this machine"));
+        if let Some(library) = missing_library() {
+            return Err(unavailable(name, format!("{library} is not on this machine's library path")));
         }
         Device::new_cuda(ordinal).map_err(|source| unavailable(name, source.to_string()))
     }
 
-    /// candle's `new_cuda` panics where the driver's library is missing, so it is looked for first.
-    #[expect(unsafe_code, reason = "opening a shared library runs its initialisers; libcuda's are the driver's own")]
-    fn driver_is_present() -> bool {
-        // SAFETY: the one precondition is that loading libcuda is sound, which any use of the card supposes.
-        unsafe { cudarc::driver::sys::is_culib_present() }
+    /// candle's `new_cuda` panics where a library it opens is missing, so they are looked for first.
+    #[expect(unsafe_code, reason = "opening a shared library runs its initialisers; these are NVIDIA's own")]
+    fn missing_library() -> Option<&'static str> {
+        // SAFETY: the one precondition is that loading these libraries is sound, which any use of the card supposes.
+        let present = unsafe {
+            [
+                ("libcuda.so (the NVIDIA driver)", cudarc::driver::sys::is_culib_present()),
+                ("libcublas.so", cudarc::cublas::sys::is_culib_present()),
+                ("libcurand.so", cudarc::curand::sys::is_culib_present()),
+            ]
+        };
+        present.into_iter().find_map(|(library, is_present)| (!is_present).then_some(library))
     }
 
     pub fn describe(device: &Device) -> Result<String> {
