@@ -8,8 +8,8 @@ use std::path::Path;
 use asclepius_model::LoraConfig;
 use asclepius_model::checkpoint::read_tensors;
 use asclepius_train::{
-    FINAL_DIRECTORY, METRICS_FILE, Method, MetricsRow, Precision, TrainConfig, TrainError, Unattended,
-    read_metrics, step_directories,
+    FINAL_DIRECTORY, METRICS_FILE, Method, MetricsRow, Precision, TrainConfig, TrainError, Unattended, read_metrics,
+    step_directories,
 };
 use candle_core::Device;
 use support::{StopAfter, config, train};

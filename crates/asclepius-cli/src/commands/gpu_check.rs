@@ -36,7 +36,11 @@ fn verdict(holds: bool, error: Option<&str>) -> String {
 
 fn table(report: &Report) -> String {
     let mut text = format!("{}, drawn from seed {}\n\n", report.card, report.seed);
-    let _ = writeln!(text, "{:<22}{:<6}{:>7}{:>11}{:>11}{:>9}", "operation", "type", "shapes", "value", "gradient", "bound");
+    let _ = writeln!(
+        text,
+        "{:<22}{:<6}{:>7}{:>11}{:>11}{:>9}",
+        "operation", "type", "shapes", "value", "gradient", "bound"
+    );
     for finding in &report.operations {
         let _ = writeln!(
             text,

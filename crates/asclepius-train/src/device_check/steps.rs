@@ -39,7 +39,8 @@ fn rows(seed: u64, vocabulary: usize) -> Vec<Document> {
             let length = 2 + key.below(0, LONGEST as u32 - 1) as usize;
             let ids = (1..=length as u64).map(|index| key.below(index, vocabulary as u32)).collect();
             // The first token is predicted by nothing, the second always is.
-            let supervised = (0..length).map(|index| index == 1 || (index > 1 && key.below(1 << 20 | index as u64, 10) < 7));
+            let supervised = (0..length)
+                .map(|index| index == 1 || (index > 1 && key.fold_name("supervised").below(index as u64, 10) < 7));
             Document { ids, supervised: supervised.collect(), id: format!("row-{row}") }
         })
         .collect()
@@ -110,7 +111,8 @@ pub(super) fn check(device: &Device, seed: u64) -> Result<Vec<TrainingFinding>, 
             };
             let apart = losses.iter().zip(&reference).map(|(found, expected)| (found - expected).abs() / expected);
             // `f64::max` would drop a NaN.
-            let apart = apart.fold(0.0, |worst: f64, apart| if apart > worst || apart.is_nan() { apart } else { worst });
+            let apart =
+                apart.fold(0.0, |worst: f64, apart| if apart > worst || apart.is_nan() { apart } else { worst });
             findings.push(TrainingFinding {
                 method: name,
                 dtype: dtype.as_str(),
