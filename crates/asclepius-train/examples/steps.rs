@@ -59,7 +59,7 @@ fn losses(model: &Path, rows: Vec<Row>, settings: Settings) -> Result<Vec<f64>, 
         save_every: 0,
         ..TrainConfig::default()
     };
-    let documents = (rows.into_iter().enumerate())
+    let documents: Vec<Document> = (rows.into_iter().enumerate())
         .map(|(index, row)| Document { ids: row.ids, supervised: row.supervised, id: format!("row-{index}") })
         .collect();
     let plan = Plan::new(documents, PlanConfig { order: Order::AsGiven, ..config.train_plan(0) })?;
