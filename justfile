@@ -53,6 +53,14 @@ bench-tokens tokenizer:
     cargo build --release --workspace --examples
     python bench/tokenise.py "$1" --out bench/results/tokenise.json
 
-# ten training steps on a GPU beside the CPU's
-gpu:
-    @echo "the CUDA build is not part of this version; see CHANGELOG.md" >&2 && exit 1
+# hold this version to PyTorch: golden dumps made again, and random models of every family (just oracle 7 draws others)
+oracle seed="0" models="24":
+    bash tools/oracle/run.sh "$1" "$2"
+
+# the binary with CUDA, target/cuda/asclepius; needs neither a card nor CUDA
+cuda-build:
+    bash tools/cuda/build.sh
+
+# every operation and ten training steps on a GPU beside the CPU's, with the binary of cuda-build
+gpu device="cuda:0":
+    bash tools/cuda/gpu.sh "$1"

@@ -25,6 +25,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("parquet", &["dataset"]),
     ("candle-core", &["ops", "model", "train", "eval", "serve", "cli"]),
     ("candle-transformers", &["model"]),
+    ("cudarc", &["ops"]),
     ("async-openai", &["llm"]),
     ("tokio", &["llm", "synth", "eval", "serve", "cli", "corpus"]),
     ("axum", &["serve"]),

@@ -10,6 +10,7 @@
 //! - `tokens`: tokens kept from one run to the next, and what is made anew.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
 //! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
+//! - `gpu`: a device held to the CPU.
 //! - `articles`: published articles, where they lie beside this checkout.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
@@ -19,6 +20,7 @@ mod articles;
 mod bad_input;
 mod configuration;
 mod conservation;
+mod gpu;
 mod interrupted;
 mod models;
 mod rerun;

@@ -157,6 +157,22 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Hold a device to the CPU: every operation over random shapes, then ten training steps.
+    #[command(hide = true)]
+    GpuCheck {
+        /// The device: cuda:N, or cpu, which then runs as a GPU would.
+        #[arg(long, default_value = "cuda:0")]
+        device: String,
+        /// Write everything that was found to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// What shapes, weights and rows are drawn from.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Random shapes an operation is tried with.
+        #[arg(long, default_value = "8")]
+        shapes: std::num::NonZeroUsize,
+    },
     /// Print the reference of every configuration key as Markdown.
     #[command(hide = true)]
     Reference,

@@ -5,12 +5,13 @@
 //! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
 //! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `teacher`: the embedded
 //!   teacher.
-//! - `commands`: everything that is not a stage.
+//! - `commands`: everything that is not a stage; `device`: where things are computed.
 //! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
 
 mod args;
 mod base;
 mod commands;
+mod device;
 mod failure;
 mod interrupt;
 mod keys;
@@ -105,6 +106,9 @@ fn dispatch(command: Command) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "asclepius", &mut script);
             output::data(&String::from_utf8(script).map_err(Failure::usage)?)?;
             Ok(())
+        }
+        Command::GpuCheck { device, json, seed, shapes } => {
+            commands::gpu_check::run(&device, json.as_deref(), seed, shapes.get())
         }
         Command::Reference => {
             let defaults = serde_json::to_value(commands::reference_defaults())?;

@@ -1,4 +1,4 @@
-//! Losses of given rows, to be held against `tools/parity.py score`: same arguments, same output.
+//! Losses of given rows, to be held against `tools/oracle/parity.py score`: same arguments, same output.
 //!
 //! `score MODEL ROWS.jsonl [--adapter DIR] [--gradients FILE] [--logits]`
 

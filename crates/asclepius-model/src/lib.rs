@@ -25,6 +25,7 @@ pub mod generate;
 pub mod gguf;
 pub mod layers;
 pub mod plan;
+mod precision;
 pub mod rotary;
 pub mod shapes;
 pub mod source;

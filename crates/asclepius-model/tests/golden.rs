@@ -1,4 +1,4 @@
-//! Losses, logits and the gradient of every tensor, with and without adapters, against what `tools/golden.py` took from
+//! Losses, logits and the gradient of every tensor, with and without adapters, against what `tools/oracle/golden.py` took from
 //! transformers and peft.
 
 use std::collections::{BTreeMap, BTreeSet};

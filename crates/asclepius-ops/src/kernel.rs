@@ -115,10 +115,11 @@ pub(crate) const CHUNK: usize = 1 << 14;
 /// Partial results kept side by side in a sum, which lets the compiler use vector registers; part of the result's bits.
 const LANES: usize = 32;
 
-/// Whether the CPU kernels take these tensors: all in main memory, all f32 or all f64.
+/// Whether the CPU kernels take these tensors: all in main memory, all f32 or all f64, and no twin asked for.
 pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
     let Some(first) = tensors.first() else { return false };
     matches!(first.dtype(), DType::F32 | DType::F64)
+        && !crate::runs_references_only()
         && tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == first.dtype())
 }
 

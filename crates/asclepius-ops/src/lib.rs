@@ -11,6 +11,7 @@
 //! - [`cpu`]: the CPU kernels themselves, for code that writes a block's way there and back by hand.
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
 //! - [`philox`]: random numbers that are a function of a key and an element's index.
+//! - [`twin`]: a switch that runs the twins on the CPU, too.
 //! - [`device`]: the only place that knows which devices this build can use.
 //!
 //! Operations know no layer, layers no model, models no loop.
@@ -33,6 +34,7 @@ pub mod philox;
 pub mod reference;
 pub mod rope;
 pub mod seed;
+pub mod twin;
 
 pub use activation::{Gelu, gelu, swiglu};
 pub use attention::{AttentionOptions, attention};
@@ -49,3 +51,4 @@ pub use parameter::{GradientBuffer, Parameter};
 pub use philox::PhiloxKey;
 pub use rope::{RopeLayout, rope};
 pub use seed::seed;
+pub use twin::{references_only, runs_references_only};

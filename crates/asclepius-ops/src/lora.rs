@@ -28,8 +28,11 @@ pub fn lora(
     expect("lora", "a", &[rank, input], a.value().dims())?;
     expect("lora", "b", &[out, rank], b.value().dims())?;
     if w.is_trainable() || !kernel::fused(&[x, w.value(), a.value(), b.value()]) {
-        let low = (linear(&drop_some(x, dropped)?, a, None)? * scaling)?;
-        return Ok((linear(x, w, None)? + linear(&low, b, None)?)?);
+        // Adapters stay in f32 over a narrower base: each type is multiplied with its own.
+        let input = drop_some(x, dropped)?.to_dtype(a.value().dtype())?;
+        let low = (linear(&input, a, None)? * scaling)?;
+        let added = linear(&low, b, None)?.to_dtype(w.value().dtype())?;
+        return Ok((linear(x, w, None)? + added)?);
     }
     let lora = Lora { w: w.value().clone(), a: a.clone(), b: b.clone(), scaling, dropped };
     Ok(x.contiguous()?.apply_op3(a.value(), b.value(), lora)?)

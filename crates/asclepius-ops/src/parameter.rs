@@ -114,7 +114,7 @@ impl Parameter {
     pub(crate) fn deliver(&self, gradient: Tensor) -> candle_core::Result<Option<Tensor>> {
         match self.add_gradient(&gradient) {
             Ok(true) => Ok(None),
-            Ok(false) => Ok(Some(gradient)),
+            Ok(false) => Ok(Some(gradient.to_dtype(self.0.value.dtype())?)),
             Err(error) => Err(candle_core::Error::wrap(error)),
         }
     }
@@ -126,8 +126,10 @@ impl Parameter {
             slot.inplace_op3(rows, gradient, &AccumulateRows)?;
             return Ok(None);
         }
-        let zeros = self.0.value.detach().zeros_like()?;
-        self.deliver(zeros.index_add(rows, gradient, 0)?)
+        // A token's rows are many: in the type of the slot, a narrow one would lose the later ones.
+        let dtype = gradient_dtype(gradient.dtype());
+        let zeros = Tensor::zeros(self.0.value.shape(), dtype, gradient.device())?;
+        self.deliver(zeros.index_add(rows, &gradient.to_dtype(dtype)?, 0)?)
     }
 
     /// Moves what autograd left for each trainable parameter in `store` into its slot.

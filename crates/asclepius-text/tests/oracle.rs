@@ -54,7 +54,7 @@ fn transformers_gives_the_same_ids() {
     let cases = json!({"texts": texts, "conversations": conversations, "rows": rows});
     fs_err::write(directory.path().join("cases.json"), cases.to_string()).expect("writable");
 
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/tokenizer_oracle.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/oracle/tokenizer_oracle.py");
     let output = Command::new(python)
         .env("HF_HUB_OFFLINE", "1")
         .arg(script)

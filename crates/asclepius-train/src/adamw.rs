@@ -9,6 +9,7 @@
 //! p <- p - r / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + epsilon)
 //! ```
 
+use asclepius_ops::runs_references_only;
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
@@ -86,7 +87,7 @@ impl AdamW {
             );
         }
         let factors = self.factors(scale, learning_rate, step);
-        if in_place::is_reachable(value) && in_place::is_reachable(gradient) {
+        if in_place::is_reachable(value) && in_place::is_reachable(gradient) && !runs_references_only() {
             fused(value, gradient, moments, &factors)
         } else {
             composed(value, gradient, moments, &factors)

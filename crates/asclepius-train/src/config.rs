@@ -376,9 +376,6 @@ impl TrainConfig {
         if self.recompute == RecomputeChoice::Selective {
             return refuse("recompute", "\"selective\"", "\"block\" saves more memory, for more time");
         }
-        if self.precision == Precision::Bf16 {
-            return refuse("precision", "\"bf16\"", "\"f32\" works on every device");
-        }
         Ok(())
     }
 }
@@ -442,7 +439,6 @@ mod tests {
     fn what_is_not_built_validates_but_is_refused_by_name() {
         for (config, expected) in [
             (TrainConfig { method: Method::Qlora, ..based() }, "sft.method = \"qlora\""),
-            (TrainConfig { precision: Precision::Bf16, ..based() }, "sft.precision = \"bf16\""),
             (TrainConfig { recompute: RecomputeChoice::Selective, ..based() }, "sft.recompute = \"selective\""),
         ] {
             config.validate(TrainStage::Sft).expect("part of the contract");

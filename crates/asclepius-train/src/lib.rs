@@ -3,7 +3,7 @@
 //! - [`config`], [`init`]: the `[pretrain]` and `[sft]` tables, checked before any work; [`memory`]: what they will take.
 //! - [`job`]: what a run is given and hands back; [`trainer`]: the loop, in the order a step runs.
 //! - [`schedule`], [`clip`], [`adamw`], [`in_place`], [`optimizer`]: from a gradient to new weights.
-//! - [`guards`]: checks that run by themselves.
+//! - [`guards`]: checks that run by themselves; [`device_check`]: a device held to the CPU.
 //! - [`metrics`]: what a run says about itself; [`checkpoint`], [`persist`]: how it goes on after being stopped.
 //!
 //! A run is a function of its data, settings and seed: stopped anywhere and gone on with, it ends with the same bits.
@@ -12,6 +12,7 @@ pub mod adamw;
 pub mod checkpoint;
 pub mod clip;
 pub mod config;
+pub mod device_check;
 mod error;
 pub mod guards;
 pub mod in_place;

@@ -6,12 +6,14 @@ use std::time::Instant;
 use asclepius_dataset::Batch;
 use asclepius_model::{Decoder, MicroBatch, ModelError, Recompute, evaluate, loss_and_gradients};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
+use candle_core::DType;
 use tracing::{info, warn};
 
 use crate::TrainError;
 use crate::adamw::AdamW;
 use crate::checkpoint::{DataPosition, RunState};
 use crate::clip::clip_factor;
+use crate::config::Precision;
 use crate::guards::{Expectation, check_adapter_moved, check_gradients, idle_adapters};
 use crate::job::{Control, Job, Summary};
 use crate::metrics::{EvaluationRow, MetricsLog, MetricsRow, StepRow, write_trainer_state};
@@ -27,6 +29,9 @@ use crate::schedule::LearningRate;
 pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Result<Summary, TrainError> {
     job.config.validate(job.stage)?;
     job.config.refuse_unbuilt(job.stage)?;
+    if job.config.precision == Precision::Bf16 {
+        decoder.convert(DType::BF16)?;
+    }
     match job.config.adapters() {
         Some(lora) => decoder.attach(&lora, job.seed)?,
         None => decoder.train_all()?,

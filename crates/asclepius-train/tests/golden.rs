@@ -1,4 +1,4 @@
-//! Ten steps of every family, full and LoRA, against the losses `tools/golden.py` took from PyTorch's AdamW on
+//! Ten steps of every family, full and LoRA, against the losses `tools/oracle/golden.py` took from PyTorch's AdamW on
 //! transformers' models.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! AdamW, clipping and schedules against the numbers that `tools/optimizer_golden.py` took from PyTorch and
+//! AdamW, clipping and schedules against the numbers that `tools/oracle/optimizer_golden.py` took from PyTorch and
 //! transformers.
 
 use std::collections::BTreeMap;

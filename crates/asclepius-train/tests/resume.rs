@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use asclepius_model::LoraConfig;
+use asclepius_model::checkpoint::read_tensors;
 use asclepius_train::{
-    FINAL_DIRECTORY, METRICS_FILE, Method, MetricsRow, TrainConfig, TrainError, Unattended, read_metrics,
+    FINAL_DIRECTORY, METRICS_FILE, Method, MetricsRow, Precision, TrainConfig, TrainError, Unattended, read_metrics,
     step_directories,
 };
+use candle_core::Device;
 use support::{StopAfter, config, train};
 
 fn lora() -> TrainConfig {
@@ -150,4 +153,20 @@ fn the_old_checkpoint_goes_only_once_the_new_one_stands() {
     fs_err::remove_file(directory.path().join(".step-000003.partial")).expect("removable");
     let rest = train(&config, directory.path(), &Unattended).expect("goes on");
     assert_eq!((rest.resumed_from, rest.steps), (Some(2), 10));
+}
+
+#[test]
+fn sixteen_bit_weights_go_on_bit_for_bit_beside_adapters_in_full_precision() {
+    let half = |config| TrainConfig { precision: Precision::Bf16, ..config };
+    ten_steps_are_five_and_five(&half(config()), "model.safetensors");
+    ten_steps_are_five_and_five(&half(lora()), "adapter_model.safetensors");
+
+    let types = |config: &TrainConfig, file: &str| -> BTreeSet<&'static str> {
+        let directory = tempfile::tempdir().expect("a directory");
+        train(config, directory.path(), &Unattended).expect("trains");
+        let tensors = read_tensors(&directory.path().join(FINAL_DIRECTORY).join(file), &Device::Cpu).expect("written");
+        tensors.values().map(|tensor| tensor.dtype().as_str()).collect()
+    };
+    assert_eq!(types(&half(config()), "model.safetensors"), ["bf16"].into());
+    assert_eq!(types(&half(lora()), "adapter_model.safetensors"), ["f32"].into());
 }

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod data;
+pub mod gpu_check;
 pub mod model;
 pub mod plan;
 pub mod preview;

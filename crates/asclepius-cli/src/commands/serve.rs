@@ -44,7 +44,7 @@ pub fn engine(model: &ModelArgs) -> Outcome<ModelEngine> {
         adapter_directory("--adapter", adapter)?;
         refuse_unmerged(&model.model, adapter)?;
     }
-    let device = asclepius_ops::device(&model.device).map_err(Failure::usage)?;
+    let device = crate::device::device(&model.device).map_err(Failure::usage)?;
     Ok(ModelEngine::load(&model.model, &model.adapter, &device)?)
 }
 

@@ -52,7 +52,7 @@ impl Model {
 
     fn load(self, run: &Run) -> Outcome<Option<Start>> {
         let Some(directory) = self.directory(run) else { return Ok(None) };
-        let device = asclepius_ops::device(&run.config().eval.device)?;
+        let device = crate::device::device(&run.config().eval.device)?;
         let named = directory.display().to_string();
         let found = crate::base::resolve("eval: base", &named).unwrap_or(directory);
         let mut start = Start::load(named, &found, &device)?;

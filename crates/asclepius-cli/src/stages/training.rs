@@ -24,7 +24,7 @@ pub fn check(run: &Run, stage: Stage) -> Outcome {
     let stage = if stage == Stage::Pretrain { TrainStage::Pretrain } else { TrainStage::Sft };
     let table = table(run, stage)?;
     table.refuse_unbuilt(stage).map_err(Failure::usage)?;
-    asclepius_ops::device(&table.device).map_err(|error| {
+    crate::device::device(&table.device).map_err(|error| {
         Failure::Usage(anyhow!(error).context(format!("{}.device = {:?}", stage.table(), table.device)))
     })?;
     match &table.base {

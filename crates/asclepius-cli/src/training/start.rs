@@ -141,7 +141,7 @@ impl Start {
         rows: &TrainingRows<'_>,
         directory: &Path,
     ) -> Outcome<Self> {
-        let device = asclepius_ops::device(&table.device)?;
+        let device = crate::device::device(&table.device)?;
         let seed = table.seed.unwrap_or(run.config().seed);
         if let Some(init) = &table.init {
             return Self::random(init, table.sequence_length, seed, rows, directory, &device);

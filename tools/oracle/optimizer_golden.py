@@ -1,7 +1,7 @@
 """Writes crates/asclepius-train/tests/golden/optimizer.json: AdamW, clipping and schedules as PyTorch and transformers
 compute them, for the Rust tests to agree with. Run from the repository root, with torch and transformers installed.
 
-    python tools/optimizer_golden.py
+    python tools/oracle/optimizer_golden.py
 """
 
 import json

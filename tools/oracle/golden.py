@@ -2,7 +2,7 @@
 """Writes data/golden: small random models of every family with what transformers and peft make of them, for the Rust
 tests to agree with.
 
-    python tools/golden.py            from the repository's root; needs torch, transformers, peft, safetensors
+    python tools/oracle/golden.py [DIR]     from the repository's root; needs torch, transformers, peft, safetensors
 
 rows.json: rows of token ids, and which of them are predicted from those before. For each family a directory with the
 model as transformers saves it, an adapter as peft saves it, and
@@ -16,6 +16,7 @@ import json
 import math
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from parity import FAMILIES, adapt, build
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-GOLDEN = Path("data/golden")
+GOLDEN = Path(sys.argv[1] if __name__ == "__main__" and len(sys.argv) > 1 else "data/golden")
 SIZES = {
     "vocab_size": 61,
     "hidden_size": 54,
@@ -145,13 +146,17 @@ def fresh_adapters(model, rename):
     settings = LoraConfig(
         r=LORA["rank"], lora_alpha=LORA["alpha"], target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    adapted = get_peft_model(model, settings)
+    return first_a(get_peft_model(model, settings), STEPS["seed"], rename)
+
+
+def first_a(adapted, seed, rename=lambda name: name):
+    """Sets A as asclepius begins with: Kaiming uniform, a function of seed and name."""
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_A" in name:
                 layer = rename(name.removeprefix("base_model.model.").split(".lora_A")[0])
                 stream = fold_name(fold_name(0, "lora"), layer)
-                units = [(word >> 8) / (1 << 24) for word in words(STEPS["seed"], stream, parameter.numel())]
+                units = [(word >> 8) / (1 << 24) for word in words(seed, stream, parameter.numel())]
                 bound = 1.0 / math.sqrt(parameter.shape[1])
                 values = torch.tensor(units[: parameter.numel()], dtype=torch.float32) * 2.0 - 1.0
                 parameter.copy_((values * bound).reshape(parameter.shape))
