@@ -63,7 +63,7 @@ impl Attention {
     fn over<'a, R: Real>(&'a self, [q, k, v]: [(&'a [R], &Shape); 3]) -> CandleResult<heads::Attention<'a, R>> {
         let heads = |(data, shape): (&'a [R], &Shape)| {
             let (_, count, d) = shape.dims3()?;
-            Ok(Heads { data, layout: HeadLayout::alone(count, d) })
+            Ok::<_, candle_core::Error>(Heads { data, layout: HeadLayout::alone(count, d) })
         };
         Ok(heads::Attention {
             q: heads(q)?,
@@ -78,7 +78,9 @@ impl Attention {
 type Part<'a> = (&'a CpuStorage, &'a Layout);
 
 fn forward<R: Real>(attention: &Attention, parts: [Part<'_>; 3]) -> CandleResult<CpuStorage> {
-    let [q, k, v] = parts.map(|(storage, layout)| Ok((kernel::slice::<R>(storage, layout)?, layout.shape())));
+    let [q, k, v] = parts.map(|(storage, layout)| {
+        Ok::<_, candle_core::Error>((kernel::slice::<R>(storage, layout)?, layout.shape()))
+    });
     Ok(R::to_cpu_storage_owned(attention.over([q?, k?, v?])?.forward().output))
 }
 

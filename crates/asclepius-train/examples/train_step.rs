@@ -42,6 +42,7 @@ fn arguments() -> Result<Arguments> {
             "--recompute" => {
                 parsed.recompute = match value.as_str() {
                     "none" => Recompute::None,
+                    "selective" => Recompute::Selective,
                     "block" => Recompute::Block,
                     other => bail!("--recompute {other}"),
                 }
