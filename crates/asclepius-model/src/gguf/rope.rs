@@ -108,7 +108,7 @@ fn llama3(
         original_positions,
     };
     let again = self::divisors(&Rotary { scaling, ..rotary.clone() });
-    let far = |(&a, b): (&f32, f32)| !((a - b).abs() <= 1e-4 * b);
+    let far = |(&a, b): (&f32, f32)| !a.is_finite() || (a - b).abs() > 1e-4 * b;
     if divisors.iter().zip(again).any(far) {
         let text = format!(
             "is not Llama 3's scaling by {factor} with bounds {LLAMA3_LOW} and {LLAMA3_HIGH} over {original_positions} \
@@ -137,7 +137,7 @@ pub(super) fn written(rotary: &Rotary) -> std::result::Result<Vec<(&'static str,
         RotaryScaling::Llama3 { original_positions, .. } => {
             vec![("original_context_length", GgufValue::size(*original_positions as usize))]
         }
-        RotaryScaling::Yarn { truncate: false, .. } => return Err("YaRN without truncate has no form in GGUF"),
+        RotaryScaling::Yarn { truncate: false, .. } => return Err("YaRN without truncate"),
         RotaryScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original_positions, truncate: true } => {
             let mut keys = vec![
                 ("type", GgufValue::Text("yarn".to_owned())),
