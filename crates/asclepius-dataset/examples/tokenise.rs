@@ -43,8 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let tokenised = started.elapsed().as_secs_f64();
     let order = Order::Shuffled { seed: 0 };
-    let config =
-        PlanConfig { sequence_length, packing: Packing::Documents, micro_batch: 1, global_batch: 1, order };
+    let config = PlanConfig { sequence_length, packing: Packing::Documents, micro_batch: 1, global_batch: 1, order };
     let plan = Plan::new(sides.train, config)?;
     let seconds = started.elapsed().as_secs_f64();
     println!(

@@ -39,7 +39,7 @@ pub use table::{
     InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_instructions, read_instructions_any,
     read_notes, read_reports, read_texts, write_rows,
 };
-pub use token_cache::{Side, Sides, SideWriters, TokenCache};
+pub use token_cache::{Side, SideWriters, Sides, TokenCache};
 pub use token_file::{TokenFile, TokenWriter};
 pub use tokens::{
     Document, RowTokens, Tally, Tokenised, instruction_bytes, pretrain_documents, pretrain_row, sft_documents, sft_row,

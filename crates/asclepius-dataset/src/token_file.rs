@@ -22,8 +22,8 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::tokens::{Document, RowTokens, Tally};
 use crate::DatasetError;
+use crate::tokens::{Document, RowTokens, Tally};
 
 /// Changes whenever a file of an earlier version would be read differently.
 pub const LAYOUT_VERSION: u32 = 1;
@@ -207,8 +207,7 @@ impl TokenFile {
         // SAFETY: files of tokens get their name when they are whole and are never written again; a newer one takes
         // another inode. Whoever truncates one by hand while it is read ends the process, as with any mapped file.
         let map = unsafe { Mmap::map(file.file()) }?;
-        let footer = verify(&map, key)
-            .map_err(|problem| DatasetError::TokenFile { path: path.to_owned(), problem })?;
+        let footer = verify(&map, key).map_err(|problem| DatasetError::TokenFile { path: path.to_owned(), problem })?;
         Ok(Self { map, words: footer.words, documents: footer.documents, tally: footer.tally })
     }
 

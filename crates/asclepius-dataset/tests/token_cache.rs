@@ -63,7 +63,8 @@ fn what_is_kept_is_what_was_made() {
     make(&cache, KEY, &rows).expect("made");
     let sides = cache.open(KEY).expect("sound").expect("kept");
     for (side, which) in [(&sides.held_out, true), (&sides.train, false)] {
-        let rows = rows.iter().enumerate().filter(|(n, _)| n.is_multiple_of(5) == which).map(|(_, row)| Ok(row.clone()));
+        let rows =
+            rows.iter().enumerate().filter(|(n, _)| n.is_multiple_of(5) == which).map(|(_, row)| Ok(row.clone()));
         let made = pretrain_documents(rows, &tokenizer(), 48, Packing::Documents).expect("texts");
         assert_eq!(all(side), made.documents);
         assert_eq!(*side.tally(), made.tally);
@@ -124,7 +125,7 @@ fn a_failed_attempt_leaves_what_was_there_and_a_whole_one_replaces_it() {
     // What a process that was killed leaves behind.
     fs_err::create_dir(directory.path().join(".partial-second")).expect("writable");
     fs_err::write(directory.path().join(".partial-second/train.tokens"), b"ASCTOKEN").expect("writable");
-    assert_eq!(cache.open("first").expect("sound").expect("kept").train.len(), 3);
+    assert_eq!(cache.open("first").expect("sound").expect("kept").train.tally().rows, 3);
     make(&cache, "second", &texts(9)).expect("made");
     assert_eq!(names(directory.path()), ["second"]);
 }
@@ -134,7 +135,7 @@ fn the_number_of_threads_changes_nothing() {
     let tokenizer = tokenizer();
     let rows = texts(2500);
     let pretrain = || pretrain_documents(rows.iter().cloned().map(Ok), &tokenizer, 48, Packing::Documents);
-    let instructions: Vec<_> = (0..1500_u32)
+    let instructions: Vec<_> = (0..1100_u32)
         .map(|n| {
             let note = rows::note(&rows::report(n + 1, 1, ""), &"cough x 3 d. ".repeat(n as usize % 60));
             rows::instruction(&note, 0, "What is the temperature?", "It is 38.5 degrees.")
@@ -147,7 +148,7 @@ fn the_number_of_threads_changes_nothing() {
     };
     let serial = both(1);
     assert!(serial.1.tally.shortened > 0 && (serial.1.tally.shortened as usize) < instructions.len());
-    for threads in [2, 3, 8] {
+    for threads in [2, 8] {
         assert!(both(threads) == serial, "{threads} threads");
     }
 }

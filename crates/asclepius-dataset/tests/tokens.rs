@@ -17,7 +17,10 @@ fn text(id: &str, text: &str) -> TextRow {
     TextRow { id: id.to_owned(), text: text.to_owned() }
 }
 
-fn pretrain(texts: impl IntoIterator<Item = TextRow>, sequence_length: usize, packing: Packing) -> Tokenised {
+fn pretrain<R>(texts: R, sequence_length: usize, packing: Packing) -> Tokenised
+where
+    R: IntoIterator<Item = TextRow, IntoIter: Send>,
+{
     pretrain_documents(texts.into_iter().map(Ok), &tokenizer(), sequence_length, packing).expect("texts")
 }
 
