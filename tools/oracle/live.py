@@ -86,8 +86,8 @@ def configuration(draw, model_type, kind):
     }
     if model_type in ("llama", "mistral", "qwen3") and draw.random() < 0.6:
         keys["head_dim"] = head_dim
-        # Any size does, odd ones too: nothing is turned in pairs there.
-        hidden = draw.randint(11, 97)
+        # Any size does, odd ones too: nothing is turned in pairs there. transformers' Llama wants a multiple all the same.
+        hidden = heads * draw.randint(2, 19) if model_type == "llama" else draw.randint(11, 97)
     elif model_type == "qwen3":
         keys["head_dim"] = head_dim
     keys["hidden_size"] = hidden

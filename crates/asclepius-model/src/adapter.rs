@@ -271,7 +271,9 @@ impl Decoder {
         let names: Vec<String> = self.linears().map(|linear| linear.name().to_owned()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let selected = config.select(&names)?;
-        let (dtype, device) = (self.dtype(), self.device().clone());
+        // Over a narrower base, too: an update of theirs is often below what 8 bits of mantissa can hold.
+        let dtype = if self.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let device = self.device().clone();
         self.freeze();
         for linear in self.linears_mut() {
             if !selected.contains(linear.name()) {
