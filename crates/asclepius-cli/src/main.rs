@@ -35,6 +35,7 @@ use crate::failure::{Failure, Outcome};
 use crate::stage::Stage;
 
 fn main() -> ExitCode {
+    asclepius_ops::cpu::memory::keep_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

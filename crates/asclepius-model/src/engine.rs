@@ -3,7 +3,7 @@
 //! block's graph need exist.
 
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::{Context, Decoder, ModelError, Result, direct};
 
@@ -70,16 +70,16 @@ pub fn loss_and_gradients(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
-    match (decoder.device(), decoder.dtype()) {
-        (Device::Cpu, DType::F32) => {
-            check_buffers(&decoder.trainable())?;
-            direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute)
-        }
-        (Device::Cpu, DType::F64) => {
+    match direct::scalar(decoder) {
+        Some(DType::F64) => {
             check_buffers(&decoder.trainable())?;
             direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute)
         }
-        _ => loss_and_gradients_by_graph(decoder, batch, dropout, recompute),
+        Some(_) => {
+            check_buffers(&decoder.trainable())?;
+            direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute)
+        }
+        None => loss_and_gradients_by_graph(decoder, batch, dropout, recompute),
     }
 }
 
@@ -161,10 +161,10 @@ pub fn loss_and_gradients_by_graph(
 /// # Errors
 /// When the batch does not fit the model.
 pub fn evaluate(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
-    match (decoder.device(), decoder.dtype()) {
-        (Device::Cpu, DType::F32) => return direct::evaluate::<f32>(decoder, batch),
-        (Device::Cpu, DType::F64) => return direct::evaluate::<f64>(decoder, batch),
-        _ => {}
+    match direct::scalar(decoder) {
+        Some(DType::F64) => return direct::evaluate::<f64>(decoder, batch),
+        Some(_) => return direct::evaluate::<f32>(decoder, batch),
+        None => {}
     }
     let decoder = decoder.frozen();
     let context = batch.context(&decoder, None)?;

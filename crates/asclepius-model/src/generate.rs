@@ -5,7 +5,7 @@ use asclepius_ops::Documents;
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
-use crate::direct::{DirectCache, next_scores};
+use crate::direct::{DirectCache, next_scores, scalar};
 use crate::{Cache, Decoder, ModelError, Result};
 
 /// How the next token is chosen, and when to stop.
@@ -159,8 +159,8 @@ enum Memory {
 
 impl<'a> Session<'a> {
     fn new(decoder: &'a Decoder) -> Self {
-        let memory = match (decoder.device(), decoder.dtype()) {
-            (Device::Cpu, DType::F32) => Memory::Direct(vec![DirectCache::default(); decoder.block_count()]),
+        let memory = match scalar(decoder) {
+            Some(DType::F32) => Memory::Direct(vec![DirectCache::default(); decoder.block_count()]),
             _ => Memory::Graph(Vec::new()),
         };
         Self { decoder, lengths: Vec::new(), memory }

@@ -78,9 +78,8 @@ impl Attention {
 type Part<'a> = (&'a CpuStorage, &'a Layout);
 
 fn forward<R: Real>(attention: &Attention, parts: [Part<'_>; 3]) -> CandleResult<CpuStorage> {
-    let [q, k, v] = parts.map(|(storage, layout)| {
-        Ok::<_, candle_core::Error>((kernel::slice::<R>(storage, layout)?, layout.shape()))
-    });
+    let [q, k, v] = parts
+        .map(|(storage, layout)| Ok::<_, candle_core::Error>((kernel::slice::<R>(storage, layout)?, layout.shape())));
     Ok(R::to_cpu_storage_owned(attention.over([q?, k?, v?])?.forward().output))
 }
 

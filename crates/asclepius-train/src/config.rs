@@ -373,9 +373,6 @@ impl TrainConfig {
         if self.method == Method::Qlora {
             return refuse("method", "\"qlora\"", "\"lora\" trains the same adapters on an unquantised base");
         }
-        if self.recompute == RecomputeChoice::Selective {
-            return refuse("recompute", "\"selective\"", "\"block\" saves more memory, for more time");
-        }
         Ok(())
     }
 }
@@ -437,10 +434,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_validates_but_is_refused_by_name() {
-        for (config, expected) in [
-            (TrainConfig { method: Method::Qlora, ..based() }, "sft.method = \"qlora\""),
-            (TrainConfig { recompute: RecomputeChoice::Selective, ..based() }, "sft.recompute = \"selective\""),
-        ] {
+        for (config, expected) in [(TrainConfig { method: Method::Qlora, ..based() }, "sft.method = \"qlora\"")] {
             config.validate(TrainStage::Sft).expect("part of the contract");
             let refused = config.refuse_unbuilt(TrainStage::Sft).expect_err("not built");
             assert!(refused.to_string().starts_with(expected), "{refused}");

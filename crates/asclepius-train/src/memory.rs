@@ -9,8 +9,7 @@ use crate::config::{Method, Precision, RecomputeChoice, TrainConfig};
 const AUTO_KEEPS_UP_TO: u64 = 1 << 30;
 
 impl TrainConfig {
-    /// Parameters and bytes of training a model of these sizes with micro-batches full to the brim. `selective`, which
-    /// lies between the two that are built, is counted as `none`: an upper bound.
+    /// Parameters and bytes of training a model of these sizes with micro-batches full to the brim.
     ///
     /// # Errors
     /// When an adapter's target matches nothing.
@@ -24,7 +23,8 @@ impl TrainConfig {
     /// When an adapter's target matches nothing.
     pub fn recompute(&self, model: &ModelConfig) -> Result<Recompute, TrainError> {
         Ok(match self.recompute {
-            RecomputeChoice::None | RecomputeChoice::Selective => Recompute::None,
+            RecomputeChoice::None => Recompute::None,
+            RecomputeChoice::Selective => Recompute::Selective,
             RecomputeChoice::Block => Recompute::Block,
             RecomputeChoice::Auto => {
                 let kept = self.memory_with(model, Recompute::None)?.activation_bytes;

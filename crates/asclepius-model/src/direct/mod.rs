@@ -19,11 +19,22 @@ mod linear;
 
 use asclepius_ops::PhiloxKey;
 use asclepius_ops::cpu::{Host, Real};
+use candle_core::DType;
 
-use crate::{Context, Result};
+use crate::{Context, Decoder, Result};
 
 pub(crate) use attention::DirectCache;
 pub(crate) use decoder::{evaluate, loss_and_gradients, next_scores};
+
+/// The type a decoder can be run in on slices, if any: on the CPU, f32 or f64 with adapters of the same type.
+pub(crate) fn scalar(decoder: &Decoder) -> Option<DType> {
+    let dtype = decoder.dtype();
+    let possible = decoder.device().is_cpu()
+        && matches!(dtype, DType::F32 | DType::F64)
+        && !asclepius_ops::runs_references_only()
+        && decoder.parameters().iter().all(|parameter| parameter.value().dtype() == dtype);
+    possible.then_some(dtype)
+}
 
 /// How much of the forward pass is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
