@@ -30,7 +30,7 @@ fn a_second_training_uses_the_tokens_of_the_first_and_ends_the_same() {
         again.says(&[USED]);
         assert_eq!(weights(&workspace, stage), trained, "{stage} from kept tokens");
 
-        fs_err::remove_dir_all(workspace.run_dir().join("tokens")).expect("removable");
+        fs_err::remove_dir_all(workspace.run_dir().join("tokens").join(stage)).expect("removable");
         let anew = workspace.command(stage).arg("--fresh").arg("-v").ends(0);
         assert!(!anew.stderr.contains(USED), "{}", anew.stderr);
         assert_eq!(weights(&workspace, stage), trained, "{stage} from new tokens");
