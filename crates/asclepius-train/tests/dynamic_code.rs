@@ -1,0 +1,19 @@
+//! The code books against the ones that `tools/dynamic_codes.py` took from bitsandbytes.
+
+use std::collections::BTreeMap;
+
+use asclepius_train::dynamic_code::{SIGNED, UNSIGNED};
+
+#[test]
+fn both_books_are_those_of_bitsandbytes() {
+    let golden: BTreeMap<String, Vec<f32>> =
+        serde_json::from_str(include_str!("golden/dynamic_codes.json")).expect("the generator writes this shape");
+    for (name, book) in [("signed", &*SIGNED), ("unsigned", &*UNSIGNED)] {
+        let expected = &golden[name];
+        assert_eq!(expected.len(), 256);
+        for (code, (found, expected)) in book.values().iter().zip(expected).enumerate() {
+            // A unit in the last place: vectorised code may fuse a product and a sum.
+            assert!((found - expected).abs() <= expected.abs() * f32::EPSILON, "{name} {code}: {found} {expected}");
+        }
+    }
+}
