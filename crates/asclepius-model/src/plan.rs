@@ -25,6 +25,8 @@ pub struct PlanOptions {
     pub bytes: usize,
     /// What is kept of the forward pass.
     pub recompute: Recompute,
+    /// Whether the optimizer's moments are held in 8-bit blocks.
+    pub eight_bit: bool,
 }
 
 /// Parameters and memory, each kind apart.
@@ -38,7 +40,7 @@ pub struct Plan {
     pub weight_bytes: u64,
     /// Bytes of the gradients, f32.
     pub gradient_bytes: u64,
-    /// Bytes of the optimizer's two moments, f32.
+    /// Bytes of the optimizer's two moments: f32, or a byte and 1/64 a number.
     pub optimizer_bytes: u64,
     /// Bytes of activations kept for the way back, and of the largest transient beside them; an estimate.
     pub activation_bytes: u64,
@@ -88,7 +90,7 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
         trainable,
         weight_bytes: base_bytes + 4 * added,
         gradient_bytes: 4 * trainable,
-        optimizer_bytes: 8 * trainable,
+        optimizer_bytes: if options.eight_bit { 2 * trainable + 8 * trainable.div_ceil(256) } else { 8 * trainable },
         activation_bytes: activations(config, options) * bytes,
     })
 }
@@ -146,7 +148,7 @@ mod tests {
         }))
     }
 
-    const OPTIONS: PlanOptions = PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block };
+    const OPTIONS: PlanOptions = PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block, eight_bit: false };
 
     #[test]
     fn parameters_are_those_the_models_are_published_with() {
@@ -177,6 +179,9 @@ mod tests {
             assert_eq!(plan.parameters, parameters, "{}", config.family.model_type());
             assert_eq!(plan.weight_bytes, 2 * parameters);
             assert_eq!(plan.optimizer_bytes, 8 * parameters);
+            let eight_bit = PlanOptions { eight_bit: true, ..OPTIONS };
+            let bytes = self::plan(&config, &Method::Full, &eight_bit).expect("no targets to miss").optimizer_bytes;
+            assert!((bytes as f64 / parameters as f64 - 2.03125).abs() < 1e-6, "2.03 bytes a number");
         }
     }
 

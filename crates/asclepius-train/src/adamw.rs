@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::in_place;
 
 /// Elements a thread updates at a time. The update has no sum over elements, so the size changes speed only.
-const CHUNK: usize = 1 << 14;
+pub(crate) const CHUNK: usize = 1 << 14;
 
 /// What stays the same over a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,7 @@ impl Moments {
 
 /// The factors of one step, each computed once in f64, as PyTorch does in Python.
 #[derive(Debug, Clone, Copy)]
-struct Factors {
+pub(crate) struct Factors {
     gradient: f64,
     decay: f64,
     beta1: f64,
@@ -78,14 +78,7 @@ impl AdamW {
         learning_rate: f64,
         step: u64,
     ) -> Result<()> {
-        if value.dims() != gradient.dims() || value.dims() != moments.first.dims() {
-            candle_core::bail!(
-                "AdamW: weights {:?}, gradient {:?} and moments {:?} differ in shape",
-                value.dims(),
-                gradient.dims(),
-                moments.first.dims()
-            );
-        }
+        check_shapes(value, gradient, &moments.first)?;
         let factors = self.factors(scale, learning_rate, step);
         if in_place::is_reachable(value) && in_place::is_reachable(gradient) && !runs_references_only() {
             fused(value, gradient, moments, &factors)
@@ -94,7 +87,7 @@ impl AdamW {
         }
     }
 
-    fn factors(&self, scale: f64, learning_rate: f64, step: u64) -> Factors {
+    pub(crate) fn factors(&self, scale: f64, learning_rate: f64, step: u64) -> Factors {
         let [beta1, beta2] = self.betas;
         let power = step as f64;
         Factors {
@@ -109,12 +102,24 @@ impl AdamW {
     }
 }
 
+pub(crate) fn check_shapes(value: &Tensor, gradient: &Tensor, moment: &Tensor) -> Result<()> {
+    if value.dims() == gradient.dims() && value.dims() == moment.dims() {
+        return Ok(());
+    }
+    candle_core::bail!(
+        "AdamW: weights {:?}, gradient {:?} and moments {:?} differ in shape",
+        value.dims(),
+        gradient.dims(),
+        moment.dims()
+    )
+}
+
 /// One pass over memory, on the CPU.
 fn fused(value: &Tensor, gradient: &Tensor, moments: &Moments, factors: &Factors) -> Result<()> {
     in_place::read_f32(gradient, |gradient| {
-        in_place::edit_f32(&moments.first, |first| {
-            in_place::edit_f32(&moments.second, |second| {
-                in_place::edit_f32(value, |value| {
+        in_place::edit(&moments.first, |first: &mut [f32]| {
+            in_place::edit(&moments.second, |second: &mut [f32]| {
+                in_place::edit(value, |value: &mut [f32]| {
                     value
                         .par_chunks_mut(CHUNK)
                         .zip(gradient.par_chunks(CHUNK))
@@ -129,7 +134,13 @@ fn fused(value: &Tensor, gradient: &Tensor, moments: &Moments, factors: &Factors
     })
 }
 
-fn update_chunk(value: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], factors: &Factors) {
+pub(crate) fn update_chunk(
+    value: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    factors: &Factors,
+) {
     let scale = factors.gradient as f32;
     let decay = factors.decay as f32;
     let (rest1, rest2) = ((1.0 - factors.beta1) as f32, (1.0 - factors.beta2) as f32);
@@ -146,17 +157,29 @@ fn update_chunk(value: &mut [f32], gradient: &[f32], first: &mut [f32], second: 
     }
 }
 
-/// The same of differentiable candle ops: the reference twin, and what runs on other devices and types.
+/// The same of candle ops: the reference twin, and what runs on other devices and types.
 fn composed(value: &Tensor, gradient: &Tensor, moments: &Moments, factors: &Factors) -> Result<()> {
-    let gradient = (gradient.detach().to_dtype(DType::F32)? * factors.gradient)?;
-    let first = (&moments.first + ((&gradient - &moments.first)? * (1.0 - factors.beta1))?)?;
-    let second = ((&moments.second * factors.beta2)? + (gradient.sqr()? * (1.0 - factors.beta2))?)?;
-    let denominator = ((second.sqrt()? / factors.root_correction)? + factors.epsilon)?;
-    let decayed = (value.detach().to_dtype(DType::F32)? * factors.decay)?;
-    let updated = (decayed - ((&first / denominator)? * factors.step_size)?)?;
+    let (value_after, first, second) = updated(value, gradient, &moments.first, &moments.second, factors)?;
     overwrite(&moments.first, &first)?;
     overwrite(&moments.second, &second)?;
-    overwrite(value, &updated.to_dtype(value.dtype())?)
+    overwrite(value, &value_after)
+}
+
+/// The weights, in their own type, and both moments, in f32, after a step.
+pub(crate) fn updated(
+    value: &Tensor,
+    gradient: &Tensor,
+    first: &Tensor,
+    second: &Tensor,
+    factors: &Factors,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let gradient = (gradient.detach().to_dtype(DType::F32)? * factors.gradient)?;
+    let first = (first + ((&gradient - first)? * (1.0 - factors.beta1))?)?;
+    let second = ((second * factors.beta2)? + (gradient.sqr()? * (1.0 - factors.beta2))?)?;
+    let denominator = ((second.sqrt()? / factors.root_correction)? + factors.epsilon)?;
+    let decayed = (value.detach().to_dtype(DType::F32)? * factors.decay)?;
+    let value_after = (decayed - ((&first / denominator)? * factors.step_size)?)?;
+    Ok((value_after.to_dtype(value.dtype())?, first, second))
 }
 
 /// Copies `source` over `target`, in place. Both are contiguous and of one shape and type.

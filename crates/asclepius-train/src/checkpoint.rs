@@ -10,14 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::error::CheckpointProblem;
+use crate::horizon::Patience;
 
-/// The moments, f32, named after their parameters.
+/// The moments, named after their parameters.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 /// Where the run stood.
 pub const STATE_FILE: &str = "state.json";
+/// The directory of the finished model or adapter.
+pub const FINAL_DIRECTORY: &str = "final";
 const PREFIX: &str = "step-";
 const PARTIAL: &str = ".partial";
-const STATE_VERSION: u32 = 1;
+const OLD: &str = ".old";
+/// Version 2 added `patience`.
+const STATE_VERSION: u32 = 2;
+/// The oldest version that is read.
+const FIRST_VERSION: u32 = 1;
 
 /// Where a run stood when a checkpoint was written. Shuffling, dropout and learning rate are functions of seed and step,
 /// so this is all that the run's future depends on beside weights and moments.
@@ -42,6 +49,9 @@ pub struct RunState {
     pub seconds: f64,
     /// Fingerprint of data and settings.
     pub identity: String,
+    /// What early stopping remembers; nothing where it is off, as in every file of version 1.
+    #[serde(default)]
+    pub patience: Patience,
 }
 
 impl RunState {
@@ -58,6 +68,7 @@ impl RunState {
             tokens: 0,
             seconds: 0.0,
             identity,
+            patience: Patience::default(),
         }
     }
 }
@@ -99,16 +110,25 @@ pub fn step_directories(directory: &Path) -> Result<Vec<(u64, PathBuf)>, TrainEr
     Ok(found)
 }
 
-/// Removes what an interrupted write of a step directory left.
+/// Mends what an interrupted [`publish`] or [`rotate`] left: a directory that was moved aside while its successor had not
+/// yet taken its name gets it back, whatever is half written or half removed goes.
 ///
 /// # Errors
 /// When the directory cannot be read or a leftover not removed.
-pub fn remove_partials(directory: &Path) -> Result<(), TrainError> {
+pub fn recover(directory: &Path) -> Result<(), TrainError> {
     for entry in fs_err::read_dir(directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(&format!(".{PREFIX}")) && name.ends_with(PARTIAL) && path.is_dir() {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
+        let Some(name) = name.filter(|_| path.is_dir()) else { continue };
+        let known = |name: &str| name.starts_with(PREFIX) || name == FINAL_DIRECTORY;
+        if name.strip_suffix(PARTIAL).is_some_and(known) {
             fs_err::remove_dir_all(&path)?;
+        } else if let Some(name) = name.strip_suffix(OLD).filter(|name| known(name)) {
+            if directory.join(name).exists() {
+                fs_err::remove_dir_all(&path)?;
+            } else {
+                fs_err::rename(&path, directory.join(name))?;
+            }
         }
     }
     Ok(())
@@ -126,7 +146,7 @@ pub fn publish(
     verify: impl FnOnce(&Path) -> Result<(), TrainError>,
 ) -> Result<PathBuf, TrainError> {
     let (partial, old, target) =
-        (parent.join(format!(".{name}{PARTIAL}")), parent.join(format!(".{name}.old")), parent.join(name));
+        (parent.join(format!(".{name}{PARTIAL}")), parent.join(format!(".{name}{OLD}")), parent.join(name));
     for leftover in [&partial, &old] {
         if leftover.exists() {
             fs_err::remove_dir_all(leftover)?;
@@ -150,14 +170,20 @@ pub fn publish(
     Ok(target)
 }
 
-/// Removes all but the `keep` step directories of the highest numbers.
+/// Removes all but the `keep` step directories of the highest numbers, and `best`, the step whose weights are the best.
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn rotate(directory: &Path, keep: usize) -> Result<(), TrainError> {
+pub fn rotate(directory: &Path, keep: usize, best: Option<u64>) -> Result<(), TrainError> {
     let found = step_directories(directory)?;
-    for (_, path) in &found[..found.len().saturating_sub(keep)] {
-        fs_err::remove_dir_all(path)?;
+    for (step, path) in &found[..found.len().saturating_sub(keep)] {
+        if best == Some(*step) {
+            continue;
+        }
+        // Under another name first: what is removed by halves must not look like a checkpoint.
+        let aside = directory.join(format!(".{}{PARTIAL}", step_name(*step)));
+        fs_err::rename(path, &aside)?;
+        fs_err::remove_dir_all(&aside)?;
     }
     Ok(())
 }
@@ -182,7 +208,7 @@ pub fn read_state(directory: &Path) -> Result<RunState, TrainError> {
     let path = directory.join(STATE_FILE);
     let state: RunState = serde_json::from_slice(&fs_err::read(&path)?)
         .map_err(|error| problem(&path, CheckpointProblem::Json(error)))?;
-    if state.version == STATE_VERSION {
+    if (FIRST_VERSION..=STATE_VERSION).contains(&state.version) {
         Ok(state)
     } else {
         Err(problem(&path, CheckpointProblem::Version { found: state.version, expected: STATE_VERSION }))
@@ -262,10 +288,43 @@ mod tests {
         }
         fs_err::create_dir(parent.path().join(".step-000007.partial")).expect("writable");
         assert_eq!(directories(parent.path()), [5, 40, 999_999, 1_000_000]);
-        rotate(parent.path(), 2).expect("removable");
+        rotate(parent.path(), 2, None).expect("removable");
         assert_eq!(directories(parent.path()), [999_999, 1_000_000]);
-        rotate(parent.path(), 2).expect("nothing to do");
+        rotate(parent.path(), 2, None).expect("nothing to do");
         assert_eq!(directories(parent.path()), [999_999, 1_000_000]);
+        rotate(parent.path(), 1, Some(999_999)).expect("nothing to do");
+        assert_eq!(directories(parent.path()), [999_999, 1_000_000], "the best stays");
+    }
+
+    #[test]
+    fn a_kill_between_the_renames_costs_nothing() {
+        let content = |path: &Path| fs_err::read_to_string(path.join("a")).expect("whole");
+        for name in ["final", "step-000005"] {
+            let parent = tempfile::tempdir().expect("a temporary directory");
+            let make = |name: &str, text: &str| {
+                fs_err::create_dir(parent.path().join(name)).expect("writable");
+                fs_err::write(parent.path().join(name).join("a"), text).expect("writable");
+            };
+            let hidden = || {
+                let entries = fs_err::read_dir(parent.path()).expect("readable");
+                entries
+                    .filter(|entry| entry.as_ref().is_ok_and(|e| e.file_name().as_encoded_bytes()[0] == b'.'))
+                    .count()
+            };
+            // Moved aside, the successor complete but without its name.
+            make(&format!(".{name}.old"), "old");
+            make(&format!(".{name}.partial"), "new");
+            recover(parent.path()).expect("mendable");
+            assert_eq!((content(&parent.path().join(name)), hidden()), ("old".to_owned(), 0));
+            // The successor stands, its predecessor not yet removed.
+            make(&format!(".{name}.old"), "older");
+            recover(parent.path()).expect("mendable");
+            assert_eq!((content(&parent.path().join(name)), hidden()), ("old".to_owned(), 0));
+            // Nothing of ours is touched.
+            make(".cache.old", "a user's");
+            recover(parent.path()).expect("nothing to mend");
+            assert_eq!(content(&parent.path().join(".cache.old")), "a user's");
+        }
     }
 
     #[test]
@@ -309,7 +368,13 @@ mod tests {
         let state = RunState { step: 3, tokens: 7, ..RunState::new(10, 1, "id".to_owned()) };
         write_state(parent.path(), &state).expect("writable");
         assert_eq!(read_state(parent.path()).expect("readable"), state);
-        write_state(parent.path(), &RunState { version: 2, ..state }).expect("writable");
+        let mut old = serde_json::to_value(&state).expect("plain data");
+        old["version"] = 1.into();
+        old.as_object_mut().and_then(|old| old.remove("patience")).expect("it is written");
+        fs_err::write(parent.path().join(STATE_FILE), old.to_string()).expect("writable");
+        let read = read_state(parent.path()).expect("version 1 lacks what had not been thought of");
+        assert_eq!(RunState { version: 2, ..read }, state);
+        write_state(parent.path(), &RunState { version: 3, ..state }).expect("writable");
         assert!(matches!(read_state(parent.path()), Err(TrainError::Checkpoint { .. })));
     }
 }

@@ -70,6 +70,16 @@ pub enum RecomputeChoice {
     Block,
 }
 
+/// How weights follow from gradients, and what that keeps in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerChoice {
+    /// AdamW with moments in f32.
+    Adamw,
+    /// AdamW with moments in blocks of 8-bit codes.
+    Adamw8bit,
+}
+
 /// One of the training tables, `[pretrain]` or `[sft]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -107,12 +117,23 @@ pub struct TrainConfig {
     /// `documents` lays whole documents end to end, each seeing only itself; `stream` cuts one long stream;
     /// `none` makes a sequence of every row.
     pub packing: Packing,
-    /// Passes over the data. Defaults to 1 in `[pretrain]` and 3 in `[sft]`, or to as many as `max_steps` takes.
+    /// Passes over the data. Defaults to 1 in `[pretrain]` and 3 in `[sft]`, or to as many as `max_steps` or `max_tokens`
+    /// takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u32>,
-    /// Optimizer steps after which training ends. Beside `epochs`, whichever comes first.
+    /// Optimizer steps after which training ends. Beside `epochs` and `max_tokens`, whichever comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Tokens after which training ends, with the step that reaches them. Beside `epochs` and `max_steps`, whichever
+    /// comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Evaluations in a row without a better held-out loss after which training ends; the best weights are then kept.
+    /// Needs held-out data and `eval_every`. Absent: training goes to its end and keeps the last weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<u64>,
+    /// With `early_stop`: by how much the held-out loss must fall below the best one to count as better.
+    pub early_stop_threshold: f64,
     /// Sequences in an optimizer step (rows when `packing = "none"`). A multiple of `micro_batch`.
     pub global_batch: usize,
     /// Sequences that go through the model at once; it changes memory and speed, not the result.
@@ -123,6 +144,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// The share of all steps over which the learning rate rises from 0, in 0 to 1.
     pub warmup_ratio: f64,
+    /// `adamw` keeps its two moments in f32, `adamw8bit` in 8-bit blocks: about 2 bytes a trained number instead of 8.
+    pub optimizer: OptimizerChoice,
     /// Decoupled weight decay, on every trained tensor.
     pub weight_decay: f64,
     /// AdamW's two decay rates of the moments, each in 0 to 1 (1 excluded).
@@ -143,6 +166,8 @@ pub struct TrainConfig {
     pub eval_every: u64,
     /// Step directories to keep, the newest first.
     pub keep: usize,
+    /// Write TensorBoard's event files beside `metrics.jsonl`.
+    pub tensorboard: bool,
     /// Seed of shuffling, initial weights and dropout. Defaults to the pipeline's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -164,11 +189,15 @@ impl Default for TrainConfig {
             packing: Packing::Documents,
             epochs: None,
             max_steps: None,
+            max_tokens: None,
+            early_stop: None,
+            early_stop_threshold: 0.0,
             global_batch: 128,
             micro_batch: 1,
             learning_rate: 2e-5,
             schedule: Schedule::Cosine,
             warmup_ratio: 0.03,
+            optimizer: OptimizerChoice::Adamw,
             weight_decay: 0.0,
             betas: [0.9, 0.999],
             epsilon: 1e-8,
@@ -179,31 +208,13 @@ impl Default for TrainConfig {
             save_every: 500,
             eval_every: 0,
             keep: 2,
+            tensorboard: false,
             seed: None,
         }
     }
 }
 
 impl TrainConfig {
-    /// Passes over the data where neither `epochs` nor `max_steps` is given: the paper's.
-    fn default_epochs(stage: TrainStage) -> u32 {
-        match stage {
-            TrainStage::Pretrain => 1,
-            TrainStage::Sft => 3,
-        }
-    }
-
-    /// Optimizer steps of the whole run, over data that makes `steps_per_epoch` of them.
-    pub fn total_steps(&self, stage: TrainStage, steps_per_epoch: u64) -> u64 {
-        let by_epochs = |epochs: u32| u64::from(epochs) * steps_per_epoch;
-        match (self.epochs, self.max_steps) {
-            (None, None) => by_epochs(Self::default_epochs(stage)),
-            (Some(epochs), None) => by_epochs(epochs),
-            (None, Some(steps)) => steps,
-            (Some(epochs), Some(steps)) => steps.min(by_epochs(epochs)),
-        }
-    }
-
     /// The data's name: `notes`, `instructions`, or a file's path.
     pub fn data(&self, stage: TrainStage) -> &str {
         self.data.as_deref().unwrap_or(match stage {
@@ -239,6 +250,8 @@ impl TrainConfig {
             ("keep", self.keep as u64),
             ("epochs", self.epochs.map_or(1, u64::from)),
             ("max_steps", self.max_steps.unwrap_or(1)),
+            ("max_tokens", self.max_tokens.unwrap_or(1)),
+            ("early_stop", self.early_stop.unwrap_or(1)),
         ] {
             if value == 0 {
                 return fail(key, Problem::NotPositive);
@@ -259,6 +272,7 @@ impl TrainConfig {
             ("learning_rate", self.learning_rate),
             ("weight_decay", self.weight_decay),
             ("max_grad_norm", self.max_grad_norm),
+            ("early_stop_threshold", self.early_stop_threshold),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return outside(key, value, "a finite number of at least 0");
@@ -281,6 +295,7 @@ impl TrainConfig {
             let problem = Problem::Unknown { value: self.device.clone(), known: "auto, cpu, or cuda:N" };
             return fail("device", problem);
         }
+        self.validate_early_stop(stage)?;
         self.validate_start(stage)?;
         self.validate_data(stage)?;
         self.validate_adapters(stage)
@@ -426,6 +441,11 @@ mod tests {
             (TrainConfig { data: Some("notes".to_owned()), ..based() }, Sft, "sft.data"),
             (TrainConfig { keep: 0, ..based() }, Pretrain, "pretrain.keep"),
             (TrainConfig { max_steps: Some(0), ..based() }, Pretrain, "pretrain.max_steps"),
+            (TrainConfig { max_tokens: Some(0), ..based() }, Pretrain, "pretrain.max_tokens"),
+            (TrainConfig { early_stop: Some(0), eval_every: 5, ..based() }, Sft, "sft.early_stop"),
+            (TrainConfig { early_stop: Some(2), ..based() }, Sft, "sft.early_stop"),
+            (TrainConfig { early_stop_threshold: 0.1, ..based() }, Sft, "sft.early_stop_threshold"),
+            (TrainConfig { early_stop_threshold: f64::NAN, ..based() }, Sft, "sft.early_stop_threshold"),
         ];
         for (config, stage, key) in cases {
             assert_eq!(key_of(&config, stage), key);
@@ -440,17 +460,6 @@ mod tests {
             assert!(refused.to_string().starts_with(expected), "{refused}");
         }
         based().refuse_unbuilt(TrainStage::Pretrain).expect("the defaults are built");
-    }
-
-    #[test]
-    fn the_horizon_is_whichever_comes_first() {
-        let steps = |epochs, max_steps, stage| TrainConfig { epochs, max_steps, ..based() }.total_steps(stage, 10);
-        assert_eq!(steps(None, None, TrainStage::Pretrain), 10);
-        assert_eq!(steps(None, None, TrainStage::Sft), 30);
-        assert_eq!(steps(Some(2), None, TrainStage::Pretrain), 20);
-        assert_eq!(steps(None, Some(45), TrainStage::Pretrain), 45);
-        assert_eq!(steps(Some(2), Some(45), TrainStage::Pretrain), 20);
-        assert_eq!(steps(Some(2), Some(7), TrainStage::Pretrain), 7);
     }
 
     #[test]

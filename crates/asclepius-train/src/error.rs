@@ -32,25 +32,46 @@ pub enum TrainError {
     #[error("the model has no trainable parameter")]
     NothingTrainable,
     /// A global batch without a single supervised token, whose mean loss would be 0 / 0.
-    #[error("step {step}: no token of the global batch is supervised")]
+    #[error("step {step}: no token of the global batch is supervised{}", listed("; it holds the rows ", rows))]
     NothingSupervised {
         /// The optimizer step, from 1.
         step: u64,
+        /// Ids of the documents of the batch, as far as they can be told.
+        rows: Vec<String>,
     },
     /// Held-out data without a single supervised token.
     #[error("no token of the held-out data is supervised")]
     NothingHeldOut,
     /// Loss or gradient norm is NaN or infinite. The last checkpoint is untouched.
-    #[error("step {step}: {what} is {value}; {}", kept(last_checkpoint.as_ref()))]
+    #[error(
+        "step {step}: {what} is {value}{}{}; {}",
+        listed("; no finite number everywhere in ", tensors),
+        listed("; the micro-batch holds the rows ", rows),
+        kept(last_checkpoint.as_ref())
+    )]
     NotFinite {
         /// The optimizer step, from 1.
         step: u64,
-        /// `loss` or `gradient norm`.
+        /// `loss`, `held-out loss` or `gradient norm`.
         what: &'static str,
         /// The value met.
         value: f64,
+        /// Weights, or gradients where it is about their norm, that hold a NaN or an infinity.
+        tensors: Vec<String>,
+        /// Ids of the documents of the micro-batch, as far as they can be told.
+        rows: Vec<String>,
         /// The newest checkpoint, written before the failure.
         last_checkpoint: Option<PathBuf>,
+    },
+    /// The disk has no room for a checkpoint or the result. What was there before is untouched.
+    #[error("{}: needs {needed} bytes, the file system has room for {available}", directory.display())]
+    NoRoom {
+        /// The directory that was to be written.
+        directory: PathBuf,
+        /// Bytes it would take.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
     },
     /// Trainable tensors that no gradient reached, or a broken one.
     #[error("step {step}: no finite, non-zero gradient reached {}", names.join(", "))]
@@ -128,6 +149,17 @@ fn kept(last_checkpoint: Option<&PathBuf>) -> String {
         Some(path) => format!("the last good checkpoint is {}", path.display()),
         None => "no checkpoint had been written yet".to_owned(),
     }
+}
+
+/// Names after a lead-in, the first few of many; nothing where there are none.
+fn listed(lead: &str, names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    if names.is_empty() {
+        return String::new();
+    }
+    let more = names.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{lead}{}{rest}", names[..names.len() - more].join(", "))
 }
 
 /// What is wrong with a setting.

@@ -1,5 +1,8 @@
 //! Checks that run by themselves, since candle stops a gradient without a word.
 
+use std::collections::BTreeSet;
+
+use asclepius_dataset::{Batch, Plan};
 use asclepius_ops::Parameter;
 use candle_core::{DType, Tensor};
 
@@ -60,6 +63,52 @@ pub fn idle_adapters(parameters: &[Parameter]) -> Result<Vec<String>, TrainError
 pub fn check_adapter_moved(parameters: &[Parameter]) -> Result<(), TrainError> {
     let names = idle_adapters(parameters)?;
     if names.is_empty() { Ok(()) } else { Err(TrainError::IdleAdapter { names }) }
+}
+
+/// Names of parameters whose values are not all finite.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn broken_weights(parameters: &[Parameter]) -> Result<Vec<String>, TrainError> {
+    broken(parameters, |parameter| Some(parameter.value().clone()))
+}
+
+/// Names of parameters whose gradients are not all finite.
+///
+/// # Errors
+/// When a tensor cannot be read.
+pub fn broken_gradients(parameters: &[Parameter]) -> Result<Vec<String>, TrainError> {
+    broken(parameters, Parameter::gradient)
+}
+
+fn broken(parameters: &[Parameter], tensor: impl Fn(&Parameter) -> Option<Tensor>) -> Result<Vec<String>, TrainError> {
+    let mut names = Vec::new();
+    for parameter in parameters {
+        if let Some(tensor) = tensor(parameter)
+            // Numbers times 0 are 0, a NaN or an infinity is not; a maximum would not see a NaN.
+            && (tensor.detach() * 0.0)?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? != 0.0
+        {
+            names.push(parameter.name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Ids of the documents that `batch` was made of, by their tokens: a batch does not carry them, and only a failure asks.
+/// Of a stream, whose segments are no documents, none.
+pub fn documents_of(batch: &Batch, plan: &Plan) -> Vec<String> {
+    let segments: BTreeSet<&[u32]> =
+        batch.cumulative.windows(2).map(|pair| &batch.ids[pair[0] as usize..pair[1] as usize]).collect();
+    let documents = plan.documents();
+    let ids = |index: usize| {
+        let mut ids = Vec::with_capacity(documents.length(index));
+        documents.each_token(index, 0..documents.length(index), |id, _| ids.push(id));
+        ids
+    };
+    (0..documents.len())
+        .filter(|&index| segments.contains(ids(index).as_slice()))
+        .map(|index| documents.id(index).to_owned())
+        .collect()
 }
 
 fn largest(tensor: &Tensor) -> Result<f64, TrainError> {

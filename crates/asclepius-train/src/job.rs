@@ -6,6 +6,7 @@ use asclepius_dataset::{Order, Plan, PlanConfig};
 use asclepius_model::TrainableParameters;
 
 use crate::config::{TrainConfig, TrainStage};
+use crate::horizon::Best;
 use crate::metrics::{EvaluationRow, StepRow};
 
 /// A run to be made, or to be gone on with.
@@ -49,11 +50,26 @@ impl TrainConfig {
     }
 }
 
-/// The caller's side of a run. Every method has a default that does nothing.
+/// What is known before the first step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beginning {
+    /// Optimizer steps done by earlier processes.
+    pub steps_done: u64,
+    /// Optimizer steps of the whole run.
+    pub total_steps: u64,
+    /// Optimizer steps of a pass over the data.
+    pub steps_per_epoch: u64,
+    /// Sequences of a pass over the data.
+    pub sequences_per_epoch: u64,
+    /// What is trained.
+    pub parameters: TrainableParameters,
+}
+
+/// The caller's side of a run. Every method has a default that does nothing, or asks the machine.
 pub trait Control {
-    /// The run begins, or goes on after `steps_done` of `total_steps`.
-    fn started(&self, steps_done: u64, total_steps: u64, parameters: TrainableParameters) {
-        let _ = (steps_done, total_steps, parameters);
+    /// The run begins, or goes on.
+    fn started(&self, beginning: &Beginning) {
+        let _ = beginning;
     }
 
     /// A step is done.
@@ -70,6 +86,15 @@ pub trait Control {
     /// whole step is written.
     fn should_stop(&self) -> bool {
         false
+    }
+
+    /// Bytes the file system below `directory` has room for, for this user.
+    ///
+    /// # Errors
+    /// When the file system does not say.
+    fn available_bytes(&self, directory: &Path) -> std::io::Result<u64> {
+        let status = rustix::fs::statvfs(directory)?;
+        Ok(status.f_bavail.saturating_mul(status.f_frsize))
     }
 }
 
@@ -92,6 +117,10 @@ pub struct Summary {
     pub first_loss: Option<f64>,
     /// Training loss of the last step.
     pub final_loss: Option<f64>,
+    /// With early stopping, the evaluation whose weights were kept.
+    pub best: Option<Best>,
+    /// Early stopping ended the run before its last step.
+    pub stopped_early: bool,
     /// Every evaluation, in order.
     pub evaluations: Vec<EvaluationRow>,
     /// Tokens that went through the model, evaluations not counted.
@@ -102,6 +131,6 @@ pub struct Summary {
     pub parameters: TrainableParameters,
     /// Stopped by [`Control::should_stop`] before the last step; the next call goes on.
     pub interrupted: bool,
-    /// The trained model or adapter; none when interrupted.
+    /// The trained model or adapter (with early stopping, the best one); none when interrupted.
     pub final_directory: Option<PathBuf>,
 }

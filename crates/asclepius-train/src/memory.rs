@@ -3,7 +3,7 @@
 use asclepius_model::{ModelConfig, Plan, PlanOptions, Recompute, plan};
 
 use crate::TrainError;
-use crate::config::{Method, Precision, RecomputeChoice, TrainConfig};
+use crate::config::{Method, OptimizerChoice, Precision, RecomputeChoice, TrainConfig};
 
 /// `recompute = "auto"` keeps everything as long as a micro-batch's activations take up to this many bytes.
 const AUTO_KEEPS_UP_TO: u64 = 1 << 30;
@@ -44,7 +44,12 @@ impl TrainConfig {
             Precision::F32 => 4,
             Precision::Bf16 => 2,
         };
-        let options = PlanOptions { tokens: self.micro_batch * self.sequence_length, bytes, recompute };
+        let options = PlanOptions {
+            tokens: self.micro_batch * self.sequence_length,
+            bytes,
+            recompute,
+            eight_bit: self.optimizer == OptimizerChoice::Adamw8bit,
+        };
         Ok(plan(model, &method, &options)?)
     }
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::TrainError;
+use crate::checkpoint::step_name;
+use crate::horizon::Best;
 
 /// The file's name in the stage's directory.
 pub const METRICS_FILE: &str = "metrics.jsonl";
@@ -51,6 +53,9 @@ pub struct EvaluationRow {
     pub eval_loss: f64,
     /// How many supervised tokens that is.
     pub eval_supervised_tokens: u64,
+    /// With early stopping: whether these are the best weights so far. The last such row's are the ones kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<bool>,
     /// Duration of the evaluation.
     pub eval_seconds: f64,
 }
@@ -161,17 +166,25 @@ impl MetricsLog {
     }
 }
 
+/// What `trainer_state.json` holds beside the rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainerState {
+    /// Optimizer steps of the whole run.
+    pub total_steps: u64,
+    /// Passes over the data of the whole run.
+    pub epochs: f64,
+    /// Sequences that go through the model at once.
+    pub micro_batch: usize,
+    /// With early stopping, the best evaluation so far.
+    pub best: Option<Best>,
+}
+
 /// Writes `trainer_state.json` as transformers' `TrainerState` lays it out.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_trainer_state(
-    directory: &Path,
-    rows: &[MetricsRow],
-    total_steps: u64,
-    epochs: f64,
-    micro_batch: usize,
-) -> Result<(), TrainError> {
+pub fn write_trainer_state(directory: &Path, rows: &[MetricsRow], run: &TrainerState) -> Result<(), TrainError> {
+    let TrainerState { total_steps, epochs, micro_batch, best } = *run;
     let last = rows.last();
     let epoch = match last {
         Some(MetricsRow::Step(row)) => row.epoch,
@@ -179,8 +192,8 @@ pub fn write_trainer_state(
         None => 0.0,
     };
     let state = json!({
-        "best_metric": null,
-        "best_model_checkpoint": null,
+        "best_metric": best.map(|best| best.eval_loss),
+        "best_model_checkpoint": best.map(|best| step_name(best.step)),
         "epoch": epoch,
         "global_step": last.map_or(0, MetricsRow::step),
         "is_hyper_param_search": false,
@@ -242,6 +255,7 @@ mod tests {
             epoch: step as f64 / 4.0,
             eval_loss: 2.5,
             eval_supervised_tokens,
+            best: None,
             eval_seconds: 1.0,
         })
     }
@@ -307,11 +321,14 @@ mod tests {
     #[test]
     fn the_trainer_state_holds_the_history() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        write_trainer_state(directory.path(), &[step(1), evaluation(1)], 8, 2.0, 4).expect("writable");
+        let best = Some(Best { step: 1, eval_loss: 2.5 });
+        let run = TrainerState { total_steps: 8, epochs: 2.0, micro_batch: 4, best };
+        write_trainer_state(directory.path(), &[step(1), evaluation(1)], &run).expect("writable");
         let text = fs_err::read_to_string(directory.path().join(TRAINER_STATE_FILE)).expect("written");
         let state: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(state["global_step"], 1);
         assert_eq!(state["max_steps"], 8);
+        assert_eq!((&state["best_metric"], &state["best_model_checkpoint"]), (&json!(2.5), &json!("step-000001")));
         assert_eq!(state["log_history"][0]["loss"], json!(1.0 / 3.0));
         assert_eq!(state["log_history"][1]["eval_loss"], json!(2.5));
     }

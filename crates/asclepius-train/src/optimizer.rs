@@ -9,17 +9,28 @@ use candle_core::Tensor;
 
 use crate::TrainError;
 use crate::adamw::{AdamW, Moments, overwrite};
+use crate::adamw8bit::{QuantisedMoments, SMALLEST};
 use crate::checkpoint::{OPTIMIZER_FILE, verify_tensors};
+use crate::config::OptimizerChoice;
 
 // The words of PyTorch's state dictionary.
 const FIRST: &str = ".exp_avg";
 const SECOND: &str = ".exp_avg_sq";
+// The word of bitsandbytes' state dictionary, as a suffix.
+const SCALES: &str = ".absmax";
 
 /// AdamW with the moments of every trained parameter, in order of name.
 #[derive(Debug)]
 pub struct Optimizer {
     rule: AdamW,
-    entries: Vec<(Parameter, Moments)>,
+    entries: Vec<(Parameter, State)>,
+}
+
+/// What is carried from step to step for one parameter.
+#[derive(Debug)]
+enum State {
+    Full(Moments),
+    Quantised(QuantisedMoments),
 }
 
 impl Optimizer {
@@ -27,10 +38,19 @@ impl Optimizer {
     ///
     /// # Errors
     /// When there is no room.
-    pub fn new(rule: AdamW, parameters: &[Parameter]) -> Result<Self, TrainError> {
+    pub fn new(rule: AdamW, choice: OptimizerChoice, parameters: &[Parameter]) -> Result<Self, TrainError> {
         let entries = parameters
             .iter()
-            .map(|parameter| Ok((parameter.clone(), Moments::zeros_like(parameter.value())?)))
+            .map(|parameter| {
+                let value = parameter.value();
+                let state = match choice {
+                    OptimizerChoice::Adamw8bit if value.elem_count() >= SMALLEST => {
+                        State::Quantised(QuantisedMoments::zeros_like(value)?)
+                    }
+                    _ => State::Full(Moments::zeros_like(value)?),
+                };
+                Ok((parameter.clone(), state))
+            })
             .collect::<Result<_, TrainError>>()?;
         Ok(Self { rule, entries })
     }
@@ -40,16 +60,27 @@ impl Optimizer {
     /// # Errors
     /// When a parameter has no slot or the device fails.
     pub fn update(&self, scale: f64, learning_rate: f64, step: u64) -> Result<(), TrainError> {
-        for (parameter, moments) in &self.entries {
+        for (parameter, state) in &self.entries {
             let Some(gradient) = parameter.gradient() else {
                 return Err(TrainError::NoGradient { step, names: vec![parameter.name().to_owned()] });
             };
-            self.rule.update(parameter.value(), &gradient, moments, scale, learning_rate, step)?;
+            let value = parameter.value();
+            match state {
+                State::Full(moments) => self.rule.update(value, &gradient, moments, scale, learning_rate, step),
+                State::Quantised(moments) => {
+                    self.rule.update_quantised(value, &gradient, moments, scale, learning_rate, step)
+                }
+            }?;
         }
         Ok(())
     }
 
-    /// Writes the moments into a step directory.
+    /// Bytes of the state, in memory and on disk.
+    pub fn bytes(&self) -> u64 {
+        self.tensors().iter().map(|(_, tensor)| (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64).sum()
+    }
+
+    /// Writes the moments into a step directory, as they are held.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -84,9 +115,19 @@ impl Optimizer {
     fn tensors(&self) -> Vec<(String, &Tensor)> {
         self.entries
             .iter()
-            .flat_map(|(parameter, moments)| {
+            .flat_map(|(parameter, state)| {
                 let name = parameter.name();
-                [(format!("{name}{FIRST}"), &moments.first), (format!("{name}{SECOND}"), &moments.second)]
+                match state {
+                    State::Full(moments) => {
+                        vec![(format!("{name}{FIRST}"), &moments.first), (format!("{name}{SECOND}"), &moments.second)]
+                    }
+                    State::Quantised(QuantisedMoments { first, second }) => vec![
+                        (format!("{name}{FIRST}"), &first.codes),
+                        (format!("{name}{FIRST}{SCALES}"), &first.scales),
+                        (format!("{name}{SECOND}"), &second.codes),
+                        (format!("{name}{SECOND}{SCALES}"), &second.scales),
+                    ],
+                }
             })
             .collect()
     }
@@ -111,7 +152,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let parameters = [parameter("a", 3), parameter("b", 5)];
         let buffer = GradientBuffer::new(&parameters).expect("room");
-        let optimizer = Optimizer::new(RULE, buffer.parameters()).expect("room");
+        let optimizer = Optimizer::new(RULE, OptimizerChoice::Adamw, buffer.parameters()).expect("room");
         for (index, parameter) in parameters.iter().enumerate() {
             let gradient = (parameter.value().detach() * (0.1 + index as f64)).expect("a vector");
             parameter.add_gradient(&gradient).expect("the shapes agree");
@@ -119,7 +160,7 @@ mod tests {
         optimizer.update(1.0 / 3.0, 1e-3, 1).expect("gradients are there");
         optimizer.save(directory.path()).expect("writable");
 
-        let fresh = Optimizer::new(RULE, buffer.parameters()).expect("room");
+        let fresh = Optimizer::new(RULE, OptimizerChoice::Adamw, buffer.parameters()).expect("room");
         fresh.load(directory.path()).expect("just written");
         for ((name, saved), (_, loaded)) in optimizer.tensors().into_iter().zip(fresh.tensors()) {
             let bits = |tensor: &Tensor| -> Vec<u32> {
@@ -130,11 +171,39 @@ mod tests {
     }
 
     #[test]
+    fn eight_bit_moments_are_held_and_kept_in_eight_bits_where_a_tensor_is_large() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let parameters = [parameter("large", SMALLEST), parameter("small", SMALLEST - 1)];
+        let buffer = GradientBuffer::new(&parameters).expect("room");
+        let new = || Optimizer::new(RULE, OptimizerChoice::Adamw8bit, buffer.parameters()).expect("room");
+        let optimizer = new();
+        let (large, small) = (SMALLEST as u64, SMALLEST as u64 - 1);
+        assert_eq!(optimizer.bytes(), 2 * large + 8 * (large / 256) + 8 * small);
+        for parameter in &parameters {
+            parameter.add_gradient(&parameter.value().detach()).expect("the shapes agree");
+        }
+        optimizer.update(0.5, 1e-3, 1).expect("gradients are there");
+        optimizer.save(directory.path()).expect("writable");
+        let fresh = new();
+        fresh.load(directory.path()).expect("just written");
+        for ((name, saved), (_, loaded)) in optimizer.tensors().into_iter().zip(fresh.tensors()) {
+            assert_eq!(saved.dtype(), loaded.dtype(), "{name}");
+            let apart = saved.ne(loaded).and_then(|apart| apart.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>());
+            assert_eq!(apart.expect("one shape"), 0.0, "{name}");
+        }
+        let full = Optimizer::new(RULE, OptimizerChoice::Adamw, buffer.parameters()).expect("room");
+        let error = full.load(directory.path()).expect_err("of another kind").to_string();
+        assert!(error.contains("large.exp_avg.absmax"), "{error}");
+    }
+
+    #[test]
     fn other_parameters_are_named() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Optimizer::new(RULE, &[parameter("a", 3)]).and_then(|o| o.save(directory.path())).expect("writable");
+        Optimizer::new(RULE, OptimizerChoice::Adamw, &[parameter("a", 3)])
+            .and_then(|o| o.save(directory.path()))
+            .expect("writable");
         let load = |parameters: &[Parameter]| {
-            let optimizer = Optimizer::new(RULE, parameters).expect("room");
+            let optimizer = Optimizer::new(RULE, OptimizerChoice::Adamw, parameters).expect("room");
             optimizer.load(directory.path()).expect_err("other parameters").to_string()
         };
         assert!(load(&[parameter("a", 3), parameter("b", 3)]).contains("holds no tensor b.exp_avg"));

@@ -9,25 +9,28 @@ use asclepius_model::checkpoint::read_tensors;
 
 use crate::TrainError;
 use crate::checkpoint::{
-    RunState, publish, read_state, remove_partials, rotate, step_directories, step_name, verify_tensors, weight_files,
-    write_state,
+    FINAL_DIRECTORY, RunState, publish, read_state, recover, rotate, step_directories, step_name, verify_tensors,
+    weight_files, write_state,
 };
-use crate::job::Job;
+use crate::job::{Control, Job};
 use crate::optimizer::Optimizer;
 
-/// The directory of the finished model or adapter.
-pub const FINAL_DIRECTORY: &str = "final";
+/// Beside the tensors' own bytes: headers, configuration, state, a tokenizer of the usual size.
+const OTHER_BYTES: u64 = 16 << 20;
 
 /// Writes a step directory, reads it back, and only then removes the oldest beyond `keep`.
 ///
 /// # Errors
-/// When the disk does not take it; what was there before is then untouched.
+/// When the disk has no room or does not take it; what was there before is then untouched.
 pub fn save_step(
     decoder: &Decoder,
     optimizer: &Optimizer,
     job: &Job<'_>,
+    control: &dyn Control,
     state: &RunState,
 ) -> Result<PathBuf, TrainError> {
+    let name = step_name(state.step);
+    check_room(job, control, &name, weight_bytes(decoder) + optimizer.bytes())?;
     let write = |partial: &Path| {
         write_model(decoder, job, partial)?;
         optimizer.save(partial)?;
@@ -38,16 +41,17 @@ pub fn save_step(
         optimizer.verify(partial)?;
         read_state(partial).map(drop)
     };
-    let directory = publish(job.directory, &step_name(state.step), write, verify)?;
-    rotate(job.directory, job.config.keep)?;
+    let directory = publish(job.directory, &name, write, verify)?;
+    rotate(job.directory, job.config.keep, state.patience.best.map(|best| best.step))?;
     Ok(directory)
 }
 
 /// Writes the finished model or adapter.
 ///
 /// # Errors
-/// When the disk does not take it.
-pub fn save_final(decoder: &Decoder, job: &Job<'_>) -> Result<PathBuf, TrainError> {
+/// When the disk has no room or does not take it.
+pub fn save_final(decoder: &Decoder, job: &Job<'_>, control: &dyn Control) -> Result<PathBuf, TrainError> {
+    check_room(job, control, FINAL_DIRECTORY, weight_bytes(decoder))?;
     let write = |partial: &Path| write_model(decoder, job, partial);
     publish(job.directory, FINAL_DIRECTORY, write, |partial| verify_model(decoder, partial))
 }
@@ -62,7 +66,7 @@ pub fn resume(
     job: &Job<'_>,
     expected: &RunState,
 ) -> Result<Option<(RunState, PathBuf)>, TrainError> {
-    remove_partials(job.directory)?;
+    recover(job.directory)?;
     let Some((_, directory)) = step_directories(job.directory)?.pop() else { return Ok(None) };
     let state = read_state(&directory)?;
     let same = state.identity == expected.identity
@@ -72,12 +76,36 @@ pub fn resume(
     if !same {
         return Err(TrainError::Stale { directory });
     }
-    verify_model(decoder, &directory)?;
-    for file in weight_files(&directory)? {
-        decoder.restore(&read_tensors(&file, decoder.device())?)?;
-    }
+    restore_weights(decoder, &directory)?;
     optimizer.load(&directory)?;
     Ok(Some((state, directory)))
+}
+
+/// Puts the weights of a step directory into `decoder`.
+///
+/// # Errors
+/// When they are damaged, or not exactly those that `decoder` trains.
+pub fn restore_weights(decoder: &Decoder, directory: &Path) -> Result<(), TrainError> {
+    verify_model(decoder, directory)?;
+    for file in weight_files(directory)? {
+        decoder.restore(&read_tensors(&file, decoder.device())?)?;
+    }
+    Ok(())
+}
+
+/// Refuses to begin a directory that the disk has no room for: a write that fails halfway would leave it full.
+fn check_room(job: &Job<'_>, control: &dyn Control, name: &str, tensors: u64) -> Result<(), TrainError> {
+    let needed = tensors + OTHER_BYTES;
+    let available = control.available_bytes(job.directory)?;
+    if needed <= available {
+        return Ok(());
+    }
+    Err(TrainError::NoRoom { directory: job.directory.join(name), needed, available })
+}
+
+fn weight_bytes(decoder: &Decoder) -> u64 {
+    let bytes = |value: &candle_core::Tensor| (value.elem_count() * value.dtype().size_in_bytes()) as u64;
+    decoder.trainable().iter().map(|parameter| bytes(parameter.value())).sum()
 }
 
 fn write_model(decoder: &Decoder, job: &Job<'_>, directory: &Path) -> Result<(), TrainError> {

@@ -1,24 +1,29 @@
 //! The loop, in the order a step runs: gradients of every micro-batch, guards, update, metrics, evaluation, checkpoint.
 
+mod begin;
+mod evaluate;
+mod finish;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_dataset::Batch;
-use asclepius_model::{Decoder, MicroBatch, ModelError, Recompute, evaluate, loss_and_gradients};
+use asclepius_model::{Decoder, MicroBatch, ModelError, Recompute, loss_and_gradients};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use candle_core::DType;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::TrainError;
-use crate::adamw::AdamW;
 use crate::checkpoint::{DataPosition, RunState};
 use crate::clip::clip_factor;
 use crate::config::Precision;
-use crate::guards::{Expectation, check_adapter_moved, check_gradients, idle_adapters};
+use crate::events::EventLog;
+use crate::guards::{
+    Expectation, broken_gradients, broken_weights, check_adapter_moved, check_gradients, documents_of,
+};
 use crate::job::{Control, Job, Summary};
-use crate::metrics::{EvaluationRow, MetricsLog, MetricsRow, StepRow, write_trainer_state};
+use crate::metrics::{MetricsLog, MetricsRow, StepRow};
 use crate::optimizer::Optimizer;
-use crate::persist;
 use crate::schedule::LearningRate;
 
 /// Trains `decoder` (as it came: without adapters, all frozen) as `job` says, going on from the newest step directory.
@@ -27,8 +32,7 @@ use crate::schedule::LearningRate;
 /// When the settings are impossible or not built yet, before any work; when a guard stops the run, with the last good
 /// checkpoint kept; when data, model or disk fail.
 pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Result<Summary, TrainError> {
-    job.config.validate(job.stage)?;
-    job.config.refuse_unbuilt(job.stage)?;
+    job.check()?;
     if job.config.precision == Precision::Bf16 {
         decoder.convert(DType::BF16)?;
     }
@@ -51,13 +55,12 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
         if run.is_done() || run.is_due(job.config.eval_every) {
             run.evaluate()?;
         }
-        if run.is_done() || run.is_due(job.config.save_every) {
+        if run.is_done() || run.is_due(job.config.save_every) || run.is_best() {
             run.save()?;
         }
     }
     check_adapter_moved(run.gradients.parameters())?;
-    let directory = persist::save_final(decoder, job)?;
-    run.summary(Some(directory))
+    run.finish()
 }
 
 struct Run<'a> {
@@ -74,58 +77,23 @@ struct Run<'a> {
     /// The newest step directory, and its step.
     checkpoint: Option<(u64, PathBuf)>,
     metrics: MetricsLog,
+    events: Option<EventLog>,
     /// Whether every trained tensor has been seen to get a gradient, LoRA's A included.
     all_reached: bool,
 }
 
-impl<'a> Run<'a> {
-    fn begin(decoder: &'a Decoder, job: &'a Job<'a>, control: &'a dyn Control) -> Result<Self, TrainError> {
-        let config = job.config;
-        let gradients = GradientBuffer::new(&decoder.trainable())?;
-        if gradients.parameters().is_empty() {
-            return Err(TrainError::NothingTrainable);
-        }
-        let rule = AdamW { betas: config.betas, epsilon: config.epsilon, weight_decay: config.weight_decay };
-        let optimizer = Optimizer::new(rule, gradients.parameters())?;
-        let steps_per_epoch = job.train.steps_per_epoch() as u64;
-        let total_steps = config.total_steps(job.stage, steps_per_epoch);
-        let rate = LearningRate::new(config.learning_rate, config.schedule, config.warmup_ratio, total_steps);
-
-        fs_err::create_dir_all(job.directory)?;
-        let fresh = RunState::new(total_steps, job.seed, job.identity.to_owned());
-        let resumed = persist::resume(decoder, &optimizer, job, &fresh)?;
-        let resumed_from = resumed.as_ref().map(|(state, _)| state.step);
-        let metrics = MetricsLog::open(job.directory, resumed_from)?;
-        let (state, checkpoint) = match resumed {
-            Some((state, path)) => {
-                info!(step = state.step, total_steps, "resuming");
-                let step = state.step;
-                (state, Some((step, path)))
-            }
-            None => (fresh, None),
-        };
-        let parameters = decoder.trainable_parameters();
-        info!(trainable = parameters.trainable, all = parameters.all, "parameters");
-        control.started(state.step, total_steps, parameters);
-        Ok(Self {
-            decoder,
-            job,
-            control,
-            gradients,
-            optimizer,
-            rate,
-            recompute: config.recompute(decoder.config())?,
-            steps_per_epoch,
-            state,
-            resumed_from,
-            checkpoint,
-            metrics,
-            all_reached: false,
-        })
+impl Run<'_> {
+    fn is_done(&self) -> bool {
+        self.state.step >= self.state.total_steps || self.has_stopped_early()
     }
 
-    fn is_done(&self) -> bool {
-        self.state.step >= self.state.total_steps
+    fn has_stopped_early(&self) -> bool {
+        self.state.patience.is_exhausted(self.job.config.early_stop)
+    }
+
+    /// Whether these weights are the best so far, by early stopping.
+    fn is_best(&self) -> bool {
+        self.state.patience.best.is_some_and(|best| best.step == self.state.step)
     }
 
     fn is_due(&self, every: u64) -> bool {
@@ -149,16 +117,22 @@ impl<'a> Run<'a> {
             let batch = self.job.train.batch(done as usize, micro);
             (tokens, supervised, capacity) =
                 (tokens + batch.tokens(), supervised + batch.supervised, capacity + batch.capacity);
-            loss += self.accumulate(batch, micro as u64)?;
+            loss += self.accumulate(&batch, micro as u64)?;
         }
         let step = done + 1;
         if supervised == 0 {
-            return Err(TrainError::NothingSupervised { step });
+            let batches = (0..self.job.train.micro_batches(done as usize))
+                .map(|micro| self.job.train.batch(done as usize, micro));
+            let rows = batches.flat_map(|batch| documents_of(&batch, self.job.train)).collect();
+            return Err(TrainError::NothingSupervised { step, rows });
         }
         // The mean is over the supervised tokens of the whole global batch, however they fell into micro-batches.
         let mean = 1.0 / supervised as f64;
-        let loss = self.finite("loss", loss * mean)?;
-        let grad_norm = self.finite("gradient norm", self.gradients.norm()? * mean)?;
+        let (loss, grad_norm) = (loss * mean, self.gradients.norm()? * mean);
+        if !grad_norm.is_finite() {
+            let tensors = broken_gradients(self.gradients.parameters())?;
+            return Err(self.not_finite("gradient norm", grad_norm, tensors, Vec::new()));
+        }
         self.check_gradients()?;
         let learning_rate = self.rate.at(done);
         let scale = mean * clip_factor(grad_norm, self.job.config.max_grad_norm);
@@ -178,16 +152,16 @@ impl<'a> Run<'a> {
             tokens_per_second: tokens as f64 / seconds.max(f64::MIN_POSITIVE),
             seconds,
         };
-        self.metrics.append(MetricsRow::Step(row))?;
+        self.record(MetricsRow::Step(row))?;
         self.control.stepped(&row, self.state.total_steps);
         Ok(true)
     }
 
     /// Adds a micro-batch's gradients to the step's; returns its summed loss.
-    fn accumulate(&self, batch: Batch, micro: u64) -> Result<f64, TrainError> {
+    fn accumulate(&self, batch: &Batch, micro: u64) -> Result<f64, TrainError> {
         let dropout = PhiloxKey::new(self.job.seed).fold_name("dropout").fold(self.state.step).fold(micro);
         match loss_and_gradients(self.decoder, &micro_batch(batch)?, Some(dropout), self.recompute) {
-            Err(ModelError::NotFinite(value)) => self.finite("loss", value),
+            Err(ModelError::NotFinite(value)) => Err(self.broken_loss("loss", value, batch)?),
             other => Ok(other?),
         }
     }
@@ -197,18 +171,32 @@ impl<'a> Run<'a> {
         let started = Instant::now();
         let batch = self.job.train.longest_batch();
         let tokens = batch.tokens();
-        self.accumulate(batch, 0)?;
+        self.accumulate(&batch, 0)?;
         self.gradients.zero()?;
         info!(tokens, seconds = started.elapsed().as_secs_f64(), recompute = ?self.recompute, "longest batch tried");
         Ok(())
     }
 
-    fn finite(&self, what: &'static str, value: f64) -> Result<f64, TrainError> {
-        if value.is_finite() {
-            return Ok(value);
-        }
+    /// What to say of a batch whose loss is no number: the broken weights, or else the rows that broke sound ones.
+    fn broken_loss(&self, what: &'static str, value: f64, batch: &Batch) -> Result<TrainError, TrainError> {
+        let tensors = broken_weights(&self.decoder.parameters())?;
+        let plan = if what == "loss" { Some(self.job.train) } else { self.job.held_out };
+        let rows = plan.filter(|_| tensors.is_empty()).map(|plan| documents_of(batch, plan)).unwrap_or_default();
+        Ok(self.not_finite(what, value, tensors, rows))
+    }
+
+    fn not_finite(&self, what: &'static str, value: f64, tensors: Vec<String>, rows: Vec<String>) -> TrainError {
         let last_checkpoint = self.checkpoint.as_ref().map(|(_, path)| path.clone());
-        Err(TrainError::NotFinite { step: self.state.step + 1, what, value, last_checkpoint })
+        TrainError::NotFinite { step: self.state.step + 1, what, value, tensors, rows, last_checkpoint }
+    }
+
+    /// Writes a row wherever rows are written.
+    fn record(&mut self, row: MetricsRow) -> Result<(), TrainError> {
+        self.metrics.append(row)?;
+        match &mut self.events {
+            Some(events) => events.append(&row),
+            None => Ok(()),
+        }
     }
 
     /// In the first steps: did a gradient reach every trained tensor?
@@ -233,83 +221,9 @@ impl<'a> Run<'a> {
         state.data =
             DataPosition { epoch: state.step / self.steps_per_epoch, step_in_epoch: state.step % self.steps_per_epoch };
     }
-
-    /// The mean loss over everything held out, a micro-batch at a time.
-    fn evaluate(&mut self) -> Result<(), TrainError> {
-        let Some(plan) = self.job.held_out else { return Ok(()) };
-        let started = Instant::now();
-        let (mut loss, mut supervised) = (0.0, 0);
-        for batch in plan.first_epoch() {
-            if batch.supervised > 0 {
-                supervised += batch.supervised as u64;
-                loss += evaluate(self.decoder, &micro_batch(batch)?)?;
-            }
-        }
-        if supervised == 0 {
-            return Err(TrainError::NothingHeldOut);
-        }
-        let row = EvaluationRow {
-            step: self.state.step,
-            epoch: self.epoch(),
-            eval_loss: self.finite("held-out loss", loss / supervised as f64)?,
-            eval_supervised_tokens: supervised,
-            eval_seconds: started.elapsed().as_secs_f64(),
-        };
-        self.metrics.append(MetricsRow::Evaluation(row))?;
-        self.control.evaluated(&row);
-        Ok(())
-    }
-
-    /// A checkpoint of the last whole step, if there is not one yet.
-    fn save(&mut self) -> Result<(), TrainError> {
-        let step = self.state.step;
-        if step == 0 || self.checkpoint.as_ref().is_some_and(|(saved, _)| *saved == step) {
-            return Ok(());
-        }
-        if !idle_adapters(self.gradients.parameters())?.is_empty() {
-            // Nothing has moved yet (a warm-up begins at rate 0), and starting over repeats these steps exactly.
-            warn!(step, "no checkpoint: the adapter changes nothing yet");
-            return Ok(());
-        }
-        self.metrics.sync()?;
-        let path = persist::save_step(self.decoder, &self.optimizer, self.job, &self.state)?;
-        self.checkpoint = Some((step, path));
-        self.write_trainer_state()
-    }
-
-    fn write_trainer_state(&self) -> Result<(), TrainError> {
-        let epochs = self.state.total_steps as f64 / self.steps_per_epoch as f64;
-        let config = self.job.config;
-        write_trainer_state(self.job.directory, self.metrics.rows(), self.state.total_steps, epochs, config.micro_batch)
-    }
-
-    fn summary(&self, final_directory: Option<PathBuf>) -> Result<Summary, TrainError> {
-        self.metrics.sync()?;
-        self.write_trainer_state()?;
-        let mut losses = Vec::new();
-        let mut evaluations = Vec::new();
-        for row in self.metrics.rows() {
-            match row {
-                MetricsRow::Step(row) => losses.push(row.loss),
-                MetricsRow::Evaluation(row) => evaluations.push(*row),
-            }
-        }
-        Ok(Summary {
-            steps: self.state.step,
-            total_steps: self.state.total_steps,
-            resumed_from: self.resumed_from,
-            first_loss: losses.first().copied(),
-            final_loss: losses.last().copied(),
-            evaluations,
-            tokens: self.state.tokens,
-            seconds: self.state.seconds,
-            parameters: self.decoder.trainable_parameters(),
-            interrupted: !self.is_done(),
-            final_directory,
-        })
-    }
 }
 
-fn micro_batch(batch: Batch) -> Result<MicroBatch, TrainError> {
-    Ok(MicroBatch::new(batch.ids, batch.positions, batch.cumulative, &batch.labels)?)
+fn micro_batch(batch: &Batch) -> Result<MicroBatch, TrainError> {
+    let Batch { ids, positions, cumulative, labels, .. } = batch.clone();
+    Ok(MicroBatch::new(ids, positions, cumulative, &labels)?)
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use asclepius_corpus::{Outcome as Article, ingest};
 use asclepius_dataset::{read_instructions_any, read_reports, read_texts};
 use asclepius_model::{Method as Adapters, ModelConfig, PlanOptions, Recompute, plan};
-use asclepius_train::{Method, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
+use asclepius_train::{Method, OptimizerChoice, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 
@@ -206,13 +206,13 @@ fn train(
         tokens: table.sequence_length * table.micro_batch,
         bytes: if table.precision == Precision::Bf16 { 2 } else { 4 },
         recompute,
+        eight_bit: table.optimizer == OptimizerChoice::Adamw8bit,
     };
     let memory = plan(&model, &method, &options)?;
-    let epochs = f64::from(table.epochs.unwrap_or(if stage == TrainStage::Pretrain { 1 } else { 3 }));
     let tokens = once.map(|once| {
-        let all = (once as f64 * epochs) as u64;
-        let cap = table.max_steps.map(|steps| steps * (table.global_batch * table.sequence_length) as u64);
-        cap.map_or(all, |cap| cap.min(all))
+        let by_epochs = table.bounding_epochs(stage).map(|epochs| once * u64::from(epochs));
+        let by_steps = table.max_steps.map(|steps| steps * (table.global_batch * table.sequence_length) as u64);
+        [by_epochs, by_steps, table.max_tokens].into_iter().flatten().min().unwrap_or(once)
     });
     // Forward 2, input gradients 2, weight gradients 2 operations a parameter and token; frozen weights cost no dW,
     // recomputing costs one more forward.

@@ -44,8 +44,12 @@ pub fn fingerprint(run: &Run, stage: TrainStage) -> Outcome<String> {
     let table = table(run, stage)?;
     let mut settings = serde_json::to_value(table)?;
     if let Some(settings) = settings.as_object_mut() {
-        for key in ["input", "base", "device", "recompute", "save_every", "eval_every", "keep"] {
+        for key in ["input", "base", "device", "recompute", "save_every", "keep", "tensorboard"] {
             settings.remove(key);
+        }
+        // Early stopping makes the weights depend on when they are looked at.
+        if table.early_stop.is_none() {
+            settings.remove("eval_every");
         }
     }
     let mut fingerprint =
@@ -107,6 +111,7 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
 fn refused(error: TrainError) -> Failure {
     match error {
         TrainError::Stale { .. } | TrainError::Setting { .. } | TrainError::NotBuilt { .. } => Failure::usage(error),
+        TrainError::NoRoom { .. } => Failure::Limit(error.into()),
         other => Failure::Failed(other.into()),
     }
 }

@@ -36,7 +36,7 @@ pub fn describe(
 ) -> Manifest {
     let (rows, shortened, split) = rows;
     let mut manifest = Manifest::new(stage.table(), fingerprint.to_owned(), "step");
-    manifest.counts = Counts { input: summary.total_steps, out: summary.steps, ..Counts::default() };
+    manifest.counts = Counts { input: summary.steps, out: summary.steps, ..Counts::default() };
     manifest.also.insert("row".to_owned(), rows);
     manifest.tokens = Tokens { input: summary.tokens, output: summary.tokens };
     manifest.seconds = summary.seconds;
@@ -44,12 +44,18 @@ pub fn describe(
     let ends = losses.first().zip(losses.last()).or(summary.first_loss.as_ref().zip(summary.final_loss.as_ref()));
     if let Some((first, last)) = ends {
         let which = if losses.is_empty() { "training" } else { "held-out" };
-        manifest.details.insert("summary".to_owned(), json!(format!("{which} loss {first:.3} -> {last:.3}")));
+        let mut text = format!("{which} loss {first:.3} -> {last:.3}");
+        if let Some(best) = summary.best {
+            text.push_str(&format!(", best {:.3} at step {}, which is kept", best.eval_loss, best.step));
+        }
+        manifest.details.insert("summary".to_owned(), json!(text));
     }
     for (key, value) in [
         ("trainable", json!(summary.parameters.to_string())),
         ("base", json!(start.base)),
         ("merged_adapter", json!(start.merged_adapter)),
+        ("best", json!(summary.best)),
+        ("stopped_early", json!(summary.stopped_early)),
         ("rows_shortened", json!(shortened)),
         ("rows_split", json!(split)),
     ] {

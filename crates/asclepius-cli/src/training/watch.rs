@@ -1,23 +1,28 @@
 //! What a person sees of a training run, and how it is stopped.
 
-use asclepius_model::TrainableParameters;
-use asclepius_train::{Control, EvaluationRow, StepRow, TrainStage};
+use std::cell::Cell;
+
+use asclepius_train::{Beginning, Control, EvaluationRow, StepRow, TrainConfig, TrainStage};
 
 use crate::failure::Outcome;
 use crate::progress::{self, StageBar};
 use crate::run::Run;
+use crate::training::table;
 
 /// The stage's bar, and the user's wish to stop.
 #[derive(Debug)]
 pub struct Watch<'a> {
     run: &'a Run,
+    stage: TrainStage,
     bar: StageBar,
+    /// Steps of this process, and the seconds they took.
+    pace: Cell<(u64, f64)>,
 }
 
 impl<'a> Watch<'a> {
     /// Starts the stage's bar.
     pub fn start(run: &'a Run, stage: TrainStage) -> Self {
-        Self { run, bar: StageBar::start(stage.table(), 0) }
+        Self { run, stage, bar: StageBar::start(stage.table(), 0), pace: Cell::default() }
     }
 
     /// Says how many rows are tokens by now, and stops where the user asked to.
@@ -33,18 +38,32 @@ impl<'a> Watch<'a> {
 }
 
 impl Control for Watch<'_> {
-    fn started(&self, steps_done: u64, total_steps: u64, parameters: TrainableParameters) {
+    fn started(&self, beginning: &Beginning) {
+        let Beginning { steps_done, total_steps, parameters, .. } = *beginning;
         self.bar.set_total(total_steps);
         self.bar.set(steps_done);
         progress::line(&format!("{:>9}  {parameters}", ""));
+        if let Ok(table) = table(self.run, self.stage) {
+            progress::line(&format!("{:>9}  {}", "", arithmetic(table, beginning)));
+        }
         if steps_done > 0 {
             progress::line(&format!("{:>9}  goes on after step {steps_done}", ""));
         }
     }
 
-    fn stepped(&self, row: &StepRow, _total_steps: u64) {
+    fn stepped(&self, row: &StepRow, total_steps: u64) {
+        let (steps, seconds) = self.pace.get();
+        let (steps, seconds) = (steps + 1, seconds + row.seconds);
+        self.pace.set((steps, seconds));
+        let left = total_steps.saturating_sub(row.step) as f64 * seconds / steps as f64;
         self.bar.set(row.step);
-        self.bar.say(format!("loss {:.3}, {:.0} tokens/s", row.loss, row.tokens_per_second));
+        self.bar.say(format!(
+            "loss {:.3}, rate {:.1e}, {:.0} tokens/s, {} left",
+            row.loss,
+            row.learning_rate,
+            row.tokens_per_second,
+            duration(left)
+        ));
     }
 
     fn evaluated(&self, row: &EvaluationRow) {
@@ -53,5 +72,29 @@ impl Control for Watch<'_> {
 
     fn should_stop(&self) -> bool {
         self.run.interrupt.is_set()
+    }
+}
+
+/// What the settings multiply to, so that a slip in one of them is seen before hours have passed.
+fn arithmetic(table: &TrainConfig, beginning: &Beginning) -> String {
+    let Beginning { total_steps, steps_per_epoch, sequences_per_epoch, .. } = *beginning;
+    let accumulation = table.global_batch / table.micro_batch;
+    format!(
+        "a step: {} sequences a micro-batch x {accumulation} = {} sequences x {} = at most {} tokens; {total_steps} steps = {:.2} epochs of {sequences_per_epoch} sequences",
+        table.micro_batch,
+        table.global_batch,
+        table.sequence_length,
+        table.global_batch * table.sequence_length,
+        total_steps as f64 / steps_per_epoch as f64,
+    )
+}
+
+/// Seconds as a person says them.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }

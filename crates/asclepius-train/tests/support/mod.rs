@@ -12,9 +12,14 @@ pub const VOCABULARY: u32 = 48;
 
 /// Random weights of a Llama with grouped queries and a tied head.
 pub fn decoder() -> Decoder {
+    decoder_of(16, 24)
+}
+
+/// The same of other widths.
+pub fn decoder_of(hidden_size: usize, intermediate_size: usize) -> Decoder {
     let init = InitConfig {
-        hidden_size: 16,
-        intermediate_size: 24,
+        hidden_size,
+        intermediate_size,
         num_hidden_layers: 2,
         num_attention_heads: 4,
         num_key_value_heads: 2,
@@ -66,7 +71,18 @@ pub fn train_on(
     directory: &Path,
     control: &dyn Control,
 ) -> Result<Summary, TrainError> {
-    let train = Plan::new(documents(40), config.train_plan(7)).expect("the documents fit");
+    train_documents(decoder, documents(40), config, directory, control)
+}
+
+/// Trains this decoder on these documents.
+pub fn train_documents(
+    decoder: &mut Decoder,
+    documents_to_learn: Vec<Document>,
+    config: &TrainConfig,
+    directory: &Path,
+    control: &dyn Control,
+) -> Result<Summary, TrainError> {
+    let train = Plan::new(documents_to_learn, config.train_plan(7)).expect("the documents fit");
     let held_out = Plan::new(documents(9), config.evaluation_plan()).expect("the documents fit");
     let job = Job {
         stage: TrainStage::Sft,
