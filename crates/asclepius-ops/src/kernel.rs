@@ -10,10 +10,13 @@ use crate::philox::{PhiloxKey, to_unit};
 /// The scalars that have kernels.
 pub trait Real: FloatDType + std::ops::Neg<Output = Self> {
     /// `e^self`.
+    #[must_use]
     fn exp(self) -> Self;
     /// The square root.
+    #[must_use]
     fn sqrt(self) -> Self;
     /// The error function.
+    #[must_use]
     fn erf(self) -> Self;
     /// The nearest number of this type.
     #[inline(always)]
@@ -21,6 +24,7 @@ pub trait Real: FloatDType + std::ops::Neg<Output = Self> {
         Self::from_f64(value)
     }
     /// The larger of two.
+    #[must_use]
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
         if other > self { other } else { self }

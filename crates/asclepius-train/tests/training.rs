@@ -6,7 +6,7 @@ use asclepius_dataset::Packing;
 use asclepius_model::checkpoint::{read_tensors, write_tensors};
 use asclepius_model::{Decoder, LoraConfig};
 use asclepius_train::{
-    METRICS_FILE, Method, MetricsRow, Precision, RecomputeChoice, StepRow, TRAINER_STATE_FILE, TrainConfig, TrainError,
+    METRICS_FILE, Method, MetricsRow, RecomputeChoice, StepRow, TRAINER_STATE_FILE, TrainConfig, TrainError,
     Unattended, read_metrics, step_directories,
 };
 use candle_core::{DType, Device};
