@@ -221,11 +221,11 @@ fn the_first_layout_is_written_in_today_s() {
     assert_eq!(bits(&mut Source::open(&out).expect("it loads strictly")), bits(&mut source));
 }
 
+/// Changes a file's keys and tensors.
+type Change<'a> = &'a dyn Fn(&mut BTreeMap<String, Value>, &mut BTreeMap<String, Tensor>);
+
 /// A golden model's file with other keys or tensors, written by candle.
-fn rewritten(
-    family: &str,
-    change: &dyn Fn(&mut BTreeMap<String, Value>, &mut BTreeMap<String, Tensor>),
-) -> (TempDir, PathBuf) {
+fn rewritten(family: &str, change: Change<'_>) -> (TempDir, PathBuf) {
     let directory = temporary();
     let mut file = GgufFile::open(&exported(family, directory.path(), GgmlDType::F32)).expect("sound");
     let mut keys: BTreeMap<String, Value> = BTreeMap::new();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use asclepius_model::{Decoder, LoraConfig, MicroBatch, ModelConfig, Recompute, loss_and_gradients};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
-use asclepius_train::{AdamW, Optimizer};
+use asclepius_train::{AdamW, Optimizer, OptimizerChoice};
 use candle_core::{DType, Device};
 use serde_json::json;
 
@@ -95,7 +95,7 @@ fn main() -> Result<()> {
 
     let gradients = GradientBuffer::new(&decoder.trainable())?;
     let rule = AdamW { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01 };
-    let optimizer = Optimizer::new(rule, gradients.parameters())?;
+    let optimizer = Optimizer::new(rule, OptimizerChoice::Adamw, gradients.parameters())?;
     let mean = 1.0 / (rows * (length - 1)) as f64;
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
     for step in 1..=arguments.steps + 1 {

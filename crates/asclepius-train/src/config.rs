@@ -454,11 +454,10 @@ mod tests {
 
     #[test]
     fn what_is_not_built_validates_but_is_refused_by_name() {
-        for (config, expected) in [(TrainConfig { method: Method::Qlora, ..based() }, "sft.method = \"qlora\"")] {
-            config.validate(TrainStage::Sft).expect("part of the contract");
-            let refused = config.refuse_unbuilt(TrainStage::Sft).expect_err("not built");
-            assert!(refused.to_string().starts_with(expected), "{refused}");
-        }
+        let config = TrainConfig { method: Method::Qlora, ..based() };
+        config.validate(TrainStage::Sft).expect("part of the contract");
+        let refused = config.refuse_unbuilt(TrainStage::Sft).expect_err("not built");
+        assert!(refused.to_string().starts_with("sft.method = \"qlora\""), "{refused}");
         based().refuse_unbuilt(TrainStage::Pretrain).expect("the defaults are built");
     }
 

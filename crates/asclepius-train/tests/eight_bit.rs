@@ -6,7 +6,7 @@ use std::path::Path;
 
 use asclepius_model::Decoder;
 use asclepius_train::{Control, OptimizerChoice, Summary, TrainConfig, Unattended, step_directories};
-use support::{StopAfter, config, decoder_of, train_on};
+use support::{StopAfter, config, decoder, decoder_of, train_on};
 
 /// Wide enough that its matrices have 4096 numbers and more: smaller ones keep f32 moments.
 fn wide() -> Decoder {
@@ -46,4 +46,15 @@ fn ten_steps_are_five_and_five_bit_for_bit() {
         };
         assert!(last(whole.path()) == last(broken.path()), "{file} differs");
     }
+}
+
+#[test]
+fn small_tensors_keep_their_moments_in_f32() {
+    assert!(decoder().parameters().iter().all(|parameter| parameter.value().elem_count() < 4096));
+    let weights = |optimizer| {
+        let directory = tempfile::tempdir().expect("a directory");
+        support::train(&TrainConfig { optimizer, ..config() }, directory.path(), &Unattended).expect("trains");
+        fs_err::read(directory.path().join("final/model.safetensors")).expect("written")
+    };
+    assert_eq!(weights(OptimizerChoice::Adamw8bit), weights(OptimizerChoice::Adamw));
 }

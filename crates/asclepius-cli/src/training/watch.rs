@@ -1,6 +1,6 @@
 //! What a person sees of a training run, and how it is stopped.
 
-use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 use asclepius_train::{Beginning, Control, EvaluationRow, StepRow, TrainConfig, TrainStage};
 
@@ -16,13 +16,13 @@ pub struct Watch<'a> {
     stage: TrainStage,
     bar: StageBar,
     /// Steps of this process, and the seconds they took.
-    pace: Cell<(u64, f64)>,
+    pace: Mutex<(u64, f64)>,
 }
 
 impl<'a> Watch<'a> {
     /// Starts the stage's bar.
     pub fn start(run: &'a Run, stage: TrainStage) -> Self {
-        Self { run, stage, bar: StageBar::start(stage.table(), 0), pace: Cell::default() }
+        Self { run, stage, bar: StageBar::start(stage.table(), 0), pace: Mutex::default() }
     }
 
     /// Says how many rows are tokens by now, and stops where the user asked to.
@@ -52,9 +52,11 @@ impl Control for Watch<'_> {
     }
 
     fn stepped(&self, row: &StepRow, total_steps: u64) {
-        let (steps, seconds) = self.pace.get();
-        let (steps, seconds) = (steps + 1, seconds + row.seconds);
-        self.pace.set((steps, seconds));
+        let (steps, seconds) = {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            *pace = (pace.0 + 1, pace.1 + row.seconds);
+            *pace
+        };
         let left = total_steps.saturating_sub(row.step) as f64 * seconds / steps as f64;
         self.bar.set(row.step);
         self.bar.say(format!(
@@ -80,7 +82,8 @@ fn arithmetic(table: &TrainConfig, beginning: &Beginning) -> String {
     let Beginning { total_steps, steps_per_epoch, sequences_per_epoch, .. } = *beginning;
     let accumulation = table.global_batch / table.micro_batch;
     format!(
-        "a step: {} sequences a micro-batch x {accumulation} = {} sequences x {} = at most {} tokens; {total_steps} steps = {:.2} epochs of {sequences_per_epoch} sequences",
+        "a step: {} sequences a micro-batch x {accumulation} = {} sequences x {} = at most {} tokens; \
+         {total_steps} steps = {:.2} epochs of {sequences_per_epoch} sequences",
         table.micro_batch,
         table.global_batch,
         table.sequence_length,

@@ -64,16 +64,8 @@ impl Attention {
             }
             None => None,
         };
-        self.turn(&mut qkv, layouts, around, false);
+        turn(&mut qkv, layouts, around, false);
         Ok(Projected { qkv, plain, low })
-    }
-
-    fn turn<R: Real>(&self, qkv: &mut [R], layouts: &Layouts, around: &Surroundings<'_, R>, backwards: bool) {
-        let t = qkv.len() / layouts.width;
-        let half = around.cos.len() / t.max(1);
-        let rotation = Rotation { cos: around.cos, sin: around.sin, half, pairs: RopeLayout::Halves, backwards };
-        heads::rotate(qkv, layouts.q, &rotation);
-        heads::rotate(qkv, layouts.k, &rotation);
     }
 
     fn over<'a, R: Real>(
@@ -160,13 +152,22 @@ impl Attention {
         let mut dqkv = vec![R::zero(); qkv.len()];
         self.over(&qkv, &layouts, around.documents).backward(&attended, &dattended, QkvGradients::Together(&mut dqkv));
         drop((qkv, attended, dattended));
-        self.turn(&mut dqkv, &layouts, around, true);
+        turn(&mut dqkv, &layouts, around, true);
         if let (Some((queries, keys)), Some([plain_queries, plain_keys])) = (&self.head_norms, plain) {
             norm_heads_back(queries, &plain_queries, &mut dqkv, layouts.q)?;
             norm_heads_back(keys, &plain_keys, &mut dqkv, layouts.k)?;
         }
         project_back(self.projections.linears(), x, &qkv_low, &dqkv, layouts.width, dx, around.dropout)
     }
+}
+
+/// Turns queries and keys in place.
+fn turn<R: Real>(qkv: &mut [R], layouts: &Layouts, around: &Surroundings<'_, R>, backwards: bool) {
+    let t = qkv.len() / layouts.width;
+    let half = around.cos.len() / t.max(1);
+    let rotation = Rotation { cos: around.cos, sin: around.sin, half, pairs: RopeLayout::Halves, backwards };
+    heads::rotate(qkv, layouts.q, &rotation);
+    heads::rotate(qkv, layouts.k, &rotation);
 }
 
 struct Projected<R> {

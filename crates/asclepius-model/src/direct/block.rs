@@ -74,7 +74,7 @@ impl Block {
     /// The block on the next tokens of each document.
     pub(super) fn direct_next<R: Real>(
         &self,
-        x: &mut Vec<R>,
+        x: &mut [R],
         around: &Surroundings<'_, R>,
         cache: &mut DirectCache<R>,
     ) -> Result<()> {

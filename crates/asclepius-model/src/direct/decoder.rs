@@ -21,7 +21,7 @@ pub(crate) fn loss_and_gradients<R: Real>(
 
 /// What stands for a block until its way back.
 enum Segment<R> {
-    Kept(super::block::Kept<R>),
+    Kept(Box<super::block::Kept<R>>),
     Input(Vec<R>),
 }
 
@@ -41,7 +41,7 @@ fn there_and_back<R: Real>(
             segments.push(Segment::Input(std::mem::replace(&mut x, output)));
         } else {
             let (output, kept) = block.direct(x, around, keep)?;
-            segments.extend(kept.map(Segment::Kept));
+            segments.extend(kept.map(|kept| Segment::Kept(Box::new(kept))));
             x = output;
         }
     }
@@ -63,7 +63,7 @@ fn there_and_back<R: Real>(
     let embedding = decoder.embedding();
     for (index, (block, segment)) in blocks.iter().zip(segments).enumerate().rev() {
         let kept = match segment {
-            Segment::Kept(kept) => Some(kept),
+            Segment::Kept(kept) => Some(*kept),
             Segment::Input(input) => block.direct(input, around, Keep::Products)?.1,
         };
         if let Some(kept) = kept {

@@ -75,7 +75,6 @@ impl Linear {
 
     /// Writes the gradient of the input, `[t, in]`, for that of the output, or adds it with `add`; adds those of the
     /// weights where they are summed. `x` is needed where [`Linear::needs_input`] says so.
-    #[expect(clippy::too_many_arguments, reason = "a projection's way back has as many ends")]
     pub(super) fn backward<R: Real>(
         &self,
         x: &[R],
