@@ -443,7 +443,7 @@ mod tests {
             (TrainConfig { max_steps: Some(0), ..based() }, Pretrain, "pretrain.max_steps"),
             (TrainConfig { max_tokens: Some(0), ..based() }, Pretrain, "pretrain.max_tokens"),
             (TrainConfig { early_stop: Some(0), eval_every: 5, ..based() }, Sft, "sft.early_stop"),
-            (TrainConfig { early_stop: Some(2), ..based() }, Sft, "sft.early_stop"),
+            (TrainConfig { early_stop: Some(2), ..based() }, Sft, "sft.eval_every"),
             (TrainConfig { early_stop_threshold: 0.1, ..based() }, Sft, "sft.early_stop_threshold"),
             (TrainConfig { early_stop_threshold: f64::NAN, ..based() }, Sft, "sft.early_stop_threshold"),
         ];
