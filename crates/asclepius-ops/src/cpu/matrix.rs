@@ -334,13 +334,19 @@ impl FewRows<'_, '_, f32> {
     /// Reads every weight once: inner products of two of its rows with four of `a`'s at a time.
     pub(crate) fn run(&self) {
         let (m, n) = (self.a.rows, self.b.columns);
-        (0..n.div_ceil(WEIGHT_ROWS)).into_par_iter().for_each(|index| {
+        let part = |index: usize| {
             for weight in (index * WEIGHT_ROWS..n.min((index + 1) * WEIGHT_ROWS)).step_by(2) {
                 for row in (0..m).step_by(4) {
                     self.tile(weight, row);
                 }
             }
-        });
+        };
+        let parts = 0..n.div_ceil(WEIGHT_ROWS);
+        if m * n * self.a.columns < ALONE {
+            parts.for_each(part);
+        } else {
+            parts.into_par_iter().for_each(part);
+        }
     }
 
     fn tile(&self, weight: usize, row: usize) {
