@@ -21,7 +21,7 @@ pub mod plot;
 pub mod results;
 pub mod sets;
 
-pub use answers::{Question, score};
+pub use answers::{BATCH, Question, score};
 pub use candidate::Candidate;
 pub use config::EvalConfig;
 pub use error::EvalError;
