@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 use asclepius_schema::{Age, AgeUnit, Sex};
 use regex::Regex;
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
-}
+use crate::pattern::pattern;
 
 const UNITS: &str = r"(years?|yrs?|y|months?|mo|weeks?|wks?|days?)";
 const TENS: [(&str, f32); 8] = [

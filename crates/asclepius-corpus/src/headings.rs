@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
+
 use crate::article::Section;
 
 /// The part a section plays.
@@ -34,10 +36,6 @@ impl Part {
     pub fn is_outside(self) -> bool {
         matches!(self, Self::Opening | Self::Discussion | Self::Apparatus)
     }
-}
-
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
 }
 
 /// Lower case, without numbering and punctuation around it.

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 use asclepius_schema::{Licence, Reason};
 use regex::Regex;
 
+use crate::pattern::pattern;
+
+use crate::archive;
 use crate::article::LicenceEvidence;
 
 /// The licence that admits an article.
@@ -18,10 +21,6 @@ pub(crate) struct Admitted {
     pub licence: Licence,
     /// As the article gives it; empty when it gives none.
     pub url: String,
-}
-
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
 }
 
 /// Reads the evidence and holds it against the classes admitted.
@@ -83,10 +82,13 @@ pub(crate) fn decide(evidence: &LicenceEvidence, admitted: &[Licence]) -> Result
             format!("{} is named, but the text allows {restriction} only", class.name()),
         ));
     }
-    if let Some(archive) = evidence.archive.as_deref().and_then(class_of_label).filter(|archive| *archive != class) {
-        let detail =
-            format!("the licence statement is {}, PubMed Central files it as {}", class.name(), archive.name());
-        return Err((Reason::LicenceConflict, detail));
+    if let Some(code) = evidence.archive.as_deref().filter(|code| !archive::says_nothing(code)) {
+        let filed = class_of_label(code);
+        if filed != Some(class) {
+            let filed = archive::named(filed, code);
+            let detail = format!("the licence statement is {}, PubMed Central files it as {filed}", class.name());
+            return Err((Reason::LicenceConflict, detail));
+        }
     }
     if !admitted.contains(&class) {
         return Err((Reason::LicenceNotAdmitted, class.name().to_owned()));

@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 use regex::Regex;
 
-use crate::prose::Paragraph;
+use crate::pattern::pattern;
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
-}
+use crate::prose::Paragraph;
 
 const PERSON: &str = r"(?:man|woman|boy|girl|male|female|gentleman|lady|patient|infant|neonate|newborn|child|baby|toddler|teenager|adolescent|gravida|primigravida)";
 
@@ -168,6 +167,35 @@ fn before_pointing(sentence: &str) -> Option<&str> {
 
 /// `text` without sentences on formalities and without what only points at a figure.
 pub(crate) fn case_sentences(text: &str) -> String {
+    // A word of each thing that takes a sentence out; most paragraphs have none.
+    static SUSPECT: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        AhoCorasickBuilder::new()
+            .ascii_case_insensitive(true)
+            .build([
+                "consent",
+                "ethic",
+                "institutional review",
+                "irb",
+                "helsinki",
+                "guideline",
+                "checklist",
+                "criteria",
+                "statement",
+                "permission",
+                "agreed to",
+                "approved the pub",
+                "fig",
+                "table",
+                "video",
+                "file",
+                "material",
+                "appendix",
+            ])
+            .expect("short patterns make an automaton")
+    });
+    if !SUSPECT.is_match(text) {
+        return text.to_owned();
+    }
     let all = sentences(text);
     let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(all.len());
     let mut whole = true;

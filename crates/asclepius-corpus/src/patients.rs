@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
+
 use crate::article::{Block, Section};
 use crate::demographics;
 use crate::headings::{Part, family_number, part, patient_number};
@@ -302,9 +304,11 @@ fn split(mut pieces: Vec<Piece<'_>>, title: &str) -> Vec<Patient> {
 }
 
 fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32>) {
-    static NEW: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(?:An?|Another|One)\s").expect("a fixed pattern"));
+    static NEW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:An?|Another|One)\s"));
     static SEVERAL: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+|several|both|a pair of)\s+(?:[\w-]+\s+){0,4}?(?:cases|patients|siblings|brothers|sisters|children|infants|neonates|twins|women|men|boys|girls|individuals)\b|\bcase series\b|\bcase reports\b|\bsiblings\b|\btwins\b|\bcases\b").expect("a fixed pattern")
+        pattern(
+            r"(?i)\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+|several|both|a pair of)\s+(?:[\w-]+\s+){0,4}?(?:cases|patients|siblings|brothers|sisters|children|infants|neonates|twins|women|men|boys|girls|individuals)\b|\bcase series\b|\bcase reports\b|\bsiblings\b|\btwins\b|\bcases\b",
+        )
     });
     let opening = pieces.first().map_or("", |piece| piece.paragraph.text.as_str());
     let opening: String = opening.chars().take(300).collect();
