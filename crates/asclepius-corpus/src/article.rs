@@ -1,9 +1,10 @@
 //! What a JATS article says, under our own names.
 
+use std::cell::OnceCell;
+
 use asclepius_schema::ArticleId;
 
 use crate::headings::{Part, part_of_title};
-use crate::narrative;
 use crate::prose::{self, Paragraph};
 use crate::xml::{Element, Node};
 
@@ -60,6 +61,8 @@ pub(crate) struct Section {
     /// The heading was a paragraph in bold, so what follows on the same level may still belong to it.
     pub disguised: bool,
     pub blocks: Vec<Block>,
+    /// What its heading and type promise, told once.
+    pub(crate) part: OnceCell<Part>,
 }
 
 /// What a section is made of.
@@ -100,6 +103,14 @@ impl Section {
                 Block::Section(section) => section.collect(found),
             }
         }
+    }
+
+    /// Whether any paragraph brings in one person with an age.
+    pub fn introduces(&self) -> bool {
+        self.blocks.iter().any(|block| match block {
+            Block::Paragraph(paragraph) => paragraph.introduction().is_some(),
+            Block::Section(section) => section.introduces(),
+        })
     }
 
     /// All text, paragraphs one to a line.
@@ -422,7 +433,7 @@ fn gather_blocks(element: Element<'_>, depth: usize, blocks: &mut Vec<Block>) {
             // Mostly key points; but some journals set the case in a box.
             "boxed-text" => {
                 let inner = section(child, depth + 1);
-                if narrative::introduction(&inner.text()).is_some() {
+                if inner.introduces() {
                     blocks.push(Block::Section(inner));
                 }
             }

@@ -74,9 +74,11 @@ fn stated(text: &str) -> Option<Stated> {
             r"(?i)^[^.;]{0,100}\b(?:man|woman|patient|male|female|person|gentleman|lady)\s+in (?:his|her|their) (?:early |mid|late )?[\s-]*(?:\d0s|teens|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b",
         )
     });
-    let mut all = Vec::new();
+    let mut first: Option<Stated> = None;
     for expression in [&*OLD, &*AGED, &*SHORT] {
-        for found in expression.captures_iter(text).take(12) {
+        // What lies after an age already found cannot be the first.
+        let end = first.as_ref().map_or(text.len(), |first| first.end);
+        for found in expression.captures_iter(&text[..end]).take(12) {
             let whole = found.get(0).expect("group 0 always takes part");
             // Each alternative of an expression has a group for the number and perhaps one for the unit after it.
             let mut groups = found.iter().skip(1).flatten();
@@ -86,10 +88,13 @@ fn stated(text: &str) -> Option<Stated> {
             if unit == AgeUnit::Year && value > 120.0 || of_a_relative(&text[..start], &text[whole.end()..]) {
                 continue;
             }
-            all.push(Stated { age: Age { value, unit }, start, end: whole.end() });
+            if first.as_ref().is_none_or(|first| start < first.start) {
+                first = Some(Stated { age: Age { value, unit }, start, end: whole.end() });
+            }
+            break;
         }
     }
-    let first = all.into_iter().min_by_key(|found| found.start)?;
+    let first = first?;
     // "A man in his forties, diagnosed at the age of 12": what comes after the decade is no age at presentation.
     let vague = DECADE.find(text).is_some_and(|decade| decade.start() < first.start);
     (!vague).then_some(first)

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use aho_corasick::AhoCorasick;
 use asclepius_schema::Reason;
 use regex::Regex;
 
@@ -263,11 +263,23 @@ impl WordSet {
     }
 }
 
-/// Words without the punctuation around them, as written.
+/// Words as written: letters and digits, and hyphens and apostrophes inside.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|character: char| character.is_whitespace() || ",;:()[]/\"“”".contains(character))
-        .map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()))
-        .filter(|word| !word.is_empty())
+    let bytes = text.as_bytes();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += bytes[at..].iter().position(|byte| is_part(*byte))?;
+        let start = at;
+        while at < bytes.len()
+            && (is_part(bytes[at])
+                || matches!(bytes[at], b'-' | b'\'') && bytes.get(at + 1).is_some_and(|next| is_part(*next)))
+        {
+            at += 1;
+        }
+        Some(text[start..at].trim_matches(|character: char| !character.is_alphanumeric()))
+    })
+    .filter(|word| !word.is_empty())
 }
 
 fn lower_words(text: &str) -> Vec<String> {
@@ -288,10 +300,8 @@ struct Aged {
 /// Where a text may speak of an age: at "old", "of age" and "y/o", with room for what stands before.
 fn around_ages(text: &str) -> Vec<(usize, usize)> {
     static ENDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .build(["old", "of age", "of-age", "y/o", "yo"])
-            .expect("five short patterns make an automaton")
+        AhoCorasick::new(["old", "OLD", "Old", "of age", "of-age", "OF AGE", "y/o", "Y/O", "yo", "YO"])
+            .expect("short patterns make an automaton")
     });
     /// More than the longest number in words, its unit, and blanks.
     const ROOM: usize = 48;
@@ -425,7 +435,9 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
         let mut all = words(&text).peekable();
         while let Some(word) = all.next() {
             animals += usize::from(is_animal(word) && !is_compound(all.peek().copied()));
-            people += usize::from(is_person(word) || is_pronoun(word));
+        }
+        if animals >= 4 {
+            people = words(&text).filter(|word| is_person(word) || is_pronoun(word)).count();
         }
     }
     let open_to_doubt =

@@ -149,7 +149,7 @@ impl Passed {
     ) -> Result<Self, (Reason, String)> {
         let article_id =
             reports.first().map(|report| report.article_id.clone()).expect("an article that got here has patients");
-        let words = |report: &Report| report.report.split_whitespace().count();
+        let words = |report: &Report| report.report.split_whitespace().take(min_words).count();
         let (mut longest, mut kept, mut skipped) = (0, Vec::with_capacity(reports.len()), Vec::new());
         for mut report in reports {
             let words = words(&report);
@@ -182,9 +182,11 @@ fn body(article: &Article) -> Result<&Section, (Reason, String)> {
     let Some(body) = article.body.as_ref() else {
         return Err((Reason::NoBody, "there is no <body>".to_owned()));
     };
-    let own: usize = body.own_paragraphs().map(|paragraph| paragraph.text.split_whitespace().count()).sum();
-    let sections = body.sections().filter(|section| part(section) != Part::Apparatus);
-    let words = own + sections.map(|section| section.text().split_whitespace().count()).sum::<usize>();
+    let paragraphs = body
+        .own_paragraphs()
+        .chain(body.sections().filter(|section| part(section) != Part::Apparatus).flat_map(Section::paragraphs));
+    // Counting on would change nothing.
+    let words = paragraphs.flat_map(|paragraph| paragraph.text.split_whitespace()).take(BODY_WORDS).count();
     if words < BODY_WORDS {
         return Err((Reason::NoBody, format!("the <body> has {words} words")));
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 
 use crate::pattern::pattern;
@@ -103,7 +103,7 @@ pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
     let past = PAST.find_iter(text).count();
     let present = PRESENT.find_iter(text).count();
     let learned = learned(paragraph);
-    if introduction(text).is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
+    if paragraph.introduction().is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
         return false;
     }
     (learned > 0 && present > past)
@@ -169,29 +169,30 @@ fn before_pointing(sentence: &str) -> Option<&str> {
 pub(crate) fn case_sentences(text: &str) -> String {
     // A word of each thing that takes a sentence out; most paragraphs have none.
     static SUSPECT: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        AhoCorasickBuilder::new()
-            .ascii_case_insensitive(true)
-            .build([
-                "consent",
-                "ethic",
-                "institutional review",
-                "irb",
-                "helsinki",
-                "guideline",
-                "checklist",
-                "criteria",
-                "statement",
-                "permission",
-                "agreed to",
-                "approved the pub",
-                "fig",
-                "table",
-                "video",
-                "file",
-                "material",
-                "appendix",
-            ])
-            .expect("short patterns make an automaton")
+        // Each as it may begin a sentence or stand in capitals: case folding would cost the vector search.
+        const WORDS: [&str; 18] = [
+            "consent",
+            "ethic",
+            "institutional review",
+            "irb",
+            "helsinki",
+            "guideline",
+            "checklist",
+            "criteria",
+            "statement",
+            "permission",
+            "agreed to",
+            "approved the pub",
+            "fig",
+            "table",
+            "video",
+            "file",
+            "material",
+            "appendix",
+        ];
+        let capitalised = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+        let all = WORDS.iter().flat_map(|word| [(*word).to_owned(), capitalised(word), word.to_uppercase()]);
+        AhoCorasick::new(all).expect("short patterns make an automaton")
     });
     if !SUSPECT.is_match(text) {
         return text.to_owned();

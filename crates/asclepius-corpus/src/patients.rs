@@ -104,7 +104,7 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
             }
             Part::Course if telling => walk(section, numbered, &section.title, &mut pieces),
             // "Chief complaint" before the section that announces the case.
-            Part::Course if !told && narrative::introduction(&section.text()).is_some() => {
+            Part::Course if !told && section.introduces() => {
                 walk(section, None, &section.title, &mut pieces);
                 telling = true;
             }
@@ -185,7 +185,7 @@ fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pie
                     }
                 }
                 // Inside a case, "Background" may be the patient's own.
-                Part::Opening if narrative::introduction(&inner.text()).is_some() => walk(inner, patient, top, pieces),
+                Part::Opening if inner.introduces() => walk(inner, patient, top, pieces),
                 found if found.is_outside() => {}
                 _ => walk(inner, if inner.disguised { inherited } else { patient }, top, pieces),
             },
@@ -195,7 +195,7 @@ fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pie
 
 /// The stretch from the first paragraph that brings a person in to the first that discusses.
 fn story(pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
-    let start = pieces.iter().position(|piece| narrative::introduction(&piece.paragraph.text).is_some());
+    let start = pieces.iter().position(|piece| piece.paragraph.introduction().is_some());
     let start = start.or_else(|| pieces.iter().position(|piece| narrative::mentions_one_person(&piece.paragraph.text)));
     // The age may come later than the patient.
     let mut start = start.unwrap_or(0);
@@ -230,8 +230,7 @@ fn unannounced(body: &Section) -> Option<Vec<Piece<'_>>> {
         walk(section, None, &section.title, &mut pieces);
         units.push((found, pieces));
     }
-    let aged =
-        |pieces: &[Piece<'_>]| pieces.iter().any(|piece| narrative::introduction(&piece.paragraph.text).is_some());
+    let aged = |pieces: &[Piece<'_>]| pieces.iter().any(|piece| piece.paragraph.introduction().is_some());
     let named = |pieces: &[Piece<'_>]| {
         let text = pieces.iter().map(|piece| piece.paragraph.text.as_str()).collect::<Vec<_>>().join("\n");
         narrative::mentions_one_person(&text) && narrative::narrates(&text)
@@ -323,7 +322,7 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
     let mut current = None;
     for piece in pieces.iter_mut() {
         let text = &piece.paragraph.text;
-        if narrative::opens_with_a_person(text) {
+        if piece.paragraph.introduction().is_some_and(|start| start <= 40) {
             let age = demographics::age(text).map(|age| (age.value.to_bits(), age.unit as u8));
             let person = (age, demographics::sex(text) as u8);
             let new = NEW.is_match(text);

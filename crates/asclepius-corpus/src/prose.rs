@@ -4,10 +4,12 @@
 //! nothing else goes, a number that is nothing else goes, and a reference that is part of the sentence stays as words.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::narrative;
 use crate::pattern::pattern;
 
 use crate::xml::{Element, Node};
@@ -22,6 +24,15 @@ pub(crate) struct Paragraph {
     pub heading: bool,
     /// The few words in bold or italics that it opens with; empty when it opens otherwise.
     pub lead: String,
+    /// See [`Self::introduction`].
+    introduction: OnceCell<Option<usize>>,
+}
+
+impl Paragraph {
+    /// Where it first brings in one person with an age, if it does; looked for once.
+    pub fn introduction(&self) -> Option<usize> {
+        *self.introduction.get_or_init(|| narrative::introduction(&self.text))
+    }
 }
 
 // Marks for what the second pass decides on; private-use characters, which are taken out of the article's own text.
@@ -229,7 +240,7 @@ fn finish(raw: &str, heading: bool) -> Paragraph {
         replace(&mut text, &AGE_DASHES, "$1-$2-");
     }
     punctuate(&mut text);
-    Paragraph { text, citations, heading, lead: String::new() }
+    Paragraph { text, citations, heading, ..Paragraph::default() }
 }
 
 /// The first byte of every mark, and of some other rare characters.
@@ -246,17 +257,11 @@ fn replace(text: &mut String, expression: &Regex, by: &str) {
 /// One kind of blank and of hyphen, no invisible characters, and no blanks at either end.
 fn collapse(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    let bytes = raw.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        // A stretch that stays as it is: up to what is no printable ASCII, and over single blanks.
-        let start = at;
-        while at < bytes.len()
-            && (bytes[at].is_ascii_graphic() || (bytes[at] == b' ' && at > start && bytes[at - 1] != b' '))
-        {
-            at += 1;
-        }
-        text.push_str(&raw[start..at]);
+    while at < raw.len() {
+        let run = plain_run(&raw.as_bytes()[at..]);
+        push_run(&raw[at..at + run], &mut text);
+        at += run;
         let Some(character) = raw[at..].chars().next() else { break };
         at += character.len_utf8();
         match character {
@@ -273,6 +278,28 @@ fn collapse(raw: &str) -> String {
     }
     text.truncate(text.trim_end_matches(' ').len());
     text
+}
+
+/// How many bytes from here on are printable ASCII.
+fn plain_run(bytes: &[u8]) -> usize {
+    const WIDTH: usize = 32;
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    // Whole stretches first, without a branch a byte.
+    let whole = bytes.chunks_exact(WIDTH).take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_plain(byte)));
+    let start = whole.count() * WIDTH;
+    start + bytes[start..].iter().take_while(|byte| is_plain(byte)).count()
+}
+
+/// Appends printable ASCII, runs of blanks as one.
+fn push_run(mut run: &str, text: &mut String) {
+    if text.is_empty() || text.ends_with(' ') {
+        run = run.trim_start_matches(' ');
+    }
+    while let Some(doubled) = memchr::memmem::find(run.as_bytes(), b"  ") {
+        text.push_str(&run[..=doubled]);
+        run = run[doubled..].trim_start_matches(' ');
+    }
+    text.push_str(run);
 }
 
 /// Takes out every innermost bracket that holds only references.
@@ -374,28 +401,15 @@ fn punctuate(text: &mut String) {
     static EMPTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*(?:\(\s*[,;.]?\s*\)|\[\s*[,;.]?\s*\])"));
     static DOUBLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([,;])(?:\s*[,;])+"));
     static STOPPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"[,;]\s*\.(\s|$)"));
-    let (mut empty, mut repeated, mut blanks) = (false, false, false);
-    let mut last = b'a';
+    let odd = |(before, after): (&u8, &u8)| {
+        matches!(after, b',' | b';' | b'.' | b')' | b']') & matches!(before, b' ' | b',' | b';' | b'(' | b'[')
+            | (*before == b' ') & (*after == b' ')
+    };
     let bytes = text.as_bytes();
-    for (at, byte) in bytes.iter().copied().enumerate() {
-        if byte == b' ' {
-            blanks |= matches!(bytes.get(at + 1), Some(b',' | b';' | b'.' | b')' | b']' | b' '));
-            continue;
-        }
-        if matches!(byte, b',' | b';' | b'.' | b')' | b']') {
-            empty |= matches!(last, b'(' | b'[');
-            repeated |= matches!(last, b',' | b';');
-        }
-        last = byte;
-    }
-    if empty {
+    if bytes.iter().zip(bytes.get(1..).unwrap_or_default()).fold(false, |any, pair| any | odd(pair)) {
         replace(text, &EMPTY, "");
-    }
-    if repeated {
         replace(text, &DOUBLED, "$1");
         replace(text, &STOPPED, ".$1");
-    }
-    if blanks || empty || repeated {
         *text = without_stray_blanks(text);
     }
     text.truncate(text.trim_end_matches(' ').len());

@@ -42,8 +42,9 @@ struct Item {
     /// Of a text, the text; of an element its name with prefix and attributes.
     start: u32,
     length: u32,
-    /// Of an element: the length of its name with prefix.
+    /// Of an element: the length of its name with prefix, and of the prefix.
     name: u32,
+    prefix: u32,
     /// The place on the tape after the last descendant.
     end: u32,
 }
@@ -81,8 +82,7 @@ impl<'t> Element<'t> {
     /// Local name.
     pub fn name(self) -> &'t str {
         let item = self.item();
-        let name = &self.tree.source[item.start as usize..(item.start + item.name) as usize];
-        local(name)
+        &self.tree.source[(item.start + item.prefix) as usize..(item.start + item.name) as usize]
     }
 
     /// Children in document order.
@@ -191,7 +191,8 @@ impl Tree<'_> {
 }
 
 fn local(name: &str) -> &str {
-    name.rsplit_once(':').map_or(name, |(_, local)| local)
+    // Names are short: a loop is faster than a search.
+    name.bytes().rposition(|byte| byte == b':').map_or(name, |colon| &name[colon + 1..])
 }
 
 /// A tape as it is written.
@@ -349,16 +350,18 @@ impl<'x> Writer<'x> {
         let inside: &str = start;
         let begins = self.offset(inside).ok_or_else(|| self.damage("a tag outside of the article"))?;
         let name = start.name().into_inner().len();
+        let local = local(&self.tree.source[begins as usize..begins as usize + name]);
         let at = self.tree.items.len() as u32;
         self.tree.items.push(Item {
             kind: Kind::Element,
             start: begins,
             length: inside.len() as u32,
             name: name as u32,
+            prefix: (name - local.len()) as u32,
             end: at + 1,
         });
         self.open.push(at);
-        Ok(local(&self.tree.source[begins as usize..begins as usize + name]))
+        Ok(local)
     }
 
     /// Passes over the inside of the element just opened.
@@ -410,7 +413,7 @@ impl<'x> Writer<'x> {
                 (Kind::Resolved, self.tree.resolved.len() as u32 - length)
             }
         };
-        self.tree.items.push(Item { kind, start, length, name: 0, end });
+        self.tree.items.push(Item { kind, start, length, name: 0, prefix: 0, end });
         self.joining = true;
     }
 }
