@@ -28,8 +28,6 @@ pub(crate) struct Metadata {
     pub is_retracted: Option<bool>,
     #[serde(default)]
     pub is_manuscript: Option<bool>,
-    #[serde(default)]
-    pub xml_url: Option<String>,
 }
 
 impl Metadata {

@@ -12,7 +12,7 @@ use crate::licence::Admitted;
 use crate::near::Signature;
 use crate::patients::Patient;
 use crate::seen::text_key;
-use crate::split::{Damage, Raw};
+use crate::split::{Damage, Raw, Split};
 use crate::standing::Declared;
 use crate::xml::Writer;
 use crate::{CorpusConfig, demographics, human, language, licence, narrative, patients, standing};
@@ -257,4 +257,19 @@ fn attribution(article: &Article, id: &ArticleId, licence: &Admitted) -> String 
     parts.retain(|part| !part.is_empty());
     let line = parts.join(". ");
     line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What every article of a file says, title and paragraphs, without any gate: the reader by itself. Damaged ones are
+/// passed over.
+pub fn read_only(bytes: &[u8]) -> impl Iterator<Item = String> {
+    Split::new(bytes).filter_map(|raw| {
+        let raw = raw.ok()?;
+        let mut writer = Writer::new(std::str::from_utf8(&raw.bytes).ok()?, raw.doctype.as_deref());
+        writer.read().ok()?;
+        let root = writer.so_far().root();
+        let mut article = Article::front(root)?;
+        article.read_on(root);
+        let body = article.body.as_ref().map(Section::text).unwrap_or_default();
+        Some(format!("{}\n{body}", article.title))
+    })
 }

@@ -1,5 +1,6 @@
 //! The language gate: told from the words, since the attribute is often wrong.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 /// Words that carry English sentences and are rare or absent elsewhere.
@@ -51,9 +52,11 @@ fn place(key: u64) -> usize {
 /// Clinical prose has 0.25 to 0.4, other languages under 0.08.
 pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
     let table = lists();
-    let (mut words, mut english, mut foreign) = (0_u32, 0_u32, 0_u32);
+    /// What so many words are written in the rest is written in.
+    const ENOUGH: u32 = 3000;
+    let (words, mut english, mut foreign) = (Cell::new(0_u32), 0_u32, 0_u32);
     let mut count = |word: &[u8]| {
-        words += 1;
+        words.set(words.get() + 1);
         if word.len() > LONGEST {
             return;
         }
@@ -72,6 +75,9 @@ pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
         }
     };
     for part in parts {
+        if words.get() >= ENOUGH {
+            break;
+        }
         let bytes = part.as_bytes();
         let mut start = None;
         for (at, byte) in bytes.iter().enumerate() {
@@ -92,6 +98,7 @@ pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
             count(&bytes[from..]);
         }
     }
+    let words = words.get();
     if words == 0 { 0.0 } else { f64::from(english.saturating_sub(foreign)) / f64::from(words) }
 }
 

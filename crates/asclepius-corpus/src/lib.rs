@@ -10,6 +10,7 @@
 //! - `prose`: paragraphs as text: citations and figure references taken out, inline markup read through.
 //! - `licence`, `standing`, `human`, `language`: the gates, each a pure function over an article.
 //! - `headings`, `narrative`, `patients`: where the case is, and where one patient ends and the next begins.
+//! - [`fetch`]: articles from the public bucket, over HTTP; the only part that waits for anything.
 //! - [`demographics`]: age and sex as stated.
 //! - `pmc_patients`: the published table as a second kind of source.
 //!
@@ -20,6 +21,7 @@ pub mod config;
 pub mod demographics;
 mod error;
 mod evaluation;
+pub mod fetch;
 mod headings;
 mod human;
 pub mod ingest;
@@ -41,4 +43,5 @@ mod xml;
 pub use config::CorpusConfig;
 pub use error::CorpusError;
 pub use ingest::{Outcome, fingerprint_inputs, ingest, ingest_reader};
+pub use judge::read_only;
 pub use source::{Source, SourceKind, sources};

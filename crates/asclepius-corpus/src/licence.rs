@@ -183,7 +183,7 @@ fn class_of(non_commercial: bool, no_derivatives: bool, share_alike: bool) -> Op
 }
 
 /// `license-type="cc-by-nc"`, `content-type="ccbylicense"`; `open-access` says nothing.
-fn class_of_label(label: &str) -> Option<Licence> {
+pub(crate) fn class_of_label(label: &str) -> Option<Licence> {
     let label = normalise(label).replace('_', "-");
     if let Address::Class(class) = class_of_address(&label) {
         return Some(class);

@@ -132,10 +132,8 @@ pub(crate) fn is_formality(sentence: &str) -> bool {
         )
     });
     // Who brings the patient in says more than how the study was approved.
-    if introduction(sentence).is_some() && !sentence.to_lowercase().contains("consent") {
-        return false;
-    }
-    FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence))
+    (FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence)))
+        && (sentence.to_lowercase().contains("consent") || introduction(sentence).is_none())
 }
 
 /// Whether a sentence does nothing but point at a figure or table.
@@ -201,7 +199,9 @@ pub(crate) fn case_sentences(text: &str) -> String {
     let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(all.len());
     let mut whole = true;
     for sentence in all {
-        if is_formality(sentence) {
+        if !SUSPECT.is_match(sentence) {
+            kept.push(Cow::Borrowed(sentence));
+        } else if is_formality(sentence) {
             whole = false;
         } else if is_pointer(sentence) {
             whole = false;

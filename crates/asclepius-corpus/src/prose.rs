@@ -25,7 +25,7 @@ pub(crate) struct Paragraph {
     /// The few words in bold or italics that it opens with; empty when it opens otherwise.
     pub lead: String,
     /// See [`Self::introduction`].
-    introduction: OnceCell<Option<usize>>,
+    pub(crate) introduction: OnceCell<Option<usize>>,
 }
 
 impl Paragraph {
