@@ -141,9 +141,42 @@ fn case_texts_begin_and_end_where_a_person_would_cut() {
         ("PMC8185063", 2, "A 17-month-old female was referred", "at the last follow-up (~15 months after surgery)."),
         ("PMC8177695", 0, "A 54-year-old nulligravida female had", "she was able to ambulate independently."),
         ("PMC5936760", 0, "The patient is a 34-year-old woman", "memory lapses are still present."),
+        ("PMC6352283", 0, "A 28-year-old woman, affected by stage-4 CKD", "controlled the patient at least monthly."),
+        (
+            "PMC7906226",
+            0,
+            "A 62-year-old man with a body mass index",
+            "able to tolerate food and perform bowel movements.",
+        ),
+        (
+            "PMC8192969",
+            0,
+            "A female infant was admitted to our hospital due to a cyst",
+            "abnormalities during the 4-month follow-up period.",
+        ),
+        (
+            "PMC8020902",
+            1,
+            "A 32-year-old female with headache of two months",
+            "while the peritumoral edema has shrunk significantly.",
+        ),
+        (
+            "PMC8176117",
+            0,
+            "A 69-year-old Chinese man with a 30-pack year",
+            "severe anemia, and severe thrombocytopenia.",
+        ),
+        ("PMC8116530", 0, "Case 1 was a 59-year-old male", "before and after treatment with ninjin'yoeito."),
+        ("PMC8185063", 0, "A 2-month-old female patient was referred", "discharged from the hospital uneventfully."),
+        (
+            "PMC8185063",
+            1,
+            "A 5-year-old male patient was brought",
+            "discharged from the hospital at POD7 uneventfully.",
+        ),
         ("PMC8023327", 0, "A 92-year-old male, claimed left forearm swelling", "died of respiratory failure."),
     ] {
-        let text = &found.admitted[id][n].report;
+        let text = &found.admitted[id].get(n).unwrap_or_else(|| panic!("{id} has no patient {n}")).report;
         assert!(text.starts_with(begins), "{id}: {}", &text[..80]);
         assert!(
             text.ends_with(ends),
@@ -233,16 +266,21 @@ fn reports_written_for_this_project_come_out_as_their_readme_says() {
 fn ages_and_sexes_agree_with_those_of_pmc_patients() {
     let Some(folder) = shared("pmc-patients") else { return };
     let found = outcomes(&folder.join("PMC-Patients-sample.csv"), &[Licence::CcByNcSa]);
-    let (mut rows, mut ages, mut sexes, mut wrong) = (0, 0, 0, Vec::new());
+    let (mut rows, mut ages, mut sexes, mut both, mut wrong) = (0, 0, 0, 0, Vec::new());
     for report in found.admitted.values().flatten() {
         rows += 1;
         let (age, sex) = (demographics::age(&report.report), demographics::sex(&report.report));
         ages += usize::from(age == report.age);
         sexes += usize::from(sex == report.sex);
+        both += usize::from(age == report.age && sex == report.sex);
         if age != report.age || sex != report.sex {
             wrong.push(format!("{} {:?} {:?}, read {age:?} {sex:?}", report.report_id, report.age, report.sex));
         }
     }
     assert!(rows >= 490, "{rows}");
-    assert!(ages * 100 >= rows * 97 && sexes * 100 >= rows * 99, "{ages} and {sexes} of {rows}\n{}", wrong.join("\n"));
+    #[expect(clippy::print_stderr, reason = "rows that differ are looked at one by one")]
+    {
+        eprintln!("{ages} ages, {sexes} sexes, {both} both, of {rows}\n{}", wrong.join("\n"));
+    }
+    assert!(ages * 100 >= rows * 98 && sexes * 100 >= rows * 99, "{ages} and {sexes} of {rows}\n{}", wrong.join("\n"));
 }
