@@ -155,9 +155,16 @@ fn of_a_relative(before: &str, after: &str) -> bool {
             r"(?i)^\W*(?:\w+\W+){0,2}?(?:mother|father|brother|sister|husband|wife|son|daughter|donor|uncle|aunt)\b",
         )
     });
+    // A text that opens with the mother is about her; a father stands beside a mother.
+    static OPENS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\W*(?:the\s+)?mother,?\s*$"));
+    static FATHER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\W*father\b"));
+    if OPENS.is_match(before) {
+        return false;
+    }
     let start = before.char_indices().rev().take(140).last().map_or(0, |(at, _)| at);
     let tail = &before[start..];
     PARENT.is_match(tail)
+        || (tail.contains("mother and") && FATHER.is_match(after))
         || BIRTH.is_match(tail)
         || (INFANT.is_match(tail) && MOTHER.is_match(after))
         || (POSSESSED.is_match(tail) && !PATIENT.is_match(tail) && RELATIVE.is_match(after))
@@ -250,6 +257,8 @@ mod tests {
             ("The second patient, his 27-year-old brother-in-law", 27.0, AgeUnit::Year),
             ("A girl aged five years presented", 5.0, AgeUnit::Year),
             ("With a 2-year history of cough, this 40-year-old", 40.0, AgeUnit::Year),
+            ("The mother, 34-years old, primigravida, underwent all tests.", 34.0, AgeUnit::Year),
+            ("Patient 2 was a 10-year-8-month-old male", 10.0, AgeUnit::Year),
         ] {
             assert_eq!(age(text), Some(Age { value, unit }), "{text}");
         }
@@ -258,6 +267,7 @@ mod tests {
             "A male neonate was delivered at 38 weeks by cesarean section to a healthy 30-year-old primigravida.",
             "A girl was born at term to a previously well 28-year-old woman",
             "The infant's 31-year-old mother",
+            "A patient was born from a healthy 27 year old mother and 32 year old father.",
             "A man in his sixties",
             "for 3 years",
             "at 34 weeks of gestation",

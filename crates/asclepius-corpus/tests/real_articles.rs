@@ -262,25 +262,52 @@ fn reports_written_for_this_project_come_out_as_their_readme_says() {
     assert_eq!(listed, found.admitted.len() + found.dropped.len());
 }
 
+/// Rows whose age column says something else than their text does, by reading them: of "10-year-8-month-old" it keeps
+/// the months, of a newborn it takes a parent's age, of "four-and-one-half" it makes 5.5.
+const COLUMN_CONTRADICTS_TEXT: [&str; 10] = [
+    "PMC6003790.1-2",
+    "PMC6003790.1-3",
+    "PMC6003790.1-4",
+    "PMC6003790.1-5",
+    "PMC6003790.1-6",
+    "PMC6003790.1-7",
+    "PMC6003790.1-8",
+    "PMC6005277.1-2",
+    "PMC8686371.1-1",
+    "PMC8698877.1-1",
+];
+
 #[test]
 fn ages_and_sexes_agree_with_those_of_pmc_patients() {
     let Some(folder) = shared("pmc-patients") else { return };
-    let found = outcomes(&folder.join("PMC-Patients-sample.csv"), &[Licence::CcByNcSa]);
-    let (mut rows, mut ages, mut sexes, mut both, mut wrong) = (0, 0, 0, 0, Vec::new());
-    for report in found.admitted.values().flatten() {
-        rows += 1;
-        let (age, sex) = (demographics::age(&report.report), demographics::sex(&report.report));
-        ages += usize::from(age == report.age);
-        sexes += usize::from(sex == report.sex);
-        both += usize::from(age == report.age && sex == report.sex);
-        if age != report.age || sex != report.sex {
-            wrong.push(format!("{} {:?} {:?}, read {age:?} {sex:?}", report.report_id, report.age, report.sex));
+    let config = CorpusConfig {
+        inputs: vec![folder.join("PMC-Patients-sample.csv")],
+        licences: vec![Licence::CcByNcSa],
+        min_words: 1,
+        near_duplicate: 0.0,
+        ..CorpusConfig::default()
+    };
+    let (mut rows, mut agree, mut fair, mut wrong) = (0, 0, 0, Vec::new());
+    let mut take = |outcome| {
+        let Outcome::Admitted { reports, .. } = outcome else { return Ok(()) };
+        for report in reports {
+            rows += 1;
+            let (age, sex) = (demographics::age(&report.report), demographics::sex(&report.report));
+            let same = age == report.age && sex == report.sex;
+            agree += usize::from(same);
+            fair += usize::from(same || COLUMN_CONTRADICTS_TEXT.contains(&report.report_id.as_str()));
+            if !same {
+                wrong.push(format!("{} {:?} {:?}, read {age:?} {sex:?}", report.report_id, report.age, report.sex));
+            }
         }
-    }
-    assert!(rows >= 490, "{rows}");
+        Ok(())
+    };
+    ingest(&config, &mut take, &|_, _| ()).expect("readable");
     #[expect(clippy::print_stderr, reason = "rows that differ are looked at one by one")]
     {
-        eprintln!("{ages} ages, {sexes} sexes, {both} both, of {rows}\n{}", wrong.join("\n"));
+        eprintln!("{agree} of {rows} agree, {fair} where the column is not wrong itself\n{}", wrong.join("\n"));
     }
-    assert!(ages * 100 >= rows * 98 && sexes * 100 >= rows * 99, "{ages} and {sexes} of {rows}\n{}", wrong.join("\n"));
+    assert!(rows >= 497, "{rows}");
+    // Age and sex of a row together. The raw share cannot reach 98 % without repeating the column's own mistakes.
+    assert!(agree * 1000 >= rows * 975 && fair * 1000 >= rows * 995, "{agree}, {fair} of {rows}\n{}", wrong.join("\n"));
 }
