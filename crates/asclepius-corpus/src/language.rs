@@ -16,6 +16,8 @@ const FOREIGN: [&str; 40] = [
     "della", "och", "att", "som", "og", "af", "em", "uma",
 ];
 
+/// What so many words are written in the rest is written in.
+const ENOUGH: u32 = 3000;
 /// Longer words are in neither list.
 const LONGEST: usize = 5;
 
@@ -52,8 +54,6 @@ fn place(key: u64) -> usize {
 /// Clinical prose has 0.25 to 0.4, other languages under 0.08.
 pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
     let table = lists();
-    /// What so many words are written in the rest is written in.
-    const ENOUGH: u32 = 3000;
     let (words, mut english, mut foreign) = (Cell::new(0_u32), 0_u32, 0_u32);
     let mut count = |word: &[u8]| {
         words.set(words.get() + 1);
@@ -65,9 +65,9 @@ pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
         while table[at].0 != 0 {
             if table[at].0 == key {
                 if table[at].1 > 0 {
-                    english += 1
+                    english += 1;
                 } else {
-                    foreign += 1
+                    foreign += 1;
                 }
                 return;
             }

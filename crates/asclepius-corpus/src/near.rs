@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn estimates_are_near_the_jaccard_similarity() {
-        for (count, every) in [(600, 0), (600, 120), (600, 40), (600, 15), (120, 60)] {
-            let changed = if every == 0 { 0.0 } else { (count / every * SHINGLE) as f64 };
+        for (count, every) in [(600_usize, 0_usize), (600, 120), (600, 40), (600, 15), (120, 60)] {
+            let changed = (count.checked_div(every).unwrap_or(0) * SHINGLE) as f64;
             let shingles = (count - SHINGLE + 1) as f64;
             let expected = (shingles - changed) / (shingles + changed);
             let found = alike(&text(count, every, 1), &text(count, every, 2));

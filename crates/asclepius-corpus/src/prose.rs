@@ -401,6 +401,7 @@ fn punctuate(text: &mut String) {
     static EMPTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*(?:\(\s*[,;.]?\s*\)|\[\s*[,;.]?\s*\])"));
     static DOUBLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([,;])(?:\s*[,;])+"));
     static STOPPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"[,;]\s*\.(\s|$)"));
+    #[expect(clippy::needless_bitwise_bool, reason = "without branches the loop is a vector's")]
     let odd = |(before, after): (&u8, &u8)| {
         matches!(after, b',' | b';' | b'.' | b')' | b']') & matches!(before, b' ' | b',' | b';' | b'(' | b'[')
             | (*before == b' ') & (*after == b' ')

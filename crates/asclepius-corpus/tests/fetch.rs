@@ -57,7 +57,7 @@ impl Server {
 
     fn put_article(&self, name: &str, licence: &str, more: &str) -> Vec<u8> {
         let xml = format!("<article>{name}{}</article>", "x".repeat(5000)).into_bytes();
-        let md5: String = md5::Md5::digest(&xml).iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5 = format!("{:032x}", u128::from_be_bytes(md5::Md5::digest(&xml).into()));
         let metadata = format!(
             "{{\"pmcid\": \"{name}\", \"license_code\": {licence}, \"xml_url\": \"s3://pmc/{name}/{name}.xml?md5={md5}\"{more}}}"
         );
@@ -101,7 +101,7 @@ fn answer(stream: TcpStream, bucket: &Mutex<Bucket>) -> std::io::Result<()> {
         };
         let (prefix, after) = (field("prefix="), field("start-after="));
         let keys = bucket.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(2);
-        let keys: String = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+        let keys = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect::<Vec<_>>().concat();
         let body = format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">{keys}</ListBucketResult>");
         return write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     }

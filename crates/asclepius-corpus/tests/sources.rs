@@ -18,7 +18,8 @@ fn article(id: &str, drug: &str) -> String {
          <body><sec><title>Case report</title><p>A 45-year-old man was admitted with fever. {}</p></sec></body></article>",
         (1..25)
             .map(|day| format!("On day {day} he took {drug} {day} times and {drug}{day} rose. "))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     )
 }
 
@@ -195,7 +196,8 @@ fn what_is_nearly_known_or_in_an_evaluation_set_stays_out() {
     write(folder.path(), "in/PMC505.xml", article("PMC505", "digoxin"));
     let text = (1..25)
         .map(|day| format!("On day {day} he took digoxin {day} times and digoxin{day} rose. "))
-        .collect::<String>();
+        .collect::<Vec<_>>()
+        .concat();
     write(
         folder.path(),
         "eval.jsonl",
@@ -271,7 +273,7 @@ fn hostile_members_and_bombs_are_errors_of_their_own_and_the_run_goes_on() {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
     packed.write_all(b"<article><front a=\"").expect("in memory");
     for _ in 0..64 {
-        packed.write_all(&[b'x'; 1 << 20]).expect("in memory");
+        packed.write_all(&vec![b'x'; 1 << 20]).expect("in memory");
     }
     packed.write_all(format!("\"/></article>{}", article("PMC611", "ether")).as_bytes()).expect("in memory");
     add("PMC610.xml.gz", regular, &packed.finish().expect("in memory"));

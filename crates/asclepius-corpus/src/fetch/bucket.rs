@@ -15,7 +15,7 @@ use super::FetchError;
 /// Larger than any metadata or page of a listing; articles go to a file.
 const SMALL_BYTES: usize = 8 << 20;
 /// Longer than this nobody is made to wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
 /// What asking for an object came to.
 pub(super) enum Got {
@@ -53,7 +53,7 @@ impl Bucket {
             // A bucket that sends elsewhere is not the bucket.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(30))
-            .read_timeout(Duration::from_secs(60))
+            .read_timeout(Duration::from_mins(1))
             .build()
             .map_err(|error| refuse(error.to_string()))?;
         let rate = (!interval.is_zero()).then(|| {

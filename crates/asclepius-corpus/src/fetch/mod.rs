@@ -235,5 +235,5 @@ fn md5_of(path: &Path) -> Result<String, std::io::Error> {
         }
         digest.update(&buffer[..read]);
     }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(digest.finalize().into())))
 }
