@@ -9,7 +9,7 @@ use aho_corasick::AhoCorasick;
 use asclepius_schema::Reason;
 use regex::Regex;
 
-use crate::pattern::pattern;
+use crate::pattern::{literals, pattern};
 
 use crate::article::{Article, Section};
 
@@ -299,10 +299,8 @@ struct Aged {
 
 /// Where a text may speak of an age: at "old", "of age" and "y/o", with room for what stands before.
 fn around_ages(text: &str) -> Vec<(usize, usize)> {
-    static ENDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        AhoCorasick::new(["old", "OLD", "Old", "of age", "of-age", "OF AGE", "y/o", "Y/O", "yo", "YO"])
-            .expect("short patterns make an automaton")
-    });
+    static ENDS: LazyLock<AhoCorasick> =
+        LazyLock::new(|| literals(["old", "OLD", "Old", "of age", "of-age", "OF AGE", "y/o", "Y/O", "yo", "YO"]));
     /// More than the longest number in words, its unit, and blanks.
     const ROOM: usize = 48;
     let mut stretches: Vec<(usize, usize)> = Vec::new();

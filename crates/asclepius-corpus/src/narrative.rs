@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use crate::pattern::pattern;
+use crate::pattern::{literals, pattern};
 
 use crate::prose::Paragraph;
 
@@ -190,7 +190,7 @@ pub(crate) fn case_sentences(text: &str) -> String {
         ];
         let capitalised = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
         let all = WORDS.iter().flat_map(|word| [(*word).to_owned(), capitalised(word), word.to_uppercase()]);
-        AhoCorasick::new(all).expect("short patterns make an automaton")
+        literals(all)
     });
     if !SUSPECT.is_match(text) {
         return text.to_owned();

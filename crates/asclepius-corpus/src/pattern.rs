@@ -3,6 +3,7 @@
 //! `\b` of Unicode stops the lazy automaton at the first letter beyond ASCII, and any article has one; the classes of
 //! Unicode make it large. Text that gets here has only plain white space, so smaller classes say the same.
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
 /// Letters of the alphabets that names and terms are written in, digits, the underscore; no punctuation.
@@ -13,6 +14,12 @@ const DIGIT: &str = "0-9";
 /// Compiles a fixed pattern with `\b`, `\w`, `\W`, `\s` and `\d` in their small forms.
 pub(crate) fn pattern(source: &str) -> Regex {
     Regex::new(&narrow(source)).expect("a fixed pattern")
+}
+
+/// An automaton for fixed strings. Of matches that overlap the first counts, which is what the vector search can do.
+pub(crate) fn literals(strings: impl IntoIterator<Item = impl AsRef<[u8]>>) -> AhoCorasick {
+    let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(strings);
+    automaton.expect("short fixed strings make an automaton")
 }
 
 fn narrow(source: &str) -> String {

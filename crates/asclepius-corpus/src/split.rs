@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock};
 use aho_corasick::AhoCorasick;
 use memchr::{memchr, memmem};
 
+use crate::pattern::literals;
+
 /// The most bytes of XML one article may have.
 pub(crate) const ARTICLE_BYTES: usize = 32 << 20;
 /// The most bytes of a tag or document type outside of articles.
@@ -227,9 +229,7 @@ impl<R: BufRead> Split<R> {
 
     /// From inside the article that begins here, to its end.
     fn article(&mut self, mut from: usize) -> Result<Option<Raw>, (Damage, bool)> {
-        static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-            AhoCorasick::new(["article", "<!--", "<![CDATA[", "<?"]).expect("four short patterns make an automaton")
-        });
+        static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["article", "<!--", "<![CDATA[", "<?"]));
         /// Longer than any mark and what stands around it.
         const CONTEXT: usize = 128;
         let fatal = |damage| (damage, true);

@@ -16,6 +16,7 @@ use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use regex::Regex;
 
+use crate::pattern::literals;
 use crate::split::Damage;
 
 /// The most bytes that entities declared inside a file may add to one article.
@@ -429,9 +430,7 @@ fn reader(source: &str) -> Reader<&[u8]> {
 
 /// The place after the end tag of the element whose inside begins at `from`.
 fn end_of(source: &str, from: usize, name: &str) -> Option<usize> {
-    static HIDING: LazyLock<AhoCorasick> = LazyLock::new(|| {
-        AhoCorasick::new(["<!--", "<![CDATA[", "<?"]).expect("three short patterns make an automaton")
-    });
+    static HIDING: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["<!--", "<![CDATA[", "<?"]));
     let bytes = source.as_bytes();
     let finder = memmem::Finder::new(name.as_bytes());
     let mut hidden = HIDING.find(&bytes[from..]).map(|found| (from + found.start(), found.pattern().as_usize()));
