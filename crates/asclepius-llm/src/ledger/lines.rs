@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::LlmError;
 
-/// The version of the lines that this code writes.
-const VERSION: u32 = 1;
+/// The version of the lines that this code writes. Version 1, which had no intents, is read and continued.
+const VERSION: u32 = 2;
 
 /// Hex digits of the checksum in front of each line.
 const CHECKSUM: usize = 16;
@@ -159,9 +159,9 @@ impl Lines {
     fn check_header(&self) -> Result<(), LlmError> {
         let found = serde_json::from_slice::<Header>(self.json()).ok();
         let problem = match found {
-            Some(Header { asclepius_ledger: VERSION }) => return Ok(()),
+            Some(Header { asclepius_ledger: 1..=VERSION }) => return Ok(()),
             Some(Header { asclepius_ledger }) => {
-                format!("is of version {asclepius_ledger}; this program reads version {VERSION}")
+                format!("is of version {asclepius_ledger}; this program reads versions up to {VERSION}")
             }
             None => "its first line names no version".to_owned(),
         };
