@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = Path::new(arguments.first().ok_or("DIR is missing")?);
     let calls: u64 = arguments.get(1).map_or(Ok(158_000), |text| text.parse())?;
     let bytes: usize = arguments.get(2).map_or(Ok(2500), |text| text.parse())?;
-    let text = "Pt c/o chest pain x2d.\nHx: \"HTN\", DM2. ".repeat(bytes / 40 + 1);
+    let text = "Pt c/o chest pain x2d.\nHx: \"HTN\", DM2. ".repeat(bytes / 30 + 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     {
         let ledger = Ledger::open(directory)?;

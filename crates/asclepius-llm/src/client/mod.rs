@@ -176,7 +176,7 @@ impl Client {
     /// When no call can be answered: the endpoint is unreachable, keeps failing, refuses access or has no credit
     /// left, or the ledger cannot be read or written. Calls that follow fail at once with the same error.
     pub async fn complete(&self, call: &Call) -> Result<Completion, LlmError> {
-        let inner = &*self.0;
+        let inner = &self.0;
         let mut counted = Counted::new(inner);
         let completion = inner.complete(call, &self.key(call)).await;
         if let Err(error) = &completion {
@@ -224,7 +224,7 @@ impl Inner {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn complete(&self, call: &Call, key: &str) -> Result<Completion, LlmError> {
+    async fn complete(self: &Arc<Self>, call: &Call, key: &str) -> Result<Completion, LlmError> {
         if let Some(known) = self.recall(call, key)? {
             return Ok(known);
         }
@@ -241,7 +241,15 @@ impl Inner {
         if self.draining() {
             return Ok(stopped());
         }
-        self.ask(call, key).await
+        // In a task of its own, so that calls are worked on by every thread of the runtime, whoever waits for them.
+        let (inner, call, key) = (self.clone(), call.clone(), key.to_owned());
+        let mut asked = AbortOnDrop(tokio::spawn(async move { inner.ask(&call, &key).await }));
+        match (&mut asked.0).await {
+            Ok(ended) => ended,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only the runtime itself cancels it: it is shutting down.
+            Err(_) => Ok(stopped()),
+        }
     }
 
     async fn reached(&self, phase: Phase) {
@@ -292,6 +300,15 @@ pub struct Share {
     pub siblings: String,
     /// Its part of the work, which is its part of the budget and of the limits a minute.
     pub fraction: f64,
+}
+
+/// A task that nobody waits for any more is given up.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A call that came in, counted as pending where nobody waits for its end.

@@ -29,10 +29,18 @@ pub(super) fn header_line() -> Vec<u8> {
 
 /// Checksum, space, JSON, newline.
 pub(super) fn line_of(json: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(CHECKSUM + 1 + json.len() + 1);
-    line.extend_from_slice(&blake3::hash(json).to_hex().as_bytes()[..CHECKSUM]);
+    line(|line| line.extend_from_slice(json))
+}
+
+/// The same around what `write` appends.
+pub(super) fn line(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    // Most records are shorter than this, and a note fits after one doubling.
+    let mut line = Vec::with_capacity(2048);
+    line.resize(CHECKSUM, b'0');
     line.push(b' ');
-    line.extend_from_slice(json);
+    write(&mut line);
+    let hash = blake3::hash(&line[CHECKSUM + 1..]).to_hex();
+    line[..CHECKSUM].copy_from_slice(&hash.as_bytes()[..CHECKSUM]);
     line.push(b'\n');
     line
 }

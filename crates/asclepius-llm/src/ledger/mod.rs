@@ -236,7 +236,7 @@ impl Ledger {
 }
 
 fn line(record: &impl serde::Serialize) -> Vec<u8> {
-    lines::line_of(&serde_json::to_vec(record).expect("a record is plain data"))
+    lines::line(|line| serde_json::to_writer(line, record).expect("a record is plain data"))
 }
 
 /// See [`Ledger::records`].
