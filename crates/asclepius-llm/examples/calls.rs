@@ -1,6 +1,6 @@
 //! Asks an endpoint for many rows through the whole client, ledger included, and says what that cost.
 //!
-//!     calls URL LEDGER_DIR CALLS IN_FLIGHT
+//!     calls URL LEDGER_DIR CALLS IN_FLIGHT [TIMEOUT_SECONDS]
 //!
 //! Prints one JSON object: seconds, CPU seconds of this process, and its largest resident set at a tenth of the way and
 //! at the end. Run again on the same ledger it asks nothing and measures what replaying costs.
@@ -14,14 +14,15 @@ use futures::StreamExt;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, ledger, calls, in_flight] = &arguments[..] else {
-        return Err("expected URL LEDGER_DIR CALLS IN_FLIGHT".into());
+    let [url, ledger, calls, in_flight, rest @ ..] = &arguments[..] else {
+        return Err("expected URL LEDGER_DIR CALLS IN_FLIGHT [TIMEOUT_SECONDS]".into());
     };
     let (calls, in_flight): (usize, usize) = (calls.parse()?, in_flight.parse()?);
     let config = TeacherConfig {
         endpoint: url.clone(),
         model: Some("mock".to_owned()),
         concurrency: in_flight,
+        timeout_seconds: rest.first().map_or(Ok(300.0), |text| text.parse())?,
         price_per_million_input: Some(1.0),
         price_per_million_output: Some(1.0),
         ..TeacherConfig::default()
@@ -45,8 +46,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut rows = std::pin::pin!(rows.buffered(in_flight * 4));
         let (mut done, mut early) = (0, 0);
         while let Some(row) = rows.next().await {
-            if !matches!(row?, Completion::Reply(_)) {
-                return Err("a row without a reply".into());
+            if let Completion::Dropped { reason, detail } = row? {
+                return Err(format!("a row was dropped: {reason}, {detail}").into());
             }
             done += 1;
             if done == calls / 10 {
@@ -59,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stats = client.stats();
     stats.check()?;
     let result = serde_json::json!({
-        "seconds": seconds, "cpu_seconds": cpu_seconds()?, "open_seconds": opened, "sent": stats.sent,
+        "seconds": seconds, "cpu_seconds": cpu_seconds()?, "open_seconds": opened, "sent": stats.sent, "pending": stats.pending,
         "from_ledger": stats.cached, "resident_kib_early": early, "resident_kib": status("VmHWM")?,
     });
     std::io::Write::write_all(&mut std::io::stdout(), format!("{result}\n").as_bytes())?;

@@ -1,10 +1,12 @@
 //! A chat API of the least cost: answers every POST after a fixed time. Runs in a process of its own, so that what the
 //! client costs can be told from what the server costs.
 //!
-//!     mock_endpoint LATENCY_MS [REPLY_BYTES]
+//!     mock_endpoint LATENCY_MS [REPLY_BYTES [faults]]
 //!
-//! Prints the base URL, then serves until it is killed.
+//! Prints the base URL, then serves until it is killed. With `faults`, of the answers 20 % are a 429 that asks for 0.1 s
+//! of patience, 5 % a 503, 2 % never come, 1 % end in a reset, 1 % are no JSON and 1 % are cut off by the token limit.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +24,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &text[..bytes]
     );
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-    let response: Arc<[u8]> = Arc::from((head + &body).into_bytes());
+    let cut = body.replace(r#""finish_reason":"stop""#, r#""finish_reason":"length""#);
+    let cut = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{cut}", cut.len());
+    let answers = Arc::new(Answers {
+        latency,
+        faults: arguments.next().is_some_and(|word| word == "faults"),
+        sound: (head + &body).into_bytes(),
+        cut: cut.into_bytes(),
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let socket = tokio::net::TcpSocket::new_v4()?;
@@ -32,12 +41,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(std::io::stdout(), "http://{}/v1", listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(serve(stream, latency, response.clone()));
+            tokio::spawn(serve(stream, answers.clone()));
         }
     })
 }
 
-async fn serve(mut stream: TcpStream, latency: Duration, response: Arc<[u8]>) -> std::io::Result<()> {
+struct Answers {
+    latency: Duration,
+    faults: bool,
+    sound: Vec<u8>,
+    cut: Vec<u8>,
+}
+
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 0.1\r\ncontent-length: 2\r\n\r\n{}";
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy";
+const NO_JSON: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>";
+
+async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(8192);
     loop {
@@ -52,8 +72,19 @@ async fn serve(mut stream: TcpStream, latency: Duration, response: Arc<[u8]>) ->
             }
         };
         buffer.drain(..length);
-        tokio::time::sleep(latency).await;
-        stream.write_all(&response).await?;
+        tokio::time::sleep(answers.latency).await;
+        // Every `RandomState` is keyed anew, which is all the chance that faults need.
+        let drawn = if answers.faults { RandomState::new().hash_one(0_u8) % 100 } else { 99 };
+        let response = match drawn {
+            0..20 => TOO_MANY,
+            20..25 => UNAVAILABLE,
+            25..27 => std::future::pending().await,
+            27 => return Ok(()), // with the request read and nothing said, the client sees the connection end
+            28 => NO_JSON,
+            29 => &answers.cut,
+            _ => &answers.sound,
+        };
+        stream.write_all(response).await?;
     }
 }
 

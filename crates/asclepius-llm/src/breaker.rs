@@ -24,6 +24,7 @@ struct State {
 
 #[derive(Debug)]
 struct Open {
+    since: Instant,
     until: Instant,
     fruitless: u32,
     probing: bool,
@@ -35,9 +36,9 @@ pub(crate) enum Tripped {
     No,
     /// Everyone pauses for this long, then one call looks again.
     Paused(Duration),
-    /// As many probes failed as are made.
+    /// It goes on failing for longer than anyone waits.
     GivenUp {
-        probes: u32,
+        after: Duration,
     },
 }
 
@@ -112,18 +113,20 @@ impl Pass<'_> {
         let pace = self.breaker.pace;
         let mut state = self.breaker.lock();
         state.failures_in_a_row += 1;
-        let fruitless = match &state.open {
+        let now = Instant::now();
+        let (since, fruitless) = match &state.open {
             None if state.failures_in_a_row < pace.failures_to_pause => return Tripped::No,
-            None => 0,
+            None => (now, 0),
             // What was sent before the pause says nothing new.
             Some(_) if !probe => return Tripped::No,
-            Some(open) => open.fruitless + 1,
+            Some(open) => (open.since, open.fruitless + 1),
         };
         let pause = pace.pause(fruitless);
-        state.open = Some(Open { until: Instant::now() + pause, fruitless, probing: false });
+        state.open = Some(Open { since, until: now + pause, fruitless, probing: false });
         drop(state);
         self.breaker.changed.notify_waiters();
-        if fruitless >= pace.probes { Tripped::GivenUp { probes: fruitless } } else { Tripped::Paused(pause) }
+        let after = now - since;
+        if fruitless > 0 && after >= pace.patience { Tripped::GivenUp { after } } else { Tripped::Paused(pause) }
     }
 }
 
@@ -144,7 +147,12 @@ mod tests {
     use super::*;
 
     fn breaker() -> Breaker {
-        Breaker::new(Pace { failures_to_pause: 3, probes: 2, base: Duration::from_secs(8), ..Pace::default() })
+        Breaker::new(Pace {
+            failures_to_pause: 3,
+            patience: Duration::from_secs(9),
+            base: Duration::from_secs(8),
+            ..Pace::default()
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -176,9 +184,9 @@ mod tests {
             breaker.pass().await.failed();
         }
         drop(breaker.pass().await); // a probe that was cancelled says nothing
-        assert!(matches!(breaker.pass().await.failed(), Tripped::Paused(_)));
+        assert!(matches!(breaker.pass().await.failed(), Tripped::Paused(_)), "at most eight seconds have passed");
         let before = Instant::now();
-        assert_eq!(breaker.pass().await.failed(), Tripped::GivenUp { probes: 2 });
-        assert!(before.elapsed() >= Duration::from_secs(8));
+        assert!(matches!(breaker.pass().await.failed(), Tripped::GivenUp { .. }));
+        assert!(before.elapsed() >= Duration::from_secs(8), "each pause is longer than the one before");
     }
 }

@@ -100,10 +100,12 @@ pub enum Trouble {
         detail: String,
     },
     /// Call after call fails, and none succeeds in between, however long everyone pauses.
-    #[error("keeps failing: {probes} pauses did not help; the last error: {detail}; run again once it works")]
+    #[error(
+        "has failed for {seconds} s without an answer in between (teacher.patience_seconds); the last error: {detail}"
+    )]
     Failing {
-        /// Calls that looked in vain whether it works again.
-        probes: u32,
+        /// For how long.
+        seconds: u64,
         /// The last one's error.
         detail: String,
     },

@@ -82,6 +82,27 @@ pub(crate) struct Limits {
     tokens: Mutex<Option<Bucket>>,
     pause: Mutex<Option<Pause>>,
     lifted: Notify,
+    recent: Mutex<Recent>,
+}
+
+/// How the last answers went: a bit each, 1 for told to wait, the latest lowest.
+#[derive(Debug, Default)]
+struct Recent {
+    bits: u32,
+    answers: u32,
+}
+
+impl Recent {
+    const ANSWERS: u32 = 20;
+
+    fn add(&mut self, refused: bool) {
+        self.bits = ((self.bits << 1) | u32::from(refused)) & ((1 << Self::ANSWERS) - 1);
+        self.answers = (self.answers + 1).min(Self::ANSWERS);
+    }
+
+    fn mostly_refused(&self) -> bool {
+        self.bits.count_ones() * 2 >= self.answers
+    }
 }
 
 /// Nothing is sent before `until`: the provider said so in answer to request number `asked_by`.
@@ -99,6 +120,7 @@ impl Limits {
             tokens: bucket(tokens_per_minute),
             pause: Mutex::default(),
             lifted: Notify::new(),
+            recent: Mutex::default(),
         }
     }
 
@@ -144,8 +166,20 @@ impl Limits {
         Some(lock(&self.tokens).as_ref()?.per_second * 60.0)
     }
 
-    /// The provider asked for a pause of `wait`: it holds for every call.
-    pub fn pause(&self, wait: Duration, sent: u64, now: Instant) {
+    /// Request number `sent` was told to come back after `wait`. Where most are told so, it holds for every call; a few
+    /// among many that are admitted wait alone, or refusals at random would stop everyone.
+    pub fn told_to_wait(&self, wait: Duration, sent: u64, now: Instant) {
+        let mut recent = lock(&self.recent);
+        recent.add(true);
+        let mostly_refused = recent.mostly_refused();
+        drop(recent);
+        if mostly_refused {
+            self.pause(wait, sent, now);
+        }
+    }
+
+    /// Nothing goes out for `wait`, since request number `sent` was answered so.
+    fn pause(&self, wait: Duration, sent: u64, now: Instant) {
         let mut pause = lock(&self.pause);
         let until = now + wait;
         match pause.as_mut().filter(|pause| pause.until > now) {
@@ -158,8 +192,9 @@ impl Limits {
     }
 
     /// Request number `sent` was admitted. One that went out after the one which was told to wait shows that the limit
-    /// does not hold any more, and ends the pause: a provider that refuses at random must not stop everyone.
+    /// does not hold any more, and ends the pause.
     pub fn admitted(&self, sent: u64) {
+        lock(&self.recent).add(false);
         let mut pause = lock(&self.pause);
         if pause.is_some_and(|pause| sent > pause.asked_by) {
             *pause = None;
@@ -218,6 +253,25 @@ mod tests {
         assert_eq!(limits.paused(start + Duration::from_secs(1)), Duration::from_secs(8));
         assert_eq!(limits.paused(start + Duration::from_secs(10)), Duration::ZERO);
         assert_eq!(limits.take(1e9, start), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_few_refusals_among_many_answers_stop_nobody_else() {
+        let start = Instant::now();
+        let limits = Limits::new(None, None, start);
+        limits.told_to_wait(Duration::from_secs(9), 1, start);
+        assert_eq!(limits.paused(start), Duration::from_secs(9), "the first answer is all there is to go by");
+        for sent in 2..20 {
+            limits.admitted(sent);
+        }
+        for sent in 20..25 {
+            limits.told_to_wait(Duration::from_secs(9), sent, start);
+        }
+        assert_eq!(limits.paused(start), Duration::ZERO, "a quarter is no crowd");
+        for sent in 25..35 {
+            limits.told_to_wait(Duration::from_secs(9), sent, start);
+        }
+        assert_eq!(limits.paused(start), Duration::from_secs(9));
     }
 
     #[test]

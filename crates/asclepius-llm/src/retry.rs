@@ -14,8 +14,8 @@ pub struct Pace {
     pub attempts: u32,
     /// Failures in a row, over all calls, after which everyone pauses.
     pub failures_to_pause: u32,
-    /// Calls that look in vain whether such a pause is over before the endpoint is given up.
-    pub probes: u32,
+    /// How long the endpoint may go on failing, seen by one call after each pause, before it is given up.
+    pub patience: Duration,
 }
 
 impl Default for Pace {
@@ -25,7 +25,7 @@ impl Default for Pace {
             longest: Duration::from_mins(1),
             attempts: 6,
             failures_to_pause: 10,
-            probes: 20,
+            patience: Duration::from_mins(5),
         }
     }
 }

@@ -402,13 +402,16 @@ impl Inner {
                 detail,
                 "nothing succeeds any more: pausing, then one call looks again"
             ),
-            Tripped::GivenUp { probes } => return Err(self.trouble(Trouble::Failing { probes, detail })),
+            Tripped::GivenUp { after } => {
+                return Err(self.trouble(Trouble::Failing { seconds: after.as_secs(), detail }));
+            }
         }
         if progress.failures < self.pace.attempts {
-            if let Some(pause) = retry_after {
-                self.limits.pause(pause, number, Instant::now());
-            }
-            return Ok(Step::Again(self.pace.backoff(progress.failures)));
+            let backoff = self.pace.backoff(progress.failures);
+            let Some(pause) = retry_after else { return Ok(Step::Again(backoff)) };
+            self.limits.told_to_wait(pause, number, Instant::now());
+            // Whoever was told to wait does, whatever others find out meanwhile.
+            return Ok(Step::Again(backoff.max(pause + scatter(pause))));
         }
         tracing::warn!(
             attempts = progress.failures,
@@ -447,8 +450,7 @@ impl Inner {
             if self.limits.paused(now) < pause {
                 tracing::debug!(endpoint = self.endpoint, seconds = pause.as_secs_f64(), detail, "rate limited");
             }
-            self.limits.pause(pause, number, now);
-            // Whoever was told to wait does, whatever others find out meanwhile.
+            self.limits.told_to_wait(pause, number, now);
             return pause + scatter(pause);
         }
         if progress.limited.is_power_of_two() && progress.limited >= 8 {

@@ -76,11 +76,26 @@ impl Client {
         api_key: Option<String>,
         ledger_dir: &Path,
     ) -> Result<Self, LlmError> {
-        Self::open_with(config, base_url, api_key, ledger_dir, Pace::default(), None)
+        Self::open_share(config, base_url, api_key, ledger_dir, None)
     }
 
-    /// The same with a patience of one's own, and as one of several processes that share the work, the ledger's
-    /// directory and the budget.
+    /// The same as one of several processes that share the work, the ledger's directory and the budget.
+    ///
+    /// # Errors
+    /// See [`Client::open`].
+    pub fn open_share(
+        config: &TeacherConfig,
+        base_url: &str,
+        api_key: Option<String>,
+        ledger_dir: &Path,
+        share: Option<&Share>,
+    ) -> Result<Self, LlmError> {
+        config.validate()?;
+        let patience = Duration::from_secs_f64(config.patience_seconds);
+        Self::open_with(config, base_url, api_key, ledger_dir, Pace { patience, ..Pace::default() }, share)
+    }
+
+    /// The same with a pace of one's own in place of the configured patience.
     ///
     /// # Errors
     /// See [`Client::open`].
