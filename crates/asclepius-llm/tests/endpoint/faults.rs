@@ -207,7 +207,8 @@ async fn a_send_whose_end_nobody_saw_counts_in_full_in_the_next_run() {
     // The task that was given up lets go of the ledger once it is polled.
     tokio::task::yield_now().await;
     let client = open(&config, &server.url, ledger.path());
-    assert!((client.stats().spent_usd - 153.0).abs() < 1e-6, "{}", client.stats().spent_usd);
+    // 34 bytes of prompt and 16 tokens around them, and 100 that might have come back.
+    assert!((client.stats().spent_usd - 150.0).abs() < 1e-6, "{}", client.stats().spent_usd);
     assert_eq!(client.ledger().found().open_intents, 1);
     assert_eq!(text(&client.complete(&asked).await.expect("usable")), "fine");
 }
