@@ -75,7 +75,8 @@ fn a_refused_key_ends_the_run_without_being_repeated() {
 fn an_endpoint_that_goes_down_is_named_and_what_it_answered_is_kept() {
     let server = ChatServer::start(|n| if n < 2 { Act::Answer } else { Act::Vanish });
     let workspace = Workspace::new();
-    notes_from(&workspace, &server).ends(1).says(&[&server.host()]);
+    // It is not given up at once.
+    notes_from(&workspace, &server).set("teacher.patience_seconds", 1).ends(1).says(&[&server.host(), "pausing"]);
     assert!(!workspace.stage("notes").exists(), "half a stage is none");
 
     let back = ChatServer::start(|_| Act::Answer);

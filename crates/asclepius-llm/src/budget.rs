@@ -2,13 +2,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use asclepius_schema::Message;
 use tokio::sync::Notify;
 
 use crate::Call;
+use crate::ledger::Paid;
 use crate::wire::Usage;
 
 /// Tokens that a chat template adds around one message, generously.
-const TOKENS_AROUND_A_MESSAGE: f64 = 16.0;
+const TOKENS_AROUND_A_MESSAGE: usize = 16;
 
 /// A cap on spending. Before a call is sent its greatest possible cost is reserved, so the cap holds whatever comes.
 #[derive(Debug)]
@@ -34,10 +36,12 @@ pub(crate) struct Reservation<'budget> {
 }
 
 impl Budget {
-    /// `prices` in dollars a token, sent and received; `prompt_tokens` and `completion_tokens` were paid by earlier runs.
-    pub fn new(prices: Option<(f64, f64)>, limit: Option<f64>, paid: Usage64) -> Self {
-        let spent = prices
-            .map_or(0.0, |(input, output)| paid.prompt_tokens as f64 * input + paid.completion_tokens as f64 * output);
+    /// `prices` in dollars a token, sent and received; `paid` by earlier runs, at their own prices where they had any.
+    pub fn new(prices: Option<(f64, f64)>, limit: Option<f64>, paid: Paid) -> Self {
+        let unpriced = prices.map_or(0.0, |(input, output)| {
+            paid.unpriced_prompt_tokens as f64 * input + paid.unpriced_completion_tokens as f64 * output
+        });
+        let spent = paid.cost_usd + unpriced;
         let account = Mutex::new(Account { spent, reserved: 0.0, calls: 0 });
         Self { prices, limit, account, changed: Notify::new() }
     }
@@ -46,6 +50,13 @@ impl Budget {
     /// does not allow it.
     pub async fn reserve(&self, call: &Call, cap: u32) -> Option<Reservation<'_>> {
         let dollars = self.most(call, cap);
+        if self.limit.is_none() {
+            // Nothing can stand in the way, so nobody waits or is woken.
+            let mut account = self.lock();
+            account.reserved += dollars;
+            account.calls += 1;
+            return Some(Reservation { budget: self, dollars });
+        }
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -77,11 +88,18 @@ impl Budget {
         self.prices.map_or(0.0, |(input, output)| prompt_tokens * input + completion_tokens * output)
     }
 
+    /// Whether money can be counted.
+    pub fn has_prices(&self) -> bool {
+        self.prices.is_some()
+    }
+
+    /// The most that a call may cost; `None` without prices.
+    pub fn most_of(&self, call: &Call, cap: u32) -> Option<f64> {
+        self.prices.map(|_| self.most(call, cap))
+    }
+
     fn most(&self, call: &Call, cap: u32) -> f64 {
-        // A token is at least a byte of text.
-        let prompt: f64 =
-            call.messages.iter().map(|message| message.content.len() as f64 + TOKENS_AROUND_A_MESSAGE).sum();
-        self.cost(prompt, f64::from(cap))
+        self.cost(f64::from(most_prompt_tokens(call)), f64::from(cap))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Account> {
@@ -98,15 +116,16 @@ impl Budget {
             account.reserved = 0.0;
         }
         drop(account);
-        self.changed.notify_waiters();
+        if self.limit.is_some() {
+            self.changed.notify_waiters();
+        }
     }
 }
 
-/// Tokens over many calls.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage64 {
-    pub prompt_tokens: u64,
-    pub completion_tokens: u64,
+/// The most tokens that a call's messages may be counted as: a token is at least a byte of text.
+pub(crate) fn most_prompt_tokens(call: &Call) -> u32 {
+    let bytes = |message: &Message| message.content.len() + TOKENS_AROUND_A_MESSAGE;
+    u32::try_from(call.messages.iter().map(bytes).sum::<usize>()).unwrap_or(u32::MAX)
 }
 
 impl Reservation<'_> {
@@ -140,8 +159,6 @@ impl Drop for Reservation<'_> {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
-    use asclepius_schema::Message;
-
     use super::*;
 
     /// 84 bytes and 16 tokens around them: 100 tokens of prompt at most.
@@ -161,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_may_be_spent_is_reserved_and_the_cap_holds() {
-        let budget = Budget::new(Some((0.01, 0.02)), Some(10.0), Usage64 { prompt_tokens: 300, completion_tokens: 0 });
+        let budget = Budget::new(Some((0.01, 0.02)), Some(10.0), Paid::one(300, 0, None));
         assert!((budget.spent() - 3.0).abs() < 1e-9);
         let call = call();
         let Poll::Ready(Some(first)) = at_once(&budget, &call) else {
@@ -183,7 +200,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_everything_fits() {
-        let budget = Budget::new(None, None, Usage64::default());
+        let budget = Budget::new(None, None, Paid::default());
         assert!(matches!(at_once(&budget, &call()), Poll::Ready(Some(_))));
     }
 }

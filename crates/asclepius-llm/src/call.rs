@@ -39,13 +39,30 @@ impl Call {
         Fingerprint::new("call")
             .bytes("row", self.row_id.as_bytes())
             .bytes("stage", self.stage.as_bytes())
-            .setting("messages", &self.messages)
+            .bytes("messages", &canonical(&self.messages))
             .bytes("model", model.as_bytes())
             .bytes("temperature", &self.temperature.to_le_bytes())
             .setting("response_format", &self.response_format)
             .setting("extra_body", extra_body)
             .finish()
     }
+}
+
+/// The messages' JSON with sorted keys, as [`Fingerprint::setting`] would have it, written at once: prompts are long, and
+/// every call's identity is looked up.
+fn canonical(messages: &[Message]) -> Vec<u8> {
+    let mut json = Vec::with_capacity(messages.iter().map(|message| message.content.len() + 64).sum());
+    let mut write = |separator: &str, value: &dyn Fn(&mut Vec<u8>) -> serde_json::Result<()>| {
+        json.extend_from_slice(separator.as_bytes());
+        value(&mut json).expect("text is plain data");
+    };
+    for (index, message) in messages.iter().enumerate() {
+        let open = if index == 0 { r#"[{"content":"# } else { r#"},{"content":"# };
+        write(open, &|json| serde_json::to_writer(json, &message.content));
+        write(r#","role":"#, &|json| serde_json::to_writer(json, &message.role));
+    }
+    json.extend_from_slice(if messages.is_empty() { b"[]" } else { b"}]" });
+    json
 }
 
 /// How a call ended.
@@ -102,6 +119,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn messages_count_by_their_canonical_json() {
+        let messages = vec![Message::system("a \"b\"\n\u{1}ü</x>"), Message::user(""), Message::assistant("c")];
+        for count in 0..=messages.len() {
+            let value = serde_json::to_value(&messages[..count]).expect("plain data");
+            assert_eq!(canonical(&messages[..count]), asclepius_schema::fingerprint::canonical(&value).into_bytes());
+        }
+    }
 
     #[test]
     fn identity_is_what_can_change_the_reply_and_nothing_else() {

@@ -31,6 +31,9 @@ pub struct TeacherConfig {
     pub tokens_per_minute: Option<u32>,
     /// Seconds a request may take, counted from its send.
     pub timeout_seconds: f64,
+    /// Seconds that an endpoint may go on failing, with pauses in which nothing is sent, before the run stops; it can be
+    /// continued.
+    pub patience_seconds: f64,
     /// US dollars for a million tokens sent. Absent: unknown.
     pub price_per_million_input: Option<f64>,
     /// US dollars for a million tokens received. Absent: unknown.
@@ -54,6 +57,7 @@ impl Default for TeacherConfig {
             requests_per_minute: None,
             tokens_per_minute: None,
             timeout_seconds: 300.0,
+            patience_seconds: 300.0,
             price_per_million_input: None,
             price_per_million_output: None,
             batch_discount: 0.5,
@@ -109,6 +113,12 @@ impl TeacherConfig {
             return wrong(
                 "timeout_seconds",
                 format!("is {}, but must be above 0 and at most a day", self.timeout_seconds),
+            );
+        }
+        if !(self.patience_seconds >= 0.0 && self.patience_seconds <= 604_800.0) {
+            return wrong(
+                "patience_seconds",
+                format!("is {}, but must be between 0 and a week", self.patience_seconds),
             );
         }
         let prices = [
@@ -242,6 +252,7 @@ mod tests {
         assert_eq!(of(|config| config.requests_per_minute = Some(0)), "requests_per_minute");
         assert_eq!(of(|config| config.tokens_per_minute = Some(0)), "tokens_per_minute");
         assert_eq!(of(|config| config.timeout_seconds = f64::NAN), "timeout_seconds");
+        assert_eq!(of(|config| config.patience_seconds = -1.0), "patience_seconds");
         assert_eq!(of(|config| config.budget_usd = Some(1.0)), "budget_usd");
         assert_eq!(of(|config| config.price_per_million_input = Some(-1.0)), "price_per_million_input");
         assert_eq!(of(|config| config.batch_discount = 1.5), "batch_discount");

@@ -38,6 +38,22 @@ pub enum LlmError {
         /// What is wrong.
         trouble: Trouble,
     },
+    /// Calls appeared or vanished: a fault of this program.
+    #[error(
+        "{asked} calls came in, but {replied} were answered, {dropped} dropped, {pending} left pending and {open} never ended"
+    )]
+    Unbalanced {
+        /// Calls that came in.
+        asked: u64,
+        /// Those that ended with a text.
+        replied: u64,
+        /// Those that ended without one for good.
+        dropped: u64,
+        /// Those left to the next run.
+        pending: u64,
+        /// Those without an end.
+        open: u64,
+    },
     /// The ledger could not be read or written.
     #[error("ledger {path}: {source}")]
     LedgerIo {
@@ -83,13 +99,13 @@ pub enum Trouble {
         /// The last one's error.
         detail: String,
     },
-    /// Call after call fails, and none succeeds in between.
-    #[error("{calls} calls in a row failed, each after {attempts} attempts; the last one: {detail}")]
+    /// Call after call fails, and none succeeds in between, however long everyone pauses.
+    #[error(
+        "has failed for {seconds} s without an answer in between (teacher.patience_seconds); the last error: {detail}"
+    )]
     Failing {
-        /// Calls given up.
-        calls: u32,
-        /// Attempts of each.
-        attempts: u32,
+        /// For how long.
+        seconds: u64,
         /// The last one's error.
         detail: String,
     },
@@ -137,6 +153,12 @@ impl LlmError {
     /// Whether the configuration or environment is at fault, so that nothing was or could be started.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Config { .. } | Self::ApiKeyMissing { .. })
+    }
+
+    /// Whether the endpoint stopped serving a run that it can serve again: out of credit, or failing for long.
+    pub fn is_resumable_stop(&self) -> bool {
+        let Self::Endpoint { trouble, .. } = self else { return false };
+        matches!(trouble, Trouble::OutOfCredit { .. } | Trouble::Failing { .. })
     }
 
     /// Whether the disk is full: everything acknowledged is safe, and the run goes on once there is room.

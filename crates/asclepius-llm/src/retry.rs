@@ -12,13 +12,21 @@ pub struct Pace {
     pub longest: Duration,
     /// Attempts a call gets, not counting those that a rate limit turned away.
     pub attempts: u32,
-    /// Calls that may be given up in a row before the endpoint counts as failing.
-    pub failing_calls: u32,
+    /// Failures in a row, over all calls, after which everyone pauses.
+    pub failures_to_pause: u32,
+    /// How long the endpoint may go on failing, seen by one call after each pause, before it is given up.
+    pub patience: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { base: Duration::from_millis(500), longest: Duration::from_mins(1), attempts: 6, failing_calls: 8 }
+        Self {
+            base: Duration::from_millis(500),
+            longest: Duration::from_mins(1),
+            attempts: 6,
+            failures_to_pause: 10,
+            patience: Duration::from_mins(5),
+        }
     }
 }
 
@@ -26,8 +34,16 @@ impl Pace {
     /// A wait before attempt `failures + 1`, anywhere between nothing and the exponential bound ("full jitter"), so
     /// that calls which failed together do not come back together.
     pub(crate) fn backoff(&self, failures: u32) -> Duration {
-        let bound = self.base.saturating_mul(1_u32 << failures.saturating_sub(1).min(20)).min(self.longest);
-        bound.mul_f64(fraction())
+        self.bound(failures.saturating_sub(1)).mul_f64(fraction())
+    }
+
+    /// How long everyone pauses after `fruitless` probes: at least half of the bound, or there would be no pause.
+    pub(crate) fn pause(&self, fruitless: u32) -> Duration {
+        self.bound(fruitless).mul_f64(0.5 + fraction() / 2.0)
+    }
+
+    fn bound(&self, doublings: u32) -> Duration {
+        self.base.saturating_mul(1_u32 << doublings.min(20)).min(self.longest)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Real HTTP through async-openai, on a service of our own.
 //!
 //! async-openai's own service retries three times by itself, follows redirects and proxies, reads bodies of any
-//! length, and logs the ones it cannot parse. Here a response is read once, bounded and classified before
-//! async-openai sees it, so there is one retry layer (ours), headers are seen, and no text reaches a log.
+//! length, and logs the ones it cannot parse. Here a response is read once, bounded, parsed and classified before
+//! async-openai sees it, and what it says is left where the caller finds it: so there is one retry layer (ours), headers
+//! are seen, a body is parsed once, and no text reaches a log.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Once;
@@ -15,14 +17,26 @@ use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, Url};
-use serde_json::{Map, Value};
 
 use crate::LlmError;
+use crate::limits::{Allowance, Level};
 use crate::retry::retry_after;
-use crate::wire::{ChatResponse, Problem};
+use crate::wire::{ChatResponse, Problem, RequestBody};
 
 /// A response longer than this is no chat completion.
 const MAX_BODY_BYTES: usize = 16 << 20;
+
+tokio::task_local! {
+    /// What the service leaves for the call that it works for: both run in the same task.
+    static SEEN: RefCell<Seen>;
+}
+
+/// What came back, beside what async-openai makes of it.
+#[derive(Debug, Default)]
+struct Seen {
+    response: Option<ChatResponse>,
+    allowance: Allowance,
+}
 
 /// Why one attempt brought no response to judge.
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +98,25 @@ impl Transport {
         Ok(Self { client, timeout })
     }
 
-    /// Sends one request, once. The timeout's clock starts here, not when the call began to wait for its turn.
-    pub async fn send(&self, body: &Map<String, Value>) -> Result<ChatResponse, Failure> {
-        let chat = self.client.chat();
-        let request = chat.create_byot::<_, ChatResponse>(body);
-        match tokio::time::timeout(self.timeout, request).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(OpenAIError::Boxed(error))) => match error.downcast::<Failure>() {
-                Ok(failure) => Err(*failure),
-                Err(error) => Err(Failure::Lost(error.to_string())),
-            },
-            Ok(Err(error)) => Err(Failure::Lost(error.to_string())),
-            Err(_) => Err(Failure::Lost(format!("no whole response within {:?}", self.timeout))),
-        }
+    /// Sends one request, once. The timeout's clock starts here, not when the call began to wait for its turn. Beside
+    /// the result stands what the response's headers said of limits.
+    pub async fn send(&self, body: &RequestBody<'_>) -> (Result<ChatResponse, Failure>, Allowance) {
+        let exchange = async {
+            let chat = self.client.chat();
+            let ended = tokio::time::timeout(self.timeout, chat.create_byot::<_, ()>(body)).await;
+            let seen = SEEN.with(RefCell::take);
+            let result = match ended {
+                Ok(Ok(())) => seen.response.ok_or_else(|| Failure::Lost("no response was seen".to_owned())),
+                Ok(Err(OpenAIError::Boxed(error))) => match error.downcast::<Failure>() {
+                    Ok(failure) => Err(*failure),
+                    Err(error) => Err(Failure::Lost(error.to_string())),
+                },
+                Ok(Err(error)) => Err(Failure::Lost(error.to_string())),
+                Err(_) => Err(Failure::Lost(format!("no whole response within {:?}", self.timeout))),
+            };
+            (result, seen.allowance)
+        };
+        SEEN.scope(RefCell::default(), exchange).await
     }
 }
 
@@ -137,7 +157,9 @@ async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<R
     };
     let mut response = http.execute(request).await.map_err(lost)?;
     let status = response.status();
-    let mut body = Vec::new();
+    SEEN.with(|seen| seen.borrow_mut().allowance = allowance(response.headers()));
+    let mut body =
+        Vec::with_capacity(response.content_length().map_or(0, |length| length as usize).min(MAX_BODY_BYTES));
     while let Some(chunk) = response.chunk().await.map_err(lost)? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Failure::Lost(format!("a response of more than {MAX_BODY_BYTES} bytes")));
@@ -153,12 +175,52 @@ async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<R
             retry_after(header(headers, "retry-after-ms"), header(headers, RETRY_AFTER.as_str()), SystemTime::now());
         return Err(Failure::Status { status: status.as_u16(), problem: Problem::read(&body), retry_after: pause });
     }
-    if let Err(error) = serde_json::from_slice::<ChatResponse>(&body) {
-        // The error's own words may quote the body; its position does not.
-        let place = format!("line {}, column {}", error.line(), error.column());
-        return Err(Failure::Lost(format!("HTTP {status}, but the body is no chat completion ({place})")));
+    match serde_json::from_slice::<ChatResponse>(&body) {
+        Ok(read) => SEEN.with(|seen| seen.borrow_mut().response = Some(read)),
+        Err(error) => {
+            // The error's own words may quote the body; its position does not.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            return Err(Failure::Lost(format!("HTTP {status}, but the body is no chat completion ({place})")));
+        }
     }
-    Ok(http::Response::new(body).into())
+    Ok(http::Response::new("null").into())
+}
+
+/// What the headers that OpenAI introduced, and others took over, say of limits.
+fn allowance(headers: &HeaderMap) -> Allowance {
+    let number = |name: &str| header(headers, name)?.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
+    let level = |limit, remaining, reset| Level {
+        limit: number(limit),
+        remaining: number(remaining),
+        reset: header(headers, reset).and_then(span),
+    };
+    Allowance {
+        requests: level("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+        tokens: level("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    }
+}
+
+/// A span of time as those headers write it: `120ms`, `1m6.5s`, or a bare number of seconds.
+fn span(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..letters] {
+                "" | "s" => 1.0,
+                "ms" => 1e-3,
+                "m" => 60.0,
+                "h" => 3600.0,
+                "d" => 86_400.0,
+                _ => return None,
+            };
+        rest = &rest[letters..];
+    }
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn header<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
@@ -198,6 +260,17 @@ fn install_tls_provider() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_of_time_in_headers_are_read_and_nonsense_is_not() {
+        let cases = [("120ms", 0.12), ("1m6.5s", 66.5), ("6m0s", 360.0), ("7", 7.0), ("1h2m3s", 3723.0), ("0s", 0.0)];
+        for (text, seconds) in cases {
+            assert_eq!(span(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for nonsense in ["soon", "5x", "2026-01-01T00:00:00Z", "ms", "1e400s"] {
+            assert_eq!(span(nonsense), None, "{nonsense}");
+        }
+    }
 
     #[test]
     fn loopback_is_told_from_the_rest() {

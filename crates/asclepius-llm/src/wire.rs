@@ -1,33 +1,50 @@
 //! The shapes of request and response bodies, and what a response amounts to.
 
-use asclepius_schema::Reason;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use asclepius_schema::{Message, Reason};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::{Call, Trouble};
 
-/// A request's body. What `extra_body` names goes in as it is.
-pub(crate) fn request_body(
-    call: &Call,
-    model: &str,
-    cap_field: &str,
-    cap: u32,
-    extra_body: &Map<String, Value>,
-) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("model".to_owned(), json!(model));
-    body.insert("messages".to_owned(), json!(call.messages));
-    // Through its decimal text: 0.7 as f32 would otherwise travel as 0.699999988.
-    let temperature: f64 = call.temperature.to_string().parse().expect("a number's text is a number");
-    body.insert("temperature".to_owned(), json!(temperature));
-    body.insert(cap_field.to_owned(), json!(cap));
-    if let Some(format) = &call.response_format {
-        body.insert("response_format".to_owned(), format.clone());
+/// A request's body, serialised straight from where its parts lie. What `extra_body` names goes in as it is.
+#[derive(Debug)]
+pub(crate) struct RequestBody<'call> {
+    pub model: &'call str,
+    pub call: &'call Call,
+    /// What follows the call's own messages: a reply that was not what was asked for, and what is wrong with it.
+    pub repair: &'call [Message],
+    pub cap_field: &'static str,
+    pub cap: u32,
+    pub extra_body: &'call Map<String, Value>,
+}
+
+impl Serialize for RequestBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("model", self.model)?;
+        match self.repair {
+            [] => body.serialize_entry("messages", &self.call.messages)?,
+            more => body.serialize_entry("messages", &[&self.call.messages, more].concat())?,
+        }
+        // `extra_body` wins, so what it names must not be there twice.
+        let unless_extra = |name: &str| !self.extra_body.contains_key(name);
+        if unless_extra("temperature") {
+            // Through its decimal text: 0.7 as f32 would otherwise travel as 0.699999988.
+            let temperature: f64 = self.call.temperature.to_string().parse().expect("a number's text is a number");
+            body.serialize_entry("temperature", &temperature)?;
+        }
+        if unless_extra(self.cap_field) {
+            body.serialize_entry(self.cap_field, &self.cap)?;
+        }
+        if let Some(format) = self.call.response_format.as_ref().filter(|_| unless_extra("response_format")) {
+            body.serialize_entry("response_format", format)?;
+        }
+        for (key, value) in self.extra_body {
+            body.serialize_entry(key, value)?;
+        }
+        body.end()
     }
-    for (key, value) in extra_body {
-        body.insert(key.clone(), value.clone());
-    }
-    body
 }
 
 /// A response, as far as it matters here. Everything that some server leaves out is optional.
@@ -69,7 +86,7 @@ struct Part {
 }
 
 /// Tokens as the provider counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Usage {
     #[serde(default)]
     pub prompt_tokens: u32,
@@ -235,7 +252,7 @@ pub(crate) fn meaning(status: u16, problem: &Problem, detail: &str) -> Meaning {
 
 #[cfg(test)]
 mod tests {
-    use asclepius_schema::Message;
+    use serde_json::json;
 
     use super::*;
 
@@ -304,7 +321,9 @@ mod tests {
         let call = Call::new("r", "note", vec![Message::user("hello")], 0.7, 9);
         let mut extra = Map::new();
         extra.insert("top_k".to_owned(), json!(5));
-        let body = Value::Object(request_body(&call, "m", "max_tokens", 9, &extra));
+        let body =
+            RequestBody { model: "m", call: &call, repair: &[], cap_field: "max_tokens", cap: 9, extra_body: &extra };
+        let body = serde_json::to_value(&body).expect("plain data");
         let expected = json!({
             "model": "m", "messages": [{"role": "user", "content": "hello"}],
             "temperature": 0.7, "max_tokens": 9, "top_k": 5,

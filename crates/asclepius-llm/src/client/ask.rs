@@ -3,15 +3,17 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use asclepius_schema::Reason;
+use asclepius_schema::{Message, Reason};
 use tokio::time::Instant;
 
 use super::{Inner, Phase, stopped};
-use crate::ledger::{Entry, Outcome};
+use crate::breaker::{Pass, Tripped};
+use crate::budget::{Reservation, most_prompt_tokens};
+use crate::ledger::{Entry, Intent, Outcome};
 use crate::retry::scatter;
 use crate::transport::Failure;
-use crate::wire::{Judged, Meaning, Usage, Verdict, meaning, request_body};
-use crate::{Call, Completion, LlmError, Reply, Trouble};
+use crate::wire::{Judged, Meaning, RequestBody, Usage, Verdict, meaning};
+use crate::{Call, Completion, LlmError, Reply, Trouble, shape};
 
 /// A reply that hit its cap is asked for once more with the cap times this.
 const CAP_GROWTH: u32 = 2;
@@ -27,16 +29,57 @@ enum Step {
 }
 
 /// What a call has been through so far.
-struct Progress {
+struct Progress<'client> {
     cap: u32,
     extended: bool,
+    repair: Vec<Message>,
     failures: u32,
     limited: u32,
+    /// Kept over attempts that cost nothing.
+    announced: Option<Announced<'client>>,
+}
+
+/// A send that the ledger knows of, and the money set aside for it.
+struct Announced<'client> {
+    inner: &'client Inner,
+    intent: u64,
+    // `None` only once it is settled.
+    reservation: Option<Reservation<'client>>,
+    /// From the first byte sent until a response says that nothing was billed.
+    in_doubt: bool,
+}
+
+impl Announced<'_> {
+    /// The endpoint answered: returns the intent's number and the dollars.
+    fn settle(mut self, usage: Option<Usage>) -> (u64, f64) {
+        let dollars = self.reservation.take().map_or(0.0, |reservation| reservation.settle(usage));
+        (self.intent, dollars)
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        let Some(reservation) = self.reservation.take() else { return };
+        if self.in_doubt {
+            // Nobody knows whether it was billed: it counts as spent here and, as an open intent, in the ledger.
+            drop(reservation);
+        } else {
+            reservation.release();
+            self.inner.ledger.withdraw(self.intent);
+        }
+    }
 }
 
 impl Inner {
     pub(super) async fn ask(&self, call: &Call, key: &str) -> Result<Completion, LlmError> {
-        let mut progress = Progress { cap: call.max_tokens, extended: false, failures: 0, limited: 0 };
+        let mut progress = Progress {
+            cap: call.max_tokens,
+            extended: false,
+            repair: Vec::new(),
+            failures: 0,
+            limited: 0,
+            announced: None,
+        };
         loop {
             if let Some(error) = self.fatal.get() {
                 return Err(error.clone());
@@ -57,82 +100,123 @@ impl Inner {
         if wait.is_zero() {
             return !self.draining();
         }
+        self.unless_draining(tokio::time::sleep(wait)).await.is_some()
+    }
+
+    /// What `work` comes to; `None` when the client is shut down before.
+    async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.reached(Phase::Draining) => false,
-            () = tokio::time::sleep(wait) => true,
+            () = self.reached(Phase::Draining) => None,
+            done = work => Some(done),
         }
     }
 
-    async fn attempt(&self, call: &Call, key: &str, progress: &mut Progress) -> Result<Step, LlmError> {
-        let cap_field =
-            if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" };
-        let body = request_body(call, &self.model, cap_field, progress.cap, &self.extra_body);
+    async fn attempt<'client>(
+        &'client self,
+        call: &Call,
+        key: &str,
+        progress: &mut Progress<'client>,
+    ) -> Result<Step, LlmError> {
+        let Some(_permit) = self.unless_draining(self.gate.enter()).await else { return Ok(Step::Done(stopped())) };
+        let Some(pass) = self.unless_draining(self.breaker.pass()).await else { return Ok(Step::Done(stopped())) };
         let tokens = estimated_tokens(call, progress.cap);
-        let reservation = tokio::select! {
-            biased;
-            () = self.reached(Phase::Draining) => return Ok(Step::Done(stopped())),
-            reservation = self.budget.reserve(call, progress.cap) => reservation,
-        };
-        let Some(reservation) = reservation else {
-            return Ok(Step::Done(Completion::Pending { detail: "the budget does not allow another call".to_owned() }));
-        };
         if !self.may_send(tokens).await {
-            reservation.release();
             return Ok(Step::Done(stopped()));
         }
+        if progress.announced.is_none() {
+            match self.announce(call, key, progress.cap).await? {
+                Ok(announced) => progress.announced = Some(announced),
+                Err(pending) => {
+                    self.limits.give_back(tokens, Instant::now());
+                    return Ok(Step::Done(pending));
+                }
+            }
+        }
         if let Some(error) = self.fatal.get() {
-            reservation.release();
             return Err(error.clone());
         }
+        if self.draining() {
+            return Ok(Step::Done(stopped()));
+        }
+        let cap_field =
+            if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" };
+        let body = RequestBody {
+            model: &self.model,
+            call,
+            repair: &progress.repair,
+            cap_field,
+            cap: progress.cap,
+            extra_body: &self.extra_body,
+        };
         // From here until its entry is durable the call is in flight.
         let _flight = Flight::new(self);
-        self.lock_stats().sent += 1;
-        let sent = tokio::select! {
+        let number = self.lock_stats().send();
+        if let Some(announced) = &mut progress.announced {
+            announced.in_doubt = true;
+        }
+        let (sent, allowance) = tokio::select! {
             biased;
             () = self.reached(Phase::Stopped) => return Ok(Step::Done(stopped())),
             sent = self.transport.send(&body) => sent,
         };
+        let now = Instant::now();
+        self.limits.learn(number, &allowance, now);
         let judged = sent.and_then(|response| {
             response.judge().ok_or_else(|| Failure::Lost("a response without a choice in it".to_owned()))
         });
+        let unbilled = |progress: &mut Progress<'_>| {
+            if let Some(announced) = &mut progress.announced {
+                announced.in_doubt = false;
+            }
+            self.limits.settle(tokens, 0.0, now);
+        };
         match judged {
             Ok(judged) => {
-                let cost = reservation.settle(judged.usage);
-                let usage = judged.usage.unwrap_or(Usage { prompt_tokens: 0, completion_tokens: 0 });
+                self.endpoint_works(pass);
+                self.limits.admitted(number);
+                self.answered(number, false);
+                let (intent, cost) =
+                    progress.announced.take().map_or((0, 0.0), |announced| announced.settle(judged.usage));
+                let usage = judged.usage.unwrap_or_default();
                 let used = f64::from(usage.prompt_tokens) + f64::from(usage.completion_tokens);
-                self.limits.settle(tokens, if judged.usage.is_some() { used } else { tokens }, Instant::now());
-                self.given_up_in_a_row.store(0, Ordering::Relaxed);
-                self.count_answer(usage, cost);
-                self.conclude(call, key, progress, judged, usage).await
+                self.limits.settle(tokens, if judged.usage.is_some() { used } else { tokens }, now);
+                self.lock_stats().count_answer(usage, cost);
+                let paid = Attempted { intent, cost, cap: progress.cap, usage };
+                self.conclude(call, key, progress, judged, paid).await
             }
             Err(Failure::Lost(detail)) => {
-                // It may have been worked on: its reservation counts as spent.
-                drop(reservation);
-                self.failed(progress, detail, None)
+                // It may have been worked on: its intent stays open, and the next attempt takes another.
+                drop(progress.announced.take());
+                self.failed(pass, progress, detail, None, number)
             }
             Err(Failure::Connect(detail)) => {
-                reservation.release();
-                self.limits.settle(tokens, 0.0, Instant::now());
-                progress.failures += 1;
-                self.lock_stats().failed += 1;
-                if progress.failures >= self.pace.attempts {
-                    return Err(self.trouble(Trouble::Unreachable { attempts: progress.failures, detail }));
+                unbilled(progress);
+                if !self.ever_answered.load(Ordering::Relaxed) && progress.failures + 1 >= self.pace.attempts {
+                    self.lock_stats().failed += 1;
+                    return Err(self.trouble(Trouble::Unreachable { attempts: progress.failures + 1, detail }));
                 }
-                Ok(Step::Again(self.pace.backoff(progress.failures)))
+                self.failed(pass, progress, detail, None, number)
             }
             Err(Failure::Redirect(location)) => {
-                reservation.release();
+                unbilled(progress);
                 Err(self.trouble(Trouble::Redirect { location }))
             }
             Err(Failure::Status { status, problem, retry_after }) => {
-                reservation.release();
-                self.limits.settle(tokens, 0.0, Instant::now());
+                unbilled(progress);
+                self.ever_answered.store(true, Ordering::Relaxed);
                 let detail = problem.detail(self.secret.as_deref(), call);
                 match meaning(status, &problem, &detail) {
-                    Meaning::RateLimited => Ok(Step::Again(self.rate_limited(progress, retry_after, &detail))),
-                    Meaning::Transient => self.failed(progress, format!("HTTP {status}: {detail}"), retry_after),
+                    Meaning::RateLimited => {
+                        self.endpoint_works(pass);
+                        self.answered(number, true);
+                        Ok(Step::Again(self.rate_limited(progress, retry_after, &detail, number)))
+                    }
+                    Meaning::Transient => {
+                        self.failed(pass, progress, format!("HTTP {status}: {detail}"), retry_after, number)
+                    }
                     Meaning::OtherCapField => {
+                        self.endpoint_works(pass);
                         let known = self.other_cap_field.swap(true, Ordering::Relaxed);
                         if known && cap_field == "max_completion_tokens" {
                             return Err(self.trouble(Trouble::Setting { detail }));
@@ -140,15 +224,51 @@ impl Inner {
                         Ok(Step::Again(Duration::ZERO))
                     }
                     Meaning::Rejected(reason) => {
+                        self.endpoint_works(pass);
                         let detail = format!("HTTP {status}: {detail}");
-                        self.given_up_in_a_row.store(0, Ordering::Relaxed);
-                        let usage = Usage { prompt_tokens: 0, completion_tokens: 0 };
-                        self.drop_for_good(call, key, progress.cap, reason, detail, usage).await
+                        let (intent, cap) = (progress.announced.as_ref().map_or(0, |it| it.intent), progress.cap);
+                        // The entry settles the intent at no cost.
+                        if let Some(mut announced) = progress.announced.take()
+                            && let Some(reservation) = announced.reservation.take()
+                        {
+                            reservation.release();
+                        }
+                        let paid = Attempted { intent, cost: 0.0, cap, usage: Usage::default() };
+                        self.drop_for_good(call, key, reason, detail, paid).await
                     }
                     Meaning::Fatal(trouble) => Err(self.trouble(trouble)),
                 }
             }
         }
+    }
+
+    /// Sets money aside and makes the intent to spend it durable. The inner error is a call that the budget, or a
+    /// shutdown, leaves pending.
+    async fn announce<'client>(
+        &'client self,
+        call: &Call,
+        key: &str,
+        cap: u32,
+    ) -> Result<Result<Announced<'client>, Completion>, LlmError> {
+        let Some(reservation) = self.unless_draining(self.budget.reserve(call, cap)).await else {
+            return Ok(Err(stopped()));
+        };
+        let Some(reservation) = reservation else {
+            return Ok(Err(Completion::Pending { detail: "the budget does not allow another call".to_owned() }));
+        };
+        let intent = Intent {
+            intent: self.ledger.next_intent(),
+            key: key.to_owned(),
+            row_id: call.row_id.clone(),
+            stage: call.stage.to_owned(),
+            prompt_tokens: most_prompt_tokens(call),
+            completion_tokens: cap,
+            cost_usd: self.budget.most_of(call, cap),
+        };
+        let announced =
+            Announced { inner: self, intent: intent.intent, reservation: Some(reservation), in_doubt: false };
+        self.ledger.announce(&intent).await?;
+        Ok(Ok(announced))
     }
 
     /// Waits for the provider's pause and our own limits; false when the client is shut down meanwhile.
@@ -162,7 +282,13 @@ impl Inner {
             if pause.is_zero() {
                 return !self.draining();
             }
-            if !self.wait(pause + scatter(pause)).await {
+            let over = async {
+                tokio::select! {
+                    () = tokio::time::sleep(pause + scatter(pause)) => {}
+                    () = self.limits.lifted() => {}
+                }
+            };
+            if self.unless_draining(over).await.is_none() {
                 return false;
             }
         }
@@ -172,81 +298,120 @@ impl Inner {
         &self,
         call: &Call,
         key: &str,
-        progress: &mut Progress,
+        progress: &mut Progress<'_>,
         judged: Judged,
-        usage: Usage,
+        paid: Attempted,
     ) -> Result<Step, LlmError> {
         let Judged { verdict, finish_reason, served_model, .. } = judged;
         match verdict {
             Verdict::Text(text) => {
+                let misshapen = call.response_format.as_ref().and_then(|format| shape::check(format, &text).err());
+                if let Some(problem) = misshapen {
+                    return self.misshapen(call, key, progress, (text, finish_reason, problem), paid).await;
+                }
                 let outcome = Outcome::Reply { text: text.clone(), finish_reason: finish_reason.clone(), served_model };
-                self.ledger.append(&self.entry(call, key, progress.cap, usage, outcome)).await?;
+                self.ledger.append(&self.entry(call, key, &paid, outcome)).await?;
                 Ok(Step::Done(Completion::Reply(Reply {
                     text,
                     finish_reason,
-                    prompt_tokens: usage.prompt_tokens,
-                    completion_tokens: usage.completion_tokens,
+                    prompt_tokens: paid.usage.prompt_tokens,
+                    completion_tokens: paid.usage.completion_tokens,
                     request_key: key.to_owned(),
                     model: self.model.clone(),
                 })))
             }
             Verdict::CutShort if !progress.extended => {
-                let outcome = Outcome::Attempt { finish_reason };
-                self.ledger.append(&self.entry(call, key, progress.cap, usage, outcome)).await?;
+                self.ledger.append(&self.entry(call, key, &paid, Outcome::Attempt { finish_reason })).await?;
                 progress.extended = true;
                 progress.cap = largest_cap(call);
                 Ok(Step::Again(Duration::ZERO))
             }
             Verdict::CutShort => {
                 let detail = format!("cut off at {} tokens, and before at {}", progress.cap, call.max_tokens);
-                self.drop_for_good(call, key, progress.cap, Reason::Truncated, detail, usage).await
+                self.drop_for_good(call, key, Reason::Truncated, detail, paid).await
             }
-            Verdict::Unusable { reason, detail } => {
-                self.drop_for_good(call, key, progress.cap, reason, detail, usage).await
-            }
+            Verdict::Unusable { reason, detail } => self.drop_for_good(call, key, reason, detail, paid).await,
         }
+    }
+
+    /// A reply that has not the shape asked for is asked for once more, with what is wrong with it.
+    async fn misshapen(
+        &self,
+        call: &Call,
+        key: &str,
+        progress: &mut Progress<'_>,
+        (text, finish_reason, problem): (String, String, String),
+        paid: Attempted,
+    ) -> Result<Step, LlmError> {
+        if !progress.repair.is_empty() {
+            return self.drop_for_good(call, key, Reason::Malformed, problem, paid).await;
+        }
+        self.ledger.append(&self.entry(call, key, &paid, Outcome::Attempt { finish_reason })).await?;
+        let ask = format!(
+            "That is not what was asked for: {problem}. Answer again with the corrected JSON and nothing else."
+        );
+        progress.repair = vec![Message::assistant(text), Message::user(ask)];
+        Ok(Step::Again(Duration::ZERO))
     }
 
     async fn drop_for_good(
         &self,
         call: &Call,
         key: &str,
-        cap: u32,
         reason: Reason,
         detail: String,
-        usage: Usage,
+        paid: Attempted,
     ) -> Result<Step, LlmError> {
         let outcome = Outcome::Dropped { reason, detail: detail.clone() };
-        self.ledger.append(&self.entry(call, key, cap, usage, outcome)).await?;
+        self.ledger.append(&self.entry(call, key, &paid, outcome)).await?;
         Ok(Step::Done(Completion::Dropped { reason, detail }))
     }
 
-    fn entry(&self, call: &Call, key: &str, cap: u32, usage: Usage, outcome: Outcome) -> Entry {
+    fn entry(&self, call: &Call, key: &str, paid: &Attempted, outcome: Outcome) -> Entry {
         Entry {
             key: key.to_owned(),
             row_id: call.row_id.clone(),
             stage: call.stage.to_owned(),
             model: self.model.clone(),
-            max_tokens: cap,
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
+            max_tokens: paid.cap,
+            prompt_tokens: paid.usage.prompt_tokens,
+            completion_tokens: paid.usage.completion_tokens,
+            intent: paid.intent,
+            cost_usd: self.budget.has_prices().then_some(paid.cost),
             outcome,
         }
     }
 
-    /// A failure that may pass: back off, then pend, and in the end give the endpoint up.
-    fn failed(&self, progress: &mut Progress, detail: String, retry_after: Option<Duration>) -> Result<Step, LlmError> {
+    /// A failure that may pass: back off, then leave the call to the next run. Where nothing succeeds any more, everyone
+    /// pauses, and in the end the endpoint is given up.
+    fn failed(
+        &self,
+        pass: Pass<'_>,
+        progress: &mut Progress<'_>,
+        detail: String,
+        retry_after: Option<Duration>,
+        number: u64,
+    ) -> Result<Step, LlmError> {
         progress.failures += 1;
         self.lock_stats().failed += 1;
-        if progress.failures < self.pace.attempts {
-            if let Some(pause) = retry_after {
-                self.limits.pause(pause, Instant::now());
+        match pass.failed() {
+            Tripped::No => {}
+            Tripped::Paused(pause) => tracing::warn!(
+                endpoint = self.endpoint,
+                seconds = pause.as_secs_f64(),
+                detail,
+                "nothing succeeds any more: pausing, then one call looks again"
+            ),
+            Tripped::GivenUp { after } => {
+                return Err(self.trouble(Trouble::Failing { seconds: after.as_secs(), detail }));
             }
-            return Ok(Step::Again(self.pace.backoff(progress.failures)));
         }
-        let calls = self.given_up_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-        if calls >= self.pace.failing_calls {
-            return Err(self.trouble(Trouble::Failing { calls, attempts: progress.failures, detail }));
+        if progress.failures < self.pace.attempts {
+            let backoff = self.pace.backoff(progress.failures);
+            let Some(pause) = retry_after else { return Ok(Step::Again(backoff)) };
+            self.limits.told_to_wait(pause, number, Instant::now());
+            // Whoever was told to wait does, whatever others find out meanwhile.
+            return Ok(Step::Again(backoff.max(pause + scatter(pause))));
         }
         tracing::warn!(
             attempts = progress.failures,
@@ -256,22 +421,37 @@ impl Inner {
         Ok(Step::Done(Completion::Pending { detail }))
     }
 
+    fn endpoint_works(&self, pass: Pass<'_>) {
+        self.ever_answered.store(true, Ordering::Relaxed);
+        if pass.answered() {
+            tracing::info!(endpoint = self.endpoint, "it works again: going on");
+        }
+    }
+
+    fn answered(&self, number: u64, refused: bool) {
+        let next = self.lock_stats().sent + 1;
+        if let Some(limit) = self.gate.answered(number, next, refused) {
+            tracing::info!(endpoint = self.endpoint, limit, "many requests were turned away: fewer at a time");
+        }
+    }
+
     /// A rate limit is no failure: it costs patience, never an attempt.
-    fn rate_limited(&self, progress: &mut Progress, retry_after: Option<Duration>, detail: &str) -> Duration {
+    fn rate_limited(
+        &self,
+        progress: &mut Progress<'_>,
+        retry_after: Option<Duration>,
+        detail: &str,
+        number: u64,
+    ) -> Duration {
         progress.limited += 1;
         self.lock_stats().rate_limited += 1;
         let now = Instant::now();
         if let Some(pause) = retry_after {
             if self.limits.paused(now) < pause {
-                tracing::info!(
-                    endpoint = self.endpoint,
-                    seconds = pause.as_secs_f64(),
-                    detail,
-                    "rate limited: pausing"
-                );
+                tracing::debug!(endpoint = self.endpoint, seconds = pause.as_secs_f64(), detail, "rate limited");
             }
-            self.limits.pause(pause, now);
-            return Duration::ZERO;
+            self.limits.told_to_wait(pause, number, now);
+            return pause + scatter(pause);
         }
         if progress.limited.is_power_of_two() && progress.limited >= 8 {
             tracing::warn!(
@@ -283,6 +463,14 @@ impl Inner {
         }
         self.pace.backoff(progress.limited)
     }
+}
+
+/// What an answered attempt was and cost.
+struct Attempted {
+    intent: u64,
+    cost: f64,
+    cap: u32,
+    usage: Usage,
 }
 
 pub(super) fn largest_cap(call: &Call) -> u32 {
@@ -306,7 +494,9 @@ impl<'client> Flight<'client> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.0.landed.notify_waiters();
+        let left = self.0.in_flight.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left == 0 {
+            self.0.landed.notify_waiters();
+        }
     }
 }

@@ -1,49 +1,30 @@
 //! The client: what is shared by all calls, and what a call goes through before and after it is asked.
 
 mod ask;
+mod stats;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use asclepius_schema::Reason;
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::budget::{Budget, Usage64};
+use crate::breaker::Breaker;
+use crate::budget::Budget;
 use crate::config::parse_base_url;
+use crate::gate::Gate;
 use crate::ledger::{Ledger, Outcome};
 use crate::limits::Limits;
 use crate::retry::Pace;
 use crate::transport::Transport;
-use crate::wire::Usage;
 use crate::{Call, Completion, LlmError, Reply, TeacherConfig, Trouble};
 
-/// What a client has done since it was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Stats {
-    /// Calls that the endpoint answered, whatever the answer was worth.
-    pub calls: u64,
-    /// Calls answered from the ledger.
-    pub cached: u64,
-    /// Requests sent in all.
-    pub sent: u64,
-    /// Requests that a rate limit turned away.
-    pub rate_limited: u64,
-    /// Requests that failed and may be repeated.
-    pub failed: u64,
-    /// Tokens sent, as the provider counts them.
-    pub prompt_tokens: u64,
-    /// Tokens received, as the provider counts them.
-    pub completion_tokens: u64,
-    /// US dollars for them; 0 without prices.
-    pub cost_usd: f64,
-    /// US dollars that the ledger knows of, earlier runs included; 0 without prices.
-    pub spent_usd: f64,
-}
+pub use stats::Stats;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -69,13 +50,15 @@ struct Inner {
     ledger: Ledger,
     limits: Limits,
     budget: Budget,
-    permits: Semaphore,
+    gate: Gate,
+    breaker: Breaker,
     phase: watch::Sender<Phase>,
     in_flight: AtomicUsize,
     landed: Notify,
     /// Set once, by the first call that finds that no other can succeed.
     fatal: OnceLock<LlmError>,
-    given_up_in_a_row: AtomicU32,
+    /// Whether the endpoint was there at all in this run: if not, its address is the likelier fault.
+    ever_answered: AtomicBool,
     other_cap_field: AtomicBool,
     /// Calls being asked now, so that the same call asked twice at a time is paid once.
     turns: Mutex<HashMap<String, Asked>>,
@@ -93,10 +76,26 @@ impl Client {
         api_key: Option<String>,
         ledger_dir: &Path,
     ) -> Result<Self, LlmError> {
-        Self::open_with(config, base_url, api_key, ledger_dir, Pace::default())
+        Self::open_share(config, base_url, api_key, ledger_dir, None)
     }
 
-    /// The same with a patience of one's own.
+    /// The same as one of several processes that share the work, the ledger's directory and the budget.
+    ///
+    /// # Errors
+    /// See [`Client::open`].
+    pub fn open_share(
+        config: &TeacherConfig,
+        base_url: &str,
+        api_key: Option<String>,
+        ledger_dir: &Path,
+        share: Option<&Share>,
+    ) -> Result<Self, LlmError> {
+        config.validate()?;
+        let patience = Duration::from_secs_f64(config.patience_seconds);
+        Self::open_with(config, base_url, api_key, ledger_dir, Pace { patience, ..Pace::default() }, share)
+    }
+
+    /// The same with a pace of one's own in place of the configured patience.
     ///
     /// # Errors
     /// See [`Client::open`].
@@ -106,14 +105,28 @@ impl Client {
         api_key: Option<String>,
         ledger_dir: &Path,
         pace: Pace,
+        share: Option<&Share>,
     ) -> Result<Self, LlmError> {
         config.validate()?;
         let url = parse_base_url(base_url)?;
         let timeout = Duration::from_secs_f64(config.timeout_seconds);
         let transport = Transport::new(&url, api_key.as_deref(), timeout)?;
-        let ledger = Ledger::open(ledger_dir)?;
+        let ledger = match share {
+            None => Ledger::open(ledger_dir)?,
+            Some(share) => Ledger::open_named(ledger_dir, &share.name)?,
+        };
         let found = ledger.found();
-        let paid = Usage64 { prompt_tokens: found.prompt_tokens, completion_tokens: found.completion_tokens };
+        let budget = match share {
+            None => Budget::new(config.prices(), config.budget_usd, found.paid),
+            Some(share) => {
+                // What siblings spend comes out of their own shares; what was spent before is divided like the rest.
+                let before = Budget::new(config.prices(), None, ledger.paid_beside(&share.siblings)).spent();
+                let limit = config.budget_usd.map(|budget| (budget - before).max(0.0) * share.fraction);
+                Budget::new(config.prices(), limit, found.paid_here)
+            }
+        };
+        let fraction = share.map_or(1.0, |share| share.fraction);
+        let part = |limit: Option<u32>| limit.map(|limit| ((f64::from(limit) * fraction) as u32).max(1));
         Ok(Self(Arc::new(Inner {
             endpoint: url.as_str().trim_end_matches('/').to_owned(),
             model: config.model_name().to_owned(),
@@ -122,14 +135,15 @@ impl Client {
             pace,
             transport,
             ledger,
-            limits: Limits::new(config.requests_per_minute, config.tokens_per_minute, Instant::now()),
-            budget: Budget::new(config.prices(), config.budget_usd, paid),
-            permits: Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS)),
+            limits: Limits::new(part(config.requests_per_minute), part(config.tokens_per_minute), Instant::now()),
+            budget,
+            gate: Gate::new(config.concurrency),
+            breaker: Breaker::new(pace),
             phase: watch::Sender::new(Phase::Running),
             in_flight: AtomicUsize::new(0),
             landed: Notify::new(),
             fatal: OnceLock::new(),
-            given_up_in_a_row: AtomicU32::new(0),
+            ever_answered: AtomicBool::new(false),
             other_cap_field: AtomicBool::new(false),
             turns: Mutex::new(HashMap::new()),
             stats: Mutex::new(Stats::default()),
@@ -158,7 +172,16 @@ impl Client {
 
     /// What was done so far.
     pub fn stats(&self) -> Stats {
-        Stats { spent_usd: self.0.budget.spent(), ..*self.0.lock_stats() }
+        let inner = &*self.0;
+        let paused = inner.breaker.paused().unwrap_or_default().max(inner.limits.paused(Instant::now()));
+        Stats {
+            in_flight: inner.in_flight.load(Ordering::Relaxed) as u64,
+            limit: u64::from(inner.gate.limit()),
+            tokens_per_minute: inner.limits.tokens_per_minute(),
+            paused_seconds: Some(paused.as_secs_f64()).filter(|seconds| *seconds > 0.0),
+            spent_usd: inner.budget.spent(),
+            ..inner.lock_stats().clone()
+        }
     }
 
     /// Answers `call`: from the ledger if it was answered before, else by asking the endpoint. A reply is durable
@@ -168,27 +191,20 @@ impl Client {
     /// When no call can be answered: the endpoint is unreachable, keeps failing, refuses access or has no credit
     /// left, or the ledger cannot be read or written. Calls that follow fail at once with the same error.
     pub async fn complete(&self, call: &Call) -> Result<Completion, LlmError> {
-        let inner = &*self.0;
-        let key = self.key(call);
-        if let Some(known) = inner.recall(call, &key)? {
-            return Ok(known);
-        }
-        let turn = Turn::new(inner, &key);
-        let _alone = turn.lock.lock().await;
-        if let Some(known) = inner.recall(call, &key)? {
-            return Ok(known);
-        }
-        let permit = tokio::select! {
-            biased;
-            () = inner.reached(Phase::Draining) => return Ok(stopped()),
-            permit = inner.permits.acquire() => permit.expect("nothing closes the semaphore"),
-        };
-        let completion = inner.ask(call, &key).await;
-        drop(permit);
+        let inner = &self.0;
+        let mut counted = Counted::new(inner);
+        let completion = inner.complete(call, &self.key(call)).await;
         if let Err(error) = &completion {
             // Whoever comes next need not find out again.
             inner.fatal.get_or_init(|| error.clone());
+            // Nor need those wait that are about to ask.
+            inner.phase.send_if_modified(|phase| {
+                let running = *phase == Phase::Running;
+                *phase = Phase::Draining.max(*phase);
+                running
+            });
         }
+        counted.end(completion.as_ref().ok());
         completion
     }
 
@@ -223,12 +239,32 @@ impl Inner {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count_answer(&self, usage: Usage, cost: f64) {
-        let mut stats = self.lock_stats();
-        stats.calls += 1;
-        stats.prompt_tokens += u64::from(usage.prompt_tokens);
-        stats.completion_tokens += u64::from(usage.completion_tokens);
-        stats.cost_usd += cost;
+    async fn complete(self: &Arc<Self>, call: &Call, key: &str) -> Result<Completion, LlmError> {
+        if let Some(known) = self.recall(call, key)? {
+            return Ok(known);
+        }
+        let turn = Turn::new(self, key);
+        let _alone = turn.lock.lock().await;
+        if turn.waited
+            && let Some(known) = self.recall(call, key)?
+        {
+            return Ok(known);
+        }
+        if let Some(error) = self.fatal.get() {
+            return Err(error.clone());
+        }
+        if self.draining() {
+            return Ok(stopped());
+        }
+        // In a task of its own, so that calls are worked on by every thread of the runtime, whoever waits for them.
+        let (inner, call, key) = (self.clone(), call.clone(), key.to_owned());
+        let mut asked = AbortOnDrop(tokio::spawn(async move { inner.ask(&call, &key).await }));
+        match (&mut asked.0).await {
+            Ok(ended) => ended,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only the runtime itself cancels it: it is shutting down.
+            Err(_) => Ok(stopped()),
+        }
     }
 
     async fn reached(&self, phase: Phase) {
@@ -270,6 +306,52 @@ impl Inner {
     }
 }
 
+/// One of several processes that share a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Share {
+    /// The name of its ledger file: unique among those that run at a time.
+    pub name: String,
+    /// What the names of all files of this division end with.
+    pub siblings: String,
+    /// Its part of the work, which is its part of the budget and of the limits a minute.
+    pub fraction: f64,
+}
+
+/// A task that nobody waits for any more is given up.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A call that came in, counted as pending where nobody waits for its end.
+struct Counted<'client> {
+    inner: &'client Inner,
+    ended: bool,
+}
+
+impl<'client> Counted<'client> {
+    fn new(inner: &'client Inner) -> Self {
+        inner.lock_stats().begin();
+        Self { inner, ended: false }
+    }
+
+    fn end(&mut self, completion: Option<&Completion>) {
+        self.ended = true;
+        self.inner.lock_stats().end(completion);
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.inner.lock_stats().end(None);
+        }
+    }
+}
+
 /// A call being asked, and how many wait for its answer or ask it.
 #[derive(Debug, Default)]
 struct Asked {
@@ -282,6 +364,8 @@ struct Turn<'client> {
     inner: &'client Inner,
     key: String,
     lock: Arc<tokio::sync::Mutex<()>>,
+    /// Whether somebody else was asking it.
+    waited: bool,
 }
 
 impl<'client> Turn<'client> {
@@ -289,7 +373,7 @@ impl<'client> Turn<'client> {
         let mut turns = inner.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = turns.entry(key.to_owned()).or_default();
         asked.interested += 1;
-        Self { inner, key: key.to_owned(), lock: asked.lock.clone() }
+        Self { inner, key: key.to_owned(), lock: asked.lock.clone(), waited: asked.interested > 1 }
     }
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::LlmError;
 
-/// The version of the lines that this code writes.
-const VERSION: u32 = 1;
+/// The version of the lines that this code writes. Version 1, which had no intents, is read and continued.
+const VERSION: u32 = 2;
 
 /// Hex digits of the checksum in front of each line.
 const CHECKSUM: usize = 16;
@@ -29,10 +29,18 @@ pub(super) fn header_line() -> Vec<u8> {
 
 /// Checksum, space, JSON, newline.
 pub(super) fn line_of(json: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(CHECKSUM + 1 + json.len() + 1);
-    line.extend_from_slice(&blake3::hash(json).to_hex().as_bytes()[..CHECKSUM]);
+    line(|line| line.extend_from_slice(json))
+}
+
+/// The same around what `write` appends.
+pub(super) fn line(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    // Most records are shorter than this, and a note fits after one doubling.
+    let mut line = Vec::with_capacity(2048);
+    line.resize(CHECKSUM, b'0');
     line.push(b' ');
-    line.extend_from_slice(json);
+    write(&mut line);
+    let hash = blake3::hash(&line[CHECKSUM + 1..]).to_hex();
+    line[..CHECKSUM].copy_from_slice(&hash.as_bytes()[..CHECKSUM]);
     line.push(b'\n');
     line
 }
@@ -159,9 +167,9 @@ impl Lines {
     fn check_header(&self) -> Result<(), LlmError> {
         let found = serde_json::from_slice::<Header>(self.json()).ok();
         let problem = match found {
-            Some(Header { asclepius_ledger: VERSION }) => return Ok(()),
+            Some(Header { asclepius_ledger: 1..=VERSION }) => return Ok(()),
             Some(Header { asclepius_ledger }) => {
-                format!("is of version {asclepius_ledger}; this program reads version {VERSION}")
+                format!("is of version {asclepius_ledger}; this program reads versions up to {VERSION}")
             }
             None => "its first line names no version".to_owned(),
         };

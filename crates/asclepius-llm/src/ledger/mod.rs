@@ -1,97 +1,38 @@
-//! Every answered call, on disk before it is acknowledged.
+//! Every call, on disk: announced before it is sent, answered before it is acknowledged.
 //!
-//! A ledger is a directory of append-only `*.ledger` files. A line is 16 hex digits of the BLAKE3 hash of the JSON that
-//! follows them, a space, and that JSON; the first line names the version. The last entry of a key counts. What an
-//! interrupted write left at the end of a file is cut off when the file is opened for writing; damage anywhere else
-//! is an error. Entries hold no credentials.
+//! A ledger is a directory of append-only `*.ledger` files, one for each process that may write at a time. A line is 16
+//! hex digits of the BLAKE3 hash of the JSON that follows them, a space, and that JSON (a [`Record`]); the first line
+//! names the version. The last entry of a key counts. What an interrupted write left at the end of a file is cut off
+//! when the file is opened for writing; damage anywhere else is an error. Records hold no credentials.
+//!
+//! An [`Intent`] that no later record settles belongs to a send whose end nobody saw. It may have been billed, so it
+//! counts in full.
 
+mod compact;
 mod lines;
+mod record;
+mod scan;
 mod writer;
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use asclepius_schema::Reason;
 use fs_err::File;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 
 use crate::LlmError;
 use lines::Lines;
+pub use record::{CarriedOver, Entry, Intent, Outcome, Paid, Record, Withdrawn};
 use writer::Writer;
 
-/// The file that new entries go to.
-const FILE: &str = "calls.ledger";
+/// The name of the file that new records go to, where nothing else is said.
+const NAME: &str = "calls";
 
-/// What a call came to, or one paid attempt at it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The call's identity.
-    pub key: String,
-    /// The row it was for.
-    pub row_id: String,
-    /// What it was for: `note`, `question`, `answer` ..
-    pub stage: String,
-    /// The model asked for.
-    pub model: String,
-    /// The token cap of the attempt that ended it.
-    pub max_tokens: u32,
-    /// Tokens sent in that attempt.
-    pub prompt_tokens: u32,
-    /// Tokens received in that attempt.
-    pub completion_tokens: u32,
-    /// How it ended.
-    pub outcome: Outcome,
-}
+/// Where the entries of ended calls lie. Replies stay on disk, so that a long run's memory does not grow with them.
+type Index = HashMap<[u8; 16], Position>;
 
-/// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// With a text.
-    Reply {
-        /// The text.
-        text: String,
-        /// The provider's finish reason.
-        finish_reason: String,
-        /// The model as the provider names it.
-        served_model: String,
-    },
-    /// Without one, for good.
-    Dropped {
-        /// Why.
-        reason: Reason,
-        /// What exactly.
-        detail: String,
-    },
-    /// Paid, but followed by another attempt.
-    Attempt {
-        /// The provider's finish reason.
-        finish_reason: String,
-    },
-}
-
-/// What the index needs of an entry; its texts are skipped, not copied.
-#[derive(Deserialize)]
-struct Head<'line> {
-    #[serde(borrow)]
-    key: &'line str,
-    prompt_tokens: u32,
-    completion_tokens: u32,
-    outcome: HeadOutcome,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum HeadOutcome {
-    Reply(IgnoredAny),
-    Dropped(IgnoredAny),
-    Attempt(IgnoredAny),
-}
-
-/// Where an entry lies. Replies stay on disk, so that a long run's memory does not grow with them.
 #[derive(Debug, Clone, Copy)]
 struct Position {
     file: u32,
@@ -100,26 +41,32 @@ struct Position {
 }
 
 /// What was found when a ledger was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Found {
     /// Entries, attempts included.
     pub entries: u64,
-    /// Tokens sent in all of them.
-    pub prompt_tokens: u64,
-    /// Tokens received in all of them.
-    pub completion_tokens: u64,
+    /// What all sends cost, those of `open_intents` at the most they may have cost.
+    pub paid: Paid,
+    /// The part of `paid` that this process's own file holds.
+    pub paid_here: Paid,
+    /// Sends whose end was never seen.
+    pub open_intents: u64,
     /// Lines cut off because an interrupted write left them unfinished; none of them was ever acknowledged.
     pub torn_lines: u64,
 }
 
-/// A ledger open for writing. One process at a time.
+/// A ledger open for writing. One process at a time for each file.
 #[derive(Debug)]
 pub struct Ledger {
     files: Vec<(PathBuf, Mutex<File>)>,
-    index: Mutex<HashMap<[u8; 16], Position>>,
+    index: Mutex<Index>,
     own: u32,
     found: Found,
+    paid: Vec<(String, Paid)>,
+    last_intent: AtomicU64,
     writer: Writer,
+    // Held until the ledger is dropped, after the writer has ended.
+    _lock: File,
 }
 
 impl Ledger {
@@ -129,46 +76,83 @@ impl Ledger {
     /// When a file cannot be read or written, is damaged other than by an interrupted write, is of another version,
     /// or is open in another process.
     pub fn open(directory: &Path) -> Result<Self, LlmError> {
+        Self::open_named(directory, NAME)
+    }
+
+    /// The same, writing to a file of this name: processes that share a directory each take another. All files are read.
+    ///
+    /// # Errors
+    /// See [`Ledger::open`].
+    pub fn open_named(directory: &Path, name: &str) -> Result<Self, LlmError> {
         fs_err::create_dir_all(directory).map_err(|source| LlmError::io(directory, source))?;
-        let own_path = directory.join(FILE);
+        let own_path = directory.join(format!("{name}.ledger"));
         // The lock comes first: cutting a tail that another process is just writing would lose a reply.
-        let own_file = writer::lock(&own_path)?;
+        let lock = writer::lock(&own_path)?;
+        let own_file = writer::open(&own_path)?;
         let mut found = Found::default();
-        let mut index = HashMap::new();
+        let mut index = Index::new();
         let mut files = Vec::new();
+        let mut paid = Vec::new();
         let mut own = None;
         for (number, path) in files_of(directory)?.into_iter().enumerate() {
             let number = number as u32;
-            let mut lines = Lines::open(&path)?;
-            while let Some(span) = lines.next_sound()? {
-                let head: Head = serde_json::from_slice(lines.json()).map_err(|_| lines.damaged("not an entry"))?;
-                found.entries += 1;
-                found.prompt_tokens += u64::from(head.prompt_tokens);
-                found.completion_tokens += u64::from(head.completion_tokens);
-                let key = parse_key(head.key).ok_or_else(|| lines.damaged("its key is not 32 hex digits"))?;
-                if !matches!(head.outcome, HeadOutcome::Attempt(_)) {
-                    index.insert(key, Position { file: number, length: span.length, offset: span.offset });
-                }
-            }
-            let tail = lines.tail()?;
+            let scan = scan::scan(&path, number, &mut index)?;
+            found.entries += scan.entries;
+            found.open_intents += scan.open_intents();
+            found.paid.add(scan.paid());
+            paid.push((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), scan.paid()));
             if path == own_path {
-                found.torn_lines = tail.torn_lines;
-                own = Some((number, tail.sound_bytes));
+                found.torn_lines = scan.tail.torn_lines;
+                found.paid_here = scan.paid();
+                own = Some((number, scan));
             }
             let file = File::open(&path).map_err(|source| LlmError::io(&path, source))?;
             files.push((path, Mutex::new(file)));
         }
-        let (own, sound_bytes) = own.expect("the lock created the file before the directory was listed");
-        let writer = Writer::start(own_file, own_path, sound_bytes)?;
+        let (own, scan) = own.expect("the file was created before the directory was listed");
+        let live = index.values().filter(|position| position.file == own);
+        let live_bytes = live.map(|position| u64::from(position.length) + 1).sum();
+        if compact::is_due(&scan, live_bytes) {
+            compact::compact(&own_path, own, &index, &scan)?;
+            tracing::info!(bytes = scan.tail.sound_bytes, live_bytes, "compacted the ledger");
+            drop((own_file, files, lock));
+            return Self::open_named(directory, name);
+        }
+        let writer = Writer::start(own_file, own_path, scan.tail.sound_bytes)?;
         if found.torn_lines > 0 {
             tracing::warn!(lines = found.torn_lines, "cut off what an interrupted write left at the ledger's end");
         }
-        Ok(Self { files, index: Mutex::new(index), own, found, writer })
+        let last_intent = AtomicU64::new(scan.last_intent);
+        Ok(Self { files, index: Mutex::new(index), own, found, paid, last_intent, writer, _lock: lock })
+    }
+
+    /// Writes the file of this name anew without the records that no longer count, however few they are.
+    ///
+    /// # Errors
+    /// See [`Ledger::open`].
+    pub fn compact(directory: &Path) -> Result<(), LlmError> {
+        let path = directory.join(format!("{NAME}.ledger"));
+        let _lock = writer::lock(&path)?;
+        if !path.is_file() {
+            return Ok(());
+        }
+        let mut index = Index::new();
+        let scan = scan::scan(&path, 0, &mut index)?;
+        compact::compact(&path, 0, &index, &scan)
     }
 
     /// What was found when it was opened.
     pub fn found(&self) -> Found {
         self.found
+    }
+
+    /// What the files cost whose names do not end with `siblings`.
+    pub(crate) fn paid_beside(&self, siblings: &str) -> Paid {
+        let mut sum = Paid::default();
+        for (_, paid) in self.paid.iter().filter(|(name, _)| !name.ends_with(siblings)) {
+            sum.add(*paid);
+        }
+        sum
     }
 
     /// Whether any call with this identity has ended.
@@ -193,12 +177,31 @@ impl Ledger {
         entry.map(Some).ok_or_else(problem)
     }
 
+    /// A number for the next intent.
+    pub(crate) fn next_intent(&self) -> u64 {
+        self.last_intent.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Announces a send and returns once that is durable. Records that arrive together share one fsync.
+    ///
+    /// # Errors
+    /// When it could not be made durable; the send must not happen then.
+    pub async fn announce(&self, intent: &Intent) -> Result<(), LlmError> {
+        self.writer.append(line(intent)).await.map(drop)
+    }
+
+    /// Notes that a send announced as `intent` costs nothing. Not awaited: until it is durable, the ledger only knows
+    /// of more money than was spent.
+    pub(crate) fn withdraw(&self, intent: u64) {
+        self.writer.note(line(&Withdrawn { withdrawn: intent }));
+    }
+
     /// Appends an entry and returns once it is durable. Entries that arrive together share one fsync.
     ///
     /// # Errors
     /// When it could not be made durable; it is then as if it had never been written.
     pub async fn append(&self, entry: &Entry) -> Result<(), LlmError> {
-        let line = lines::line_of(&serde_json::to_vec(entry).expect("an entry is plain data"));
+        let line = line(entry);
         let length = line.len() as u32 - 1;
         let offset = self.writer.append(line).await?;
         let indexed = !matches!(entry.outcome, Outcome::Attempt { .. });
@@ -214,26 +217,42 @@ impl Ledger {
     ///
     /// # Errors
     /// When the directory cannot be listed. The iterator's items are errors where a file is damaged.
-    pub fn read(directory: &Path) -> Result<Entries, LlmError> {
+    pub fn read(directory: &Path) -> Result<impl Iterator<Item = Result<Entry, LlmError>> + use<>, LlmError> {
+        Ok(Self::records(directory)?.filter_map(|record| match record {
+            Ok(Record::Entry(entry)) => Some(Ok(entry)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        }))
+    }
+
+    /// The same with every other record.
+    ///
+    /// # Errors
+    /// See [`Ledger::read`].
+    pub fn records(directory: &Path) -> Result<Records, LlmError> {
         let paths = if directory.is_dir() { files_of(directory)? } else { Vec::new() };
-        Ok(Entries { paths: paths.into_iter(), lines: None })
+        Ok(Records { paths: paths.into_iter(), lines: None })
     }
 }
 
-/// See [`Ledger::read`].
+fn line(record: &impl serde::Serialize) -> Vec<u8> {
+    lines::line(|line| serde_json::to_writer(line, record).expect("a record is plain data"))
+}
+
+/// See [`Ledger::records`].
 #[derive(Debug)]
-pub struct Entries {
+pub struct Records {
     paths: std::vec::IntoIter<PathBuf>,
     lines: Option<Lines>,
 }
 
-impl Entries {
-    fn advance(&mut self) -> Result<Option<Entry>, LlmError> {
+impl Records {
+    fn advance(&mut self) -> Result<Option<Record>, LlmError> {
         loop {
             if let Some(lines) = &mut self.lines {
                 if lines.next_sound()?.is_some() {
-                    let entry = serde_json::from_slice(lines.json()).map_err(|_| lines.damaged("not an entry"))?;
-                    return Ok(Some(entry));
+                    let record = serde_json::from_slice(lines.json()).map_err(|_| lines.damaged("not a record"))?;
+                    return Ok(Some(record));
                 }
                 self.lines = None;
             }
@@ -243,8 +262,8 @@ impl Entries {
     }
 }
 
-impl Iterator for Entries {
-    type Item = Result<Entry, LlmError>;
+impl Iterator for Records {
+    type Item = Result<Record, LlmError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.advance().transpose();

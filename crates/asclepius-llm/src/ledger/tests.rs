@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const FILE: &str = "calls.ledger";
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers")
 }
@@ -19,6 +21,8 @@ fn reply(number: u64, text: &str) -> Entry {
         max_tokens: 100,
         prompt_tokens: 3,
         completion_tokens: 2,
+        intent: 0,
+        cost_usd: None,
         outcome: Outcome::Reply {
             text: text.to_owned(),
             finish_reason: "stop".to_owned(),
@@ -49,8 +53,14 @@ fn entries_come_back_and_the_last_of_a_key_counts() {
     let ledger = Ledger::open(directory.path()).expect("sound");
     assert_eq!(ledger.get(&entries[0].key).expect("readable"), Some(entries[2].clone()));
     assert_eq!(ledger.get(&reply(3, "").key).expect("readable"), None);
-    let expected = Found { entries: 3, prompt_tokens: 9, completion_tokens: 6, torn_lines: 0 };
-    assert_eq!(ledger.found(), expected);
+    let paid = Paid {
+        prompt_tokens: 9,
+        completion_tokens: 6,
+        unpriced_prompt_tokens: 9,
+        unpriced_completion_tokens: 6,
+        cost_usd: 0.0,
+    };
+    assert_eq!(ledger.found(), Found { entries: 3, paid, paid_here: paid, open_intents: 0, torn_lines: 0 });
 }
 
 #[test]
@@ -60,7 +70,113 @@ fn an_attempt_is_counted_but_does_not_end_a_call() {
     write(directory.path(), std::slice::from_ref(&attempt));
     let ledger = Ledger::open(directory.path()).expect("sound");
     assert_eq!(ledger.get(&attempt.key).expect("readable"), None);
-    assert_eq!(ledger.found().completion_tokens, 2);
+    assert_eq!(ledger.found().paid.completion_tokens, 2);
+}
+
+fn intent(number: u64, call: u64) -> Intent {
+    Intent {
+        intent: number,
+        key: reply(call, "").key,
+        row_id: format!("PMC{call}.1-1"),
+        stage: "note".to_owned(),
+        prompt_tokens: 50,
+        completion_tokens: 100,
+        cost_usd: Some(0.5),
+    }
+}
+
+/// Three sends: answered for less than they might have cost, turned away, and never heard of again.
+fn three_sends(directory: &Path) {
+    let ledger = Ledger::open(directory).expect("writable");
+    runtime().block_on(async {
+        for call in 1..=3 {
+            assert_eq!(ledger.next_intent(), call);
+            ledger.announce(&intent(call, call)).await.expect("appended");
+        }
+        ledger.withdraw(2);
+        ledger.append(&Entry { intent: 1, cost_usd: Some(0.1), ..reply(1, "a") }).await.expect("appended");
+    });
+}
+
+#[test]
+fn an_intent_that_nothing_settles_counts_in_full() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    three_sends(directory.path());
+    let ledger = Ledger::open(directory.path()).expect("sound");
+    let found = ledger.found();
+    assert_eq!((found.entries, found.open_intents), (1, 1));
+    assert!((found.paid.cost_usd - 0.6).abs() < 1e-9, "{found:?}");
+    assert_eq!((found.paid.prompt_tokens, found.paid.completion_tokens), (3 + 50, 2 + 100));
+    assert_eq!(ledger.next_intent(), 4, "numbers are not used twice");
+    assert_eq!(ledger.get(&reply(3, "").key).expect("readable"), None);
+}
+
+#[test]
+fn compaction_changes_the_size_and_nothing_else() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    three_sends(directory.path());
+    let attempt = Entry { outcome: Outcome::Attempt { finish_reason: "length".to_owned() }, ..reply(4, "") };
+    write(directory.path(), &[reply(5, "first"), attempt, reply(6, "c"), reply(5, "last")]);
+    let path = directory.path().join(FILE);
+    let before = Ledger::open(directory.path()).expect("sound").found();
+    let bytes = fs_err::metadata(&path).expect("there").len();
+
+    for _ in 0..2 {
+        Ledger::compact(directory.path()).expect("compacted");
+        let ledger = Ledger::open(directory.path()).expect("sound");
+        let after = ledger.found();
+        assert_eq!(after.paid, before.paid);
+        assert_eq!((after.open_intents, after.torn_lines), (1, 0));
+        let texts: Vec<_> = [1, 5, 6, 3, 4]
+            .iter()
+            .map(|call| match ledger.get(&reply(*call, "").key).expect("readable")?.outcome {
+                Outcome::Reply { text, .. } => Some(text),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts, [Some("a".to_owned()), Some("last".to_owned()), Some("c".to_owned()), None, None]);
+    }
+    assert!(fs_err::metadata(&path).expect("there").len() < bytes);
+    assert_eq!(read(directory.path()).len(), 3);
+}
+
+#[test]
+fn compaction_waits_for_nobody_and_takes_nothing_from_who_writes() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let ledger = Ledger::open(directory.path()).expect("writable");
+    runtime().block_on(ledger.append(&reply(1, "a"))).expect("appended");
+    assert!(matches!(Ledger::compact(directory.path()), Err(LlmError::LedgerLocked { .. })));
+    runtime().block_on(ledger.append(&reply(2, "b"))).expect("appended");
+    drop(ledger);
+    assert_eq!(read(directory.path()).len(), 2);
+}
+
+#[test]
+fn processes_with_names_of_their_own_share_a_directory_and_see_what_is_there() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write(directory.path(), &[reply(1, "a")]);
+    let first = Ledger::open_named(directory.path(), "shard-1-of-2").expect("free");
+    let second = Ledger::open_named(directory.path(), "shard-2-of-2").expect("free");
+    runtime().block_on(first.append(&reply(2, "b"))).expect("appended");
+    runtime().block_on(second.append(&reply(3, "c"))).expect("appended");
+    assert!(first.get(&reply(1, "").key).expect("readable").is_some());
+    assert!(matches!(Ledger::open_named(directory.path(), "shard-1-of-2"), Err(LlmError::LedgerLocked { .. })));
+    drop((first, second));
+    let all = Ledger::open(directory.path()).expect("sound");
+    for call in 1..=3 {
+        assert!(all.get(&reply(call, "").key).expect("readable").is_some(), "{call}");
+    }
+    assert_eq!(all.paid_beside("-of-2").prompt_tokens, 3);
+}
+
+#[test]
+fn a_ledger_of_the_first_version_is_continued() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let entry = serde_json::to_vec(&reply(1, "a")).expect("plain");
+    let file = [lines::line_of(br#"{"asclepius_ledger":1}"#), lines::line_of(&entry)].concat();
+    fs_err::write(directory.path().join(FILE), file).expect("writable");
+    write(directory.path(), &[reply(2, "b")]);
+    assert_eq!(read(directory.path()).len(), 2);
 }
 
 #[test]

@@ -15,7 +15,8 @@ const QUEUE: usize = 1024;
 
 struct Submission {
     line: Vec<u8>,
-    durable: oneshot::Sender<Result<u64, LlmError>>,
+    /// Whoever waits for it; nobody waits for a note.
+    durable: Option<oneshot::Sender<Result<u64, LlmError>>>,
 }
 
 /// The sending end of the thread.
@@ -27,15 +28,17 @@ pub(super) struct Writer {
     path: PathBuf,
 }
 
-/// Opens the file, new or not, and takes its lock, which lasts until the file is closed.
+/// Opens the file, new or not.
+pub(super) fn open(path: &Path) -> Result<File, LlmError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path).map_err(|source| LlmError::io(path, source))
+}
+
+/// Takes the file's lock, which lasts until what is returned is closed. The lock is a file of its own, since compaction
+/// puts another file in the place of the one that is locked.
 pub(super) fn lock(path: &Path) -> Result<File, LlmError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|source| LlmError::io(path, source))?;
+    let file = open(&path.with_extension("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(LlmError::LedgerLocked { path: path.to_owned() }),
@@ -67,14 +70,21 @@ impl Writer {
         let gone = || LlmError::io(&self.path, std::io::Error::other("the thread that writes it has ended"));
         let queue = self.queue.as_ref().ok_or_else(gone)?;
         let (durable, acknowledged) = oneshot::channel();
-        queue.send(Submission { line, durable }).await.map_err(|_| gone())?;
+        queue.send(Submission { line, durable: Some(durable) }).await.map_err(|_| gone())?;
         acknowledged.await.map_err(|_| gone())?
+    }
+
+    /// Appends a line that nobody waits for, with the next group; where too many lines wait already, it is left out.
+    pub fn note(&self, line: Vec<u8>) {
+        if let Some(queue) = &self.queue {
+            queue.try_send(Submission { line, durable: None }).ok();
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Closing the queue ends the thread, which closes the file and so frees the lock.
+        // Closing the queue ends the thread once what it holds is written, and the thread closes the file.
         self.queue = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -85,9 +95,10 @@ impl Drop for Writer {
 }
 
 fn run(mut submissions: mpsc::Receiver<Submission>, mut end: End) {
-    let mut group = Vec::new();
+    let (mut group, mut bytes) = (Vec::new(), Vec::new());
     while let Some(first) = submissions.blocking_recv() {
-        let mut bytes = first.line.clone();
+        bytes.clear();
+        bytes.extend_from_slice(&first.line);
         group.push(first);
         while (bytes.len() as u64) < MAX_GROUP_BYTES / 2
             && let Ok(next) = submissions.try_recv()
@@ -100,7 +111,9 @@ fn run(mut submissions: mpsc::Receiver<Submission>, mut end: End) {
         for submission in group.drain(..) {
             let length = submission.line.len() as u64;
             // Whoever asked may have given up waiting; the line is durable all the same.
-            submission.durable.send(written.clone().map(|()| offset)).ok();
+            if let Some(durable) = submission.durable {
+                durable.send(written.clone().map(|()| offset)).ok();
+            }
             offset += length;
         }
     }

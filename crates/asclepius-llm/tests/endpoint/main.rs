@@ -1,5 +1,6 @@
 //! The client against a server that misbehaves on demand, over real HTTP.
 
+mod faults;
 mod kill;
 mod server;
 
@@ -17,8 +18,13 @@ const NO_QUOTA: &str =
     r#"{"error":{"message":"check your plan","type":"insufficient_quota","code":"insufficient_quota"}}"#;
 
 /// As patient as the real one in attempts, but quick.
-const QUICK: Pace =
-    Pace { base: Duration::from_millis(2), longest: Duration::from_millis(20), attempts: 4, failing_calls: 3 };
+const QUICK: Pace = Pace {
+    base: Duration::from_millis(2),
+    longest: Duration::from_millis(20),
+    attempts: 4,
+    failures_to_pause: 3,
+    patience: Duration::from_secs(30),
+};
 
 fn config() -> TeacherConfig {
     TeacherConfig {
@@ -29,7 +35,7 @@ fn config() -> TeacherConfig {
 }
 
 fn open(config: &TeacherConfig, url: &str, ledger: &Path) -> Client {
-    Client::open_with(config, url, None, ledger, QUICK).expect("the ledger opens")
+    Client::open_with(config, url, None, ledger, QUICK, None).expect("the ledger opens")
 }
 
 fn call(row: &str) -> Call {
@@ -270,7 +276,7 @@ async fn hung_broken_and_nonsensical_answers_are_asked_again() {
     let ledger = tempfile::tempdir().expect("a temporary directory");
     let config = TeacherConfig { timeout_seconds: 0.2, ..config() };
     let pace = Pace { attempts: 6, ..QUICK };
-    let client = Client::open_with(&config, &server.url, None, ledger.path(), pace).expect("opens");
+    let client = Client::open_with(&config, &server.url, None, ledger.path(), pace, None).expect("opens");
     assert_eq!(text(&client.complete(&call("r1")).await.expect("usable")), "fine");
     assert_eq!((server.requests(), client.stats().failed), (6, 5));
 }
@@ -286,14 +292,33 @@ async fn a_call_that_keeps_failing_is_pending_and_asked_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn call_after_call_failing_gives_the_endpoint_up_by_name() {
-    let scene = scene(vec![Act::Status(502, vec![], "bad gateway"); 100]).await;
-    for row in ["r1", "r2"] {
-        assert!(matches!(scene.ask(row).await, Completion::Pending { .. }));
+async fn call_after_call_failing_pauses_everyone_and_in_the_end_gives_the_endpoint_up_by_name() {
+    let server = Server::start(vec![Act::Status(502, vec![], "bad gateway"); 1000]).await;
+    let ledger = tempfile::tempdir().expect("a temporary directory");
+    let pace = Pace { attempts: 1000, patience: Duration::from_millis(50), ..QUICK };
+    let client = Client::open_with(&config(), &server.url, None, ledger.path(), pace, None).expect("opens");
+    let calls: Vec<_> = (0..6).map(|row| call(&row.to_string())).collect();
+    let ended = futures::future::join_all(calls.iter().map(|call| client.complete(call))).await;
+    let errors: Vec<_> = ended.iter().filter_map(|ended| ended.as_ref().err()).collect();
+    let error = errors.first().expect("no probe bears fruit").to_string();
+    assert!(error.contains(&server.url) && error.contains("502"), "{error}");
+    assert!(errors[0].is_resumable_stop());
+    // Six go out at once, then one probe after each pause.
+    assert!((8..=30).contains(&server.requests()), "{}", server.requests());
+    let stats = client.stats();
+    stats.check().expect("every call ended");
+    assert_eq!(stats.pending, 6);
+}
+
+#[tokio::test]
+async fn an_outage_that_ends_costs_no_row() {
+    let scene = scene(vec![Act::Status(502, vec![], "bad gateway"); 10]).await;
+    let calls: Vec<_> = (0..8).map(|row| call(&row.to_string())).collect();
+    let ended = futures::future::join_all(calls.iter().map(|call| scene.client.complete(call))).await;
+    for completion in ended {
+        assert_eq!(text(&completion.expect("it works again")), "fine");
     }
-    let error = scene.client.complete(&call("r3")).await.expect_err("the third in a row");
-    assert!(error.to_string().contains(&scene.server.url) && error.to_string().contains("502"), "{error}");
-    assert_eq!(scene.server.requests(), 12);
+    assert_eq!(scene.server.requests(), 10 + 8);
 }
 
 #[tokio::test]
