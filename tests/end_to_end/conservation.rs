@@ -168,7 +168,7 @@ fn the_dataset_validates_and_its_card_says_what_it_is() {
     for words in ["extractive-1", "CC"] {
         assert!(card.contains(words), "{words:?} is not in the card:\n{card}");
     }
-    for words in ["note.v1.jinja", "near_duplicate", "AUC", "license: cc-by-4.0", "data_files"] {
+    for words in ["note.v1.jinja", "near_duplicate", "AUC", "license: cc0-1.0", "data_files"] {
         assert!(card.contains(words), "{words:?} is not in the card:\n{card}");
     }
     let sources = asclepius(["data", "card", "--attributions"]).arg(workspace.pipeline()).ends(0).stdout;
@@ -196,7 +196,7 @@ fn clinicians_rate_blind_and_their_agreement_is_read_back() {
 
     let rate = |rater: &str, ratings: &str| {
         let path = out.join(format!("{rater}.csv"));
-        fs_err::write(&path, format!("item,note_faithful,answer\n{ratings}")).expect("writable");
+        fs_err::write(&path, format!("item,note_faithful,answer_right\n{ratings}")).expect("writable");
         path
     };
     let ann = rate("ann", "R001,4,1\nR002,3,2\nR003,4,\n");
@@ -206,7 +206,7 @@ fn clinicians_rate_blind_and_their_agreement_is_read_back() {
         if json { command.arg("--json").ends(0).stdout } else { command.ends(0).stdout }
     };
     let found: Value = serde_json::from_str(&agreement(true)).expect("stdout is JSON");
-    let answer = &found["agreement"]["all"]["answer"];
+    let answer = &found["agreement"]["all"]["answer_right"];
     assert_eq!(answer["krippendorff_alpha"].as_f64(), Some(1.0), "{found}");
     assert_eq!(answer["items_compared"].as_u64(), Some(2));
     assert!(found["agreement"]["all"]["note_faithful"]["cohen_kappa"].as_f64().is_some_and(|kappa| kappa < 0.5));

@@ -44,7 +44,7 @@ pub const SCALES: [Scale; 3] = [
         anchors: ["plainly not", "rather not", "rather so", "could not be told from one"],
     },
     Scale {
-        name: "answer",
+        name: "answer_right",
         asks: "Is the answer right, going by the note alone?",
         anchors: [
             "something wrong or beside the question, or an answer where the note gives none",
@@ -385,9 +385,13 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         let samples = drawn(&rows(60), 3);
         fs_err::write(path("key.csv"), csv_key(&samples).expect("written")).expect("writable");
-        fs_err::write(path("ann.csv"), "item,note_faithful,answer\nR001,4,1\nR002,3,\n").expect("writable");
-        fs_err::write(path("ben.csv"), "\u{feff}item;answer;note_faithful\r\nR003;2;2\r\nR001;1;4\r\n")
+        fs_err::write(path("ann.csv"), "item,note_faithful,answer_right\nR001,4,1\nR002,3,\n").expect("writable");
+        fs_err::write(path("ben.csv"), "\u{feff}item;answer_right;note_faithful\r\nR003;2;2\r\nR001;1;4\r\n")
             .expect("writable");
+        // A sheet nobody has filled in holds no rating: texts and scales have columns of their own.
+        fs_err::write(path("sheet.csv"), csv_sheet(&samples).expect("written")).expect("writable");
+        let unrated = Ratings::read(&[path("sheet.csv")]).expect("readable").agreement(|_| true);
+        assert!(unrated.len() == SCALES.len() && unrated.values().all(|found| found.ratings == 0));
         let ratings = Ratings::read(&[path("ann.csv"), path("ben.csv")]).expect("readable");
         assert_eq!(ratings.raters, ["ann", "ben"]);
         let key = read_key(&path("key.csv")).expect("readable");
@@ -408,18 +412,18 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("ann.csv");
         for (text, words) in [
-            ("item,answer\nR001,4\nR002,5\n", "ann.csv, line 3: item R002: answer is \"5\""),
-            ("item,answer\nR001,good\n", "line 2"),
-            ("item,answer\nR001,1\nR001,2\n", "R001 a second time"),
+            ("item,answer_right\nR001,4\nR002,5\n", "ann.csv, line 3: item R002: answer_right is \"5\""),
+            ("item,answer_right\nR001,good\n", "line 2"),
+            ("item,answer_right\nR001,1\nR001,2\n", "R001 a second time"),
             ("item,remark\nR001,1\n", "none of the columns"),
-            ("row,answer\nR001,1\n", "no column \"item\""),
-            ("item,answer\n,1\n", "no item"),
+            ("row,answer_right\nR001,1\n", "no column \"item\""),
+            ("item,answer_right\n,1\n", "no item"),
         ] {
             fs_err::write(&path, text).expect("writable");
             let error = Ratings::read(std::slice::from_ref(&path)).expect_err("wrong").to_string();
             assert!(error.contains(words), "{error}");
         }
-        fs_err::write(&path, "item,answer\nR001,1\n").expect("writable");
+        fs_err::write(&path, "item,answer_right\nR001,1\n").expect("writable");
         assert!(Ratings::read(&[path.clone(), path]).is_err());
     }
 }
