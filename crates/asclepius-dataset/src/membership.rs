@@ -141,9 +141,9 @@ fn standard_error(auc: f64, members: f64, others: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use std::cmp::Ordering;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -185,27 +185,27 @@ mod tests {
     }
 
     proptest! {
-            #[test]
-            fn area_and_advantage_are_what_their_definitions_say(
-                members in prop::collection::vec(0_u8..6, 1..12),
-                others in prop::collection::vec(0_u8..6, 1..12),
-            ) {
-                let floats = |values: &[u8]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
-                let (auc, advantage) = area_and_advantage(&floats(&members), &floats(&others));
-                let mut wins = 0.0;
-                for member in &members {
-                    for other in &others {
-                        wins += match member.cmp(other) {
-    Ordering::Greater => 1.0,
-    Ordering::Equal => 0.5,
-    Ordering::Less => 0.0,
-    };
-                    }
+        #[test]
+        fn area_and_advantage_are_what_their_definitions_say(
+            members in prop::collection::vec(0_u8..6, 1..12),
+            others in prop::collection::vec(0_u8..6, 1..12),
+        ) {
+            let floats = |values: &[u8]| -> Vec<f64> { values.iter().map(|&value| f64::from(value)).collect() };
+            let (auc, advantage) = area_and_advantage(&floats(&members), &floats(&others));
+            let mut wins = 0.0;
+            for member in &members {
+                for other in &others {
+                    wins += match member.cmp(other) {
+                        Ordering::Greater => 1.0,
+                        Ordering::Equal => 0.5,
+                        Ordering::Less => 0.0,
+                    };
                 }
-                prop_assert!((auc - wins / (members.len() * others.len()) as f64).abs() < 1e-12);
-                let rate = |values: &[u8], at: u8| values.iter().filter(|&&v| v >= at).count() as f64 / values.len() as f64;
-                let best = (0..=6).map(|at| rate(&members, at) - rate(&others, at)).fold(0.0, f64::max);
-                prop_assert!((advantage - best).abs() < 1e-12);
             }
+            prop_assert!((auc - wins / (members.len() * others.len()) as f64).abs() < 1e-12);
+            let rate = |values: &[u8], at: u8| values.iter().filter(|&&v| v >= at).count() as f64 / values.len() as f64;
+            let best = (0..=6).map(|at| rate(&members, at) - rate(&others, at)).fold(0.0, f64::max);
+            prop_assert!((advantage - best).abs() < 1e-12);
         }
+    }
 }
