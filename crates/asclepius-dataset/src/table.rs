@@ -10,7 +10,7 @@ mod writer;
 
 use std::path::Path;
 
-use asclepius_schema::{Instruction, Note, Report};
+use asclepius_schema::{CallRecord, Instruction, Note, Report};
 
 pub use column::Column;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
@@ -25,6 +25,9 @@ pub type ReportWriter = Writer<Report>;
 pub type NoteWriter = Writer<Note>;
 /// Writes instructions.
 pub type InstructionWriter = Writer<Instruction>;
+
+/// Writes calls.
+pub type CallWriter = Writer<CallRecord>;
 
 /// Reads what [`ReportWriter`] wrote, in order.
 ///
@@ -47,6 +50,14 @@ pub fn read_notes(path: &Path) -> Result<Rows<Note>, DatasetError> {
 /// # Errors
 /// When the file cannot be read, is no Parquet file or lacks a column.
 pub fn read_instructions(path: &Path) -> Result<Rows<Instruction>, DatasetError> {
+    Rows::open(path)
+}
+
+/// Reads what [`CallWriter`] wrote, in order.
+///
+/// # Errors
+/// When the file cannot be read, is no Parquet file or lacks a column.
+pub fn read_calls(path: &Path) -> Result<Rows<CallRecord>, DatasetError> {
     Rows::open(path)
 }
 

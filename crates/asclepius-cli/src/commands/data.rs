@@ -1,5 +1,7 @@
 //! `asclepius data ..`: a run's data, looked at without changing it.
 
+mod calls;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
@@ -19,6 +21,7 @@ pub fn run(command: DataCommand) -> Outcome {
     match command {
         DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
         DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
+        DataCommand::Calls { pipeline, out, json } => calls::run(&load(&pipeline)?, out.as_deref(), json),
         DataCommand::Card { pipeline } => card(&load(&pipeline)?),
     }
 }
