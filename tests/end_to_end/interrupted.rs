@@ -179,6 +179,49 @@ fn instruction_tuning_goes_on_bit_for_bit_after_an_interrupt_and_after_a_kill() 
     breaks_leave_no_trace("sft", "adapter_model.safetensors");
 }
 
+/// Kills one run over and over, each time a little later, with everything that carries state switched on: 8-bit moments,
+/// dropout, early stopping, accumulation, several epochs, and a checkpoint being written at every step.
+fn kills_leave_no_trace(stage: &str, weights: &str) {
+    let steps = 24;
+    let command = |workspace: &Workspace| {
+        training(workspace, stage)
+            .set(&format!("{stage}.max_steps"), steps)
+            .set(&format!("{stage}.epochs"), 50)
+            .set(&format!("{stage}.save_every"), 1)
+            .set(&format!("{stage}.keep"), 2)
+            .set(&format!("{stage}.global_batch"), 6)
+            .set(&format!("{stage}.micro_batch"), 2)
+            .set(&format!("{stage}.optimizer"), "adamw8bit")
+            .set(&format!("{stage}.early_stop"), 20)
+    };
+    let unbroken = Workspace::new();
+    command(&unbroken).ends(0);
+    let (rows, bytes) = result(&unbroken.stage(stage), weights);
+    let epochs = rows.iter().filter_map(|row| row["epoch"].as_f64()).fold(0.0, f64::max);
+    assert!(epochs > 2.0, "it crosses the edges of epochs: {epochs}");
+
+    let broken = Workspace::new();
+    for step in (2..steps).step_by(3) {
+        let mut running = command(&broken).start();
+        running.wait_for(&format!("step={step}"));
+        running.kill();
+    }
+    command(&broken).ends(0);
+    let (rows_after, bytes_after) = result(&broken.stage(stage), weights);
+    assert!(rows_after == rows, "the same losses, norms and rates, bit for bit");
+    assert!(bytes_after == bytes, "the same weights, bit for bit");
+}
+
+#[test]
+fn pre_training_killed_again_and_again_ends_bit_for_bit() {
+    kills_leave_no_trace("pretrain", "model.safetensors");
+}
+
+#[test]
+fn instruction_tuning_killed_again_and_again_ends_bit_for_bit() {
+    kills_leave_no_trace("sft", "adapter_model.safetensors");
+}
+
 #[test]
 fn training_killed_before_its_first_checkpoint_starts_over() {
     let workspace = Workspace::new();

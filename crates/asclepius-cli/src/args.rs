@@ -297,5 +297,35 @@ pub enum DataCommand {
         /// The pipeline.
         #[command(flatten)]
         pipeline: PipelineArgs,
+        /// Print the whole list of sources to credit instead, as tab-separated values.
+        #[arg(long)]
+        attributions: bool,
+    },
+    /// Write a sheet of sampled rows for clinicians to rate blind, as CSV and as a page, and the key to it.
+    Review {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// How many rows.
+        #[arg(long, default_value = "50")]
+        rows: std::num::NonZeroUsize,
+        /// Where to write; by default `review` in the run's directory.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// What rows and their order are drawn from.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Read rated sheets, one a rater, and say how far the raters agree.
+    Agreement {
+        /// The rated sheets; a rater is called as the file is.
+        #[arg(required = true, value_name = "SHEET")]
+        sheets: Vec<PathBuf>,
+        /// The key that was written with the sheet: checks the items, and adds figures by task and by teacher.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
     },
 }

@@ -1,9 +1,10 @@
 //! What a JATS article says, under our own names.
 
+use std::cell::OnceCell;
+
 use asclepius_schema::ArticleId;
 
 use crate::headings::{Part, part_of_title};
-use crate::narrative;
 use crate::prose::{self, Paragraph};
 use crate::xml::{Element, Node};
 
@@ -60,6 +61,8 @@ pub(crate) struct Section {
     /// The heading was a paragraph in bold, so what follows on the same level may still belong to it.
     pub disguised: bool,
     pub blocks: Vec<Block>,
+    /// What its heading and type promise, told once.
+    pub(crate) part: OnceCell<Part>,
 }
 
 /// What a section is made of.
@@ -102,6 +105,14 @@ impl Section {
         }
     }
 
+    /// Whether any paragraph brings in one person with an age.
+    pub fn introduces(&self) -> bool {
+        self.blocks.iter().any(|block| match block {
+            Block::Paragraph(paragraph) => paragraph.introduction().is_some(),
+            Block::Section(section) => section.introduces(),
+        })
+    }
+
     /// All text, paragraphs one to a line.
     pub fn text(&self) -> String {
         self.paragraphs().into_iter().map(|paragraph| paragraph.text.as_str()).collect::<Vec<_>>().join("\n")
@@ -109,8 +120,8 @@ impl Section {
 }
 
 impl Article {
-    /// Reads the tree of an `<article>`; `None` when it has no `<article-meta>` and so is no JATS.
-    pub fn read(root: &Element) -> Option<Self> {
+    /// Reads the front matter of an `<article>`; `None` when it has no `<article-meta>` and so is no JATS.
+    pub fn front(root: Element<'_>) -> Option<Self> {
         let front = root.child("front")?;
         let meta = front.child("article-meta")?;
         let mut article = Self {
@@ -121,7 +132,7 @@ impl Article {
             year: year(meta),
             authors: authors(meta),
             licence: licence(front, meta),
-            body: root.child("body").map(|body| section(body, 0)),
+            relations: relations(root),
             ..Self::default()
         };
         article.identify(meta);
@@ -132,15 +143,10 @@ impl Article {
         meta.descendants("kwd", &mut found);
         article.keywords = texts(&found);
         found.clear();
-        // Links to retractions stand in the front matter, in old files also in notes of the back matter.
-        root.descendants("related-article", &mut found);
-        let relations = found.iter().filter_map(|link| link.attribute("related-article-type"));
-        article.relations = relations.map(str::to_lowercase).collect();
-        found.clear();
         meta.descendants("event", &mut found);
         meta.descendants("date", &mut found);
         let events = found.iter().filter_map(|event| event.attribute("event-type").or(event.attribute("date-type")));
-        article.events = events.map(str::to_lowercase).collect();
+        article.events = events.map(|event| event.to_lowercase()).collect();
         found.clear();
         front.descendants("custom-meta", &mut found);
         for property in found {
@@ -149,14 +155,21 @@ impl Article {
                 article.events.push(part("meta-name"));
             }
         }
-        article.summary = meta.child("abstract").map(|summary| prose::inline_text(&summary.text())).unwrap_or_default();
         Some(article)
     }
 
-    fn identify(&mut self, meta: &Element) {
-        for id in meta.elements().filter(|element| element.name == "article-id") {
+    /// Adds what the whole article says to what its front matter does.
+    pub fn read_on(&mut self, root: Element<'_>) {
+        self.relations = relations(root);
+        self.body = root.child("body").map(|body| section(body, 0));
+        let summary = root.child("front").and_then(|front| front.child("article-meta")?.child("abstract"));
+        self.summary = summary.map(|summary| prose::inline_text(&summary.text())).unwrap_or_default();
+    }
+
+    fn identify(&mut self, meta: Element<'_>) {
+        for id in meta.elements().filter(|element| element.name() == "article-id") {
             let value = id.text();
-            match id.attribute("pub-id-type").unwrap_or_default() {
+            match id.attribute("pub-id-type").unwrap_or_default().as_ref() {
                 "pmc" | "pmcid" if self.pmcid.is_none() => {
                     let (digits, version) = split_pmcid(&value);
                     self.pmcid = digits;
@@ -200,18 +213,26 @@ pub(crate) fn split_pmcid(value: &str) -> (Option<String>, Option<u32>) {
     (shaped.then(|| digits.to_owned()), version)
 }
 
-fn texts(elements: &[&Element]) -> Vec<String> {
+/// Links to retractions stand in the front matter, in old files also in notes of the back matter.
+fn relations(root: Element<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    root.descendants("related-article", &mut found);
+    let relations = found.iter().filter_map(|link| link.attribute("related-article-type"));
+    relations.map(|relation| relation.to_lowercase()).collect()
+}
+
+fn texts(elements: &[Element<'_>]) -> Vec<String> {
     elements.iter().map(|element| element.text()).filter(|text| !text.is_empty()).collect()
 }
 
-fn title(meta: &Element) -> String {
+fn title(meta: Element<'_>) -> String {
     let Some(title) = meta.child("title-group").and_then(|group| group.child("article-title")) else {
         return String::new();
     };
     prose::inline(title).text
 }
 
-fn journal(front: &Element) -> String {
+fn journal(front: Element<'_>) -> String {
     let mut found = Vec::new();
     if let Some(meta) = front.child("journal-meta") {
         meta.descendants("journal-title", &mut found);
@@ -223,20 +244,21 @@ fn journal(front: &Element) -> String {
 }
 
 /// The year the article came out: the earliest of its publication dates, since a collection's year may lag behind.
-fn year(meta: &Element) -> Option<i32> {
-    let dates = meta.elements().filter(|element| element.name == "pub-date");
+fn year(meta: Element<'_>) -> Option<i32> {
+    let dates = meta.elements().filter(|element| element.name() == "pub-date");
     let published = dates.filter(|date| !date.attribute("pub-type").unwrap_or_default().starts_with("pmc"));
     published.filter_map(|date| date.child("year")?.text().parse().ok()).min()
 }
 
-fn authors(meta: &Element) -> Vec<String> {
+fn authors(meta: Element<'_>) -> Vec<String> {
     let mut groups = Vec::new();
     let mut contributors = Vec::new();
-    for group in meta.elements().filter(|element| element.name == "contrib-group") {
+    for group in meta.elements().filter(|element| element.name() == "contrib-group") {
         groups.push(group);
-        contributors.extend(group.elements().filter(|element| element.name == "contrib"));
+        contributors.extend(group.elements().filter(|element| element.name() == "contrib"));
     }
-    let is_author = |contributor: &&Element| matches!(contributor.attribute("contrib-type"), None | Some("author"));
+    let is_author =
+        |contributor: &Element<'_>| contributor.attribute("contrib-type").is_none_or(|kind| kind == "author");
     let mut names = Vec::new();
     for contributor in contributors.into_iter().filter(is_author) {
         let person = contributor.child("name").or_else(|| contributor.child("name-alternatives")?.child("name"));
@@ -256,12 +278,12 @@ fn authors(meta: &Element) -> Vec<String> {
 }
 
 /// A group's own name, without the members listed inside it.
-fn own_text(element: &Element) -> String {
+fn own_text(element: Element<'_>) -> String {
     let mut text = String::new();
-    for node in &element.children {
+    for node in element.children() {
         match node {
             Node::Text(part) => text.push_str(part),
-            Node::Element(child) if child.name != "contrib-group" => {
+            Node::Element(child) if child.name() != "contrib-group" => {
                 text.push(' ');
                 text.push_str(&child.text());
             }
@@ -271,11 +293,11 @@ fn own_text(element: &Element) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn licence(front: &Element, meta: &Element) -> LicenceEvidence {
+fn licence(front: Element<'_>, meta: Element<'_>) -> LicenceEvidence {
     let mut evidence = LicenceEvidence::default();
     // Permissions lie in article-meta; old files put the licence there without them.
     for element in meta.elements() {
-        match element.name.as_str() {
+        match element.name() {
             "permissions" => element.elements().for_each(|inner| gather_licence(inner, &mut evidence)),
             _ => gather_licence(element, &mut evidence),
         }
@@ -291,8 +313,8 @@ fn licence(front: &Element, meta: &Element) -> LicenceEvidence {
     evidence
 }
 
-fn gather_licence(element: &Element, evidence: &mut LicenceEvidence) {
-    match element.name.as_str() {
+fn gather_licence(element: Element<'_>, evidence: &mut LicenceEvidence) {
+    match element.name() {
         "license" | "licence" => {
             evidence.stated = true;
             gather_addresses(element, evidence);
@@ -314,15 +336,15 @@ fn gather_licence(element: &Element, evidence: &mut LicenceEvidence) {
     }
 }
 
-fn gather_addresses(element: &Element, evidence: &mut LicenceEvidence) {
-    for (name, value) in &element.attributes {
-        match name.as_str() {
+fn gather_addresses(element: Element<'_>, evidence: &mut LicenceEvidence) {
+    for (name, value) in element.attributes() {
+        match name {
             "href" => evidence.addresses.push(value.trim().to_owned()),
             "license-type" | "content-type" => evidence.labels.push(value.trim().to_owned()),
             _ => {}
         }
     }
-    if element.name == "license_ref" {
+    if element.name() == "license_ref" {
         evidence.addresses.push(element.text());
     }
     for child in element.elements() {
@@ -353,7 +375,7 @@ const NOT_TEXT: [&str; 19] = [
     "alternatives",
 ];
 
-fn section(element: &Element, depth: usize) -> Section {
+fn section(element: Element<'_>, depth: usize) -> Section {
     let mut section = Section {
         title: element.child("title").map(|title| prose::inline(title).text).unwrap_or_default(),
         kind: element.attribute("sec-type").unwrap_or_default().to_lowercase(),
@@ -403,15 +425,15 @@ fn opens_a_part(paragraph: &Paragraph, depth: usize) -> bool {
     }
 }
 
-fn gather_blocks(element: &Element, depth: usize, blocks: &mut Vec<Block>) {
+fn gather_blocks(element: Element<'_>, depth: usize, blocks: &mut Vec<Block>) {
     for child in element.elements() {
-        match child.name.as_str() {
+        match child.name() {
             "sec" => blocks.push(Block::Section(section(child, depth + 1))),
             "p" => blocks.extend(prose::paragraphs(child).into_iter().map(Block::Paragraph)),
             // Mostly key points; but some journals set the case in a box.
             "boxed-text" => {
                 let inner = section(child, depth + 1);
-                if narrative::introduction(&inner.text()).is_some() {
+                if inner.introduces() {
                     blocks.push(Block::Section(inner));
                 }
             }

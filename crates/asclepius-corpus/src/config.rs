@@ -12,8 +12,9 @@ use crate::CorpusError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorpusConfig {
-    /// Files and directories. In a directory (and below it) only `.xml`, `.nxml`, their `.gz`, and `.tar.gz` are read;
-    /// a PMC-Patients `.csv` is read when it is named itself.
+    /// Files, directories and globs (`dump/PMC00*/*.xml`). In a directory (and below it) only `.xml`, `.nxml`, their
+    /// `.gz`, and `.tar.gz` are read, beside the metadata and file lists of PubMed Central that lie there; a
+    /// PMC-Patients `.csv` or `.json` is read when it is named itself.
     pub inputs: Vec<PathBuf>,
     /// The licence classes admitted. Anything else, and anything in doubt, is dropped.
     pub licences: Vec<Licence>,
@@ -21,6 +22,12 @@ pub struct CorpusConfig {
     pub limit: Option<usize>,
     /// The fewest words a patient's case text may have.
     pub min_words: usize,
+    /// From which share of common text (0 to 1, over runs of five words) an article counts as a near duplicate of an
+    /// earlier one; 0 turns the gate off.
+    pub near_duplicate: f64,
+    /// Files that name or hold evaluation data: PMCIDs, DOIs, PubMed ids, or the texts themselves, as `.csv`, `.json`,
+    /// `.jsonl` or lines. An article that is in one is dropped.
+    pub evaluation_sets: Vec<PathBuf>,
 }
 
 impl Default for CorpusConfig {
@@ -30,6 +37,8 @@ impl Default for CorpusConfig {
             licences: vec![Licence::Cc0, Licence::CcBy],
             limit: None,
             min_words: 50,
+            near_duplicate: 0.8,
+            evaluation_sets: Vec::new(),
         }
     }
 }
@@ -49,6 +58,9 @@ impl CorpusConfig {
         }
         if self.limit == Some(0) {
             return refuse("limit", "is 0, so no article would be read");
+        }
+        if !(0.0..=1.0).contains(&self.near_duplicate) {
+            return refuse("near_duplicate", "is a share: 0 to 1");
         }
         Ok(())
     }

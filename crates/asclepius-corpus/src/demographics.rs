@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 use asclepius_schema::{Age, AgeUnit, Sex};
 use regex::Regex;
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
-}
+use crate::pattern::pattern;
 
 const UNITS: &str = r"(years?|yrs?|y|months?|mo|weeks?|wks?|days?)";
 const TENS: [(&str, f32); 8] = [
@@ -76,9 +74,11 @@ fn stated(text: &str) -> Option<Stated> {
             r"(?i)^[^.;]{0,100}\b(?:man|woman|patient|male|female|person|gentleman|lady)\s+in (?:his|her|their) (?:early |mid|late )?[\s-]*(?:\d0s|teens|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b",
         )
     });
-    let mut all = Vec::new();
+    let mut first: Option<Stated> = None;
     for expression in [&*OLD, &*AGED, &*SHORT] {
-        for found in expression.captures_iter(text).take(12) {
+        // What lies after an age already found cannot be the first.
+        let end = first.as_ref().map_or(text.len(), |first| first.end);
+        for found in expression.captures_iter(&text[..end]).take(12) {
             let whole = found.get(0).expect("group 0 always takes part");
             // Each alternative of an expression has a group for the number and perhaps one for the unit after it.
             let mut groups = found.iter().skip(1).flatten();
@@ -88,10 +88,13 @@ fn stated(text: &str) -> Option<Stated> {
             if unit == AgeUnit::Year && value > 120.0 || of_a_relative(&text[..start], &text[whole.end()..]) {
                 continue;
             }
-            all.push(Stated { age: Age { value, unit }, start, end: whole.end() });
+            if first.as_ref().is_none_or(|first| start < first.start) {
+                first = Some(Stated { age: Age { value, unit }, start, end: whole.end() });
+            }
+            break;
         }
     }
-    let first = all.into_iter().min_by_key(|found| found.start)?;
+    let first = first?;
     // "A man in his forties, diagnosed at the age of 12": what comes after the decade is no age at presentation.
     let vague = DECADE.find(text).is_some_and(|decade| decade.start() < first.start);
     (!vague).then_some(first)
@@ -152,9 +155,16 @@ fn of_a_relative(before: &str, after: &str) -> bool {
             r"(?i)^\W*(?:\w+\W+){0,2}?(?:mother|father|brother|sister|husband|wife|son|daughter|donor|uncle|aunt)\b",
         )
     });
+    // A text that opens with the mother is about her; a father stands beside a mother.
+    static OPENS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\W*(?:the\s+)?mother,?\s*$"));
+    static FATHER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\W*father\b"));
+    if OPENS.is_match(before) {
+        return false;
+    }
     let start = before.char_indices().rev().take(140).last().map_or(0, |(at, _)| at);
     let tail = &before[start..];
     PARENT.is_match(tail)
+        || (tail.contains("mother and") && FATHER.is_match(after))
         || BIRTH.is_match(tail)
         || (INFANT.is_match(tail) && MOTHER.is_match(after))
         || (POSSESSED.is_match(tail) && !PATIENT.is_match(tail) && RELATIVE.is_match(after))
@@ -247,6 +257,8 @@ mod tests {
             ("The second patient, his 27-year-old brother-in-law", 27.0, AgeUnit::Year),
             ("A girl aged five years presented", 5.0, AgeUnit::Year),
             ("With a 2-year history of cough, this 40-year-old", 40.0, AgeUnit::Year),
+            ("The mother, 34-years old, primigravida, underwent all tests.", 34.0, AgeUnit::Year),
+            ("Patient 2 was a 10-year-8-month-old male", 10.0, AgeUnit::Year),
         ] {
             assert_eq!(age(text), Some(Age { value, unit }), "{text}");
         }
@@ -255,6 +267,7 @@ mod tests {
             "A male neonate was delivered at 38 weeks by cesarean section to a healthy 30-year-old primigravida.",
             "A girl was born at term to a previously well 28-year-old woman",
             "The infant's 31-year-old mother",
+            "A patient was born from a healthy 27 year old mother and 32 year old father.",
             "A man in his sixties",
             "for 3 years",
             "at 34 weeks of gestation",

@@ -49,6 +49,22 @@ pub enum CorpusError {
         /// Its licence.
         licence: Licence,
     },
+    /// A glob that is none, or matches nothing that is read.
+    #[error("corpus.inputs: {path}: {problem}")]
+    Glob {
+        /// The pattern as configured.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An evaluation set could not be read, so nothing could be kept out for it.
+    #[error("corpus.evaluation_sets: {path}: {problem}")]
+    EvaluationSet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A data set's file is damaged: no row of it can be trusted.
     #[error("{path}: row {row}: {problem}")]
     Table {
@@ -65,6 +81,9 @@ pub enum CorpusError {
     /// A record could not be made or a file not be hashed.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// Judging an article ended without a result: a defect of ours, whose message stands before this one.
+    #[error("an article's gates ended without a result")]
+    Judge,
     /// Whoever receives the outcomes failed or wants no more of them.
     #[error("an outcome could not be taken: {0}")]
     Receiver(#[source] Box<dyn std::error::Error + Send + Sync>),

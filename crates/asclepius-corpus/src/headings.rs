@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
+
 use crate::article::Section;
 
 /// The part a section plays.
@@ -34,10 +36,6 @@ impl Part {
     pub fn is_outside(self) -> bool {
         matches!(self, Self::Opening | Self::Discussion | Self::Apparatus)
     }
-}
-
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
 }
 
 /// Lower case, without numbering and punctuation around it.
@@ -169,6 +167,10 @@ pub(crate) fn family_number(heading: &str) -> Option<u32> {
 /// Tells a section's part from its heading and its `sec-type`: the heading where it numbers a patient, then what the
 /// type says for sure, then the heading, and of a section without one whatever the type says.
 pub(crate) fn part(section: &Section) -> Part {
+    *section.part.get_or_init(|| part_of(section))
+}
+
+fn part_of(section: &Section) -> Part {
     let by_title = part_of_title(&section.title);
     match (by_title, part_of_kind(&section.kind)) {
         (Part::Numbered(_), _) | (_, None) => {}

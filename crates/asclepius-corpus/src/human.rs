@@ -5,8 +5,11 @@
 
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use asclepius_schema::Reason;
 use regex::Regex;
+
+use crate::pattern::{literals, pattern};
 
 use crate::article::{Article, Section};
 
@@ -223,16 +226,64 @@ const STOPS: [&str; 34] = [
 ];
 
 fn is_animal(word: &str) -> bool {
-    static NAMES: LazyLock<std::collections::HashSet<&'static str>> =
-        LazyLock::new(|| ANIMALS.split_whitespace().filter(|name| !name.contains('_')).collect());
+    static NAMES: LazyLock<WordSet> =
+        LazyLock::new(|| WordSet::new(ANIMALS.split_whitespace().filter(|name| !name.contains('_'))));
     NAMES.contains(word)
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split(|character: char| character.is_whitespace() || ",;:()[]/\"“”".contains(character))
-        .map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()).to_lowercase())
-        .filter(|word| !word.is_empty())
-        .collect()
+fn is_one_of_people(word: &str) -> bool {
+    static NAMES: LazyLock<WordSet> = LazyLock::new(|| WordSet::new(PEOPLE.into_iter()));
+    NAMES.contains(word)
+}
+
+/// Words in lower case, found without regard to it.
+struct WordSet {
+    /// By first letter: the lengths that words have, a bit each, and the words.
+    letters: [(u32, Vec<&'static str>); 26],
+}
+
+impl WordSet {
+    fn new(words: impl Iterator<Item = &'static str>) -> Self {
+        let mut letters: [(u32, Vec<&'static str>); 26] = std::array::from_fn(|_| (0, Vec::new()));
+        for word in words {
+            let place = &mut letters[usize::from(word.as_bytes()[0] - b'a')];
+            place.0 |= 1 << word.len().min(31);
+            place.1.push(word);
+        }
+        Self { letters }
+    }
+
+    fn contains(&self, word: &str) -> bool {
+        let first = word.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+        if !first.is_ascii_lowercase() {
+            return false;
+        }
+        let (lengths, words) = &self.letters[usize::from(first - b'a')];
+        lengths & (1 << word.len().min(31)) != 0 && words.iter().any(|known| known.eq_ignore_ascii_case(word))
+    }
+}
+
+/// Words as written: letters and digits, and hyphens and apostrophes inside.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80;
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += bytes[at..].iter().position(|byte| is_part(*byte))?;
+        let start = at;
+        while at < bytes.len()
+            && (is_part(bytes[at])
+                || matches!(bytes[at], b'-' | b'\'') && bytes.get(at + 1).is_some_and(|next| is_part(*next)))
+        {
+            at += 1;
+        }
+        Some(text[start..at].trim_matches(|character: char| !character.is_alphanumeric()))
+    })
+    .filter(|word| !word.is_empty())
+}
+
+fn lower_words(text: &str) -> Vec<String> {
+    words(text).map(str::to_lowercase).collect()
 }
 
 /// Who the ages in a text belong to.
@@ -246,20 +297,42 @@ struct Aged {
     open: usize,
 }
 
+/// Where a text may speak of an age: at "old", "of age" and "y/o", with room for what stands before.
+fn around_ages(text: &str) -> Vec<(usize, usize)> {
+    static ENDS: LazyLock<AhoCorasick> =
+        LazyLock::new(|| literals(["old", "OLD", "Old", "of age", "of-age", "OF AGE", "y/o", "Y/O", "yo", "YO"]));
+    /// More than the longest number in words, its unit, and blanks.
+    const ROOM: usize = 48;
+    let mut stretches: Vec<(usize, usize)> = Vec::new();
+    for end in ENDS.find_iter(text) {
+        let start = text.floor_char_boundary(end.start().saturating_sub(ROOM));
+        let end = text.ceil_char_boundary((end.end() + 2).min(text.len()));
+        match stretches.last_mut() {
+            Some(last) if start <= last.1 => last.1 = end,
+            _ => stretches.push((start, end)),
+        }
+    }
+    stretches
+}
+
 fn aged(text: &str) -> Aged {
     static AGE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:[a-z]+|\d+(?:\.\d+)?)[\s\u{a0}-]*(?:years?|yrs?|months?|weeks?|days?)[\s\u{a0}-]*(?:old|of[\s-]age)\b,?|\by/?o\b").expect("a fixed pattern")
+        pattern(
+            r"(?i)\b(?:[a-z]+|\d+(?:\.\d+)?)[\s\u{a0}-]*(?:years?|yrs?|months?|weeks?|days?)[\s\u{a0}-]*(?:old|of[\s-]age)\b,?|\by/?o\b",
+        )
     });
     static MET: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:\b(?:his|her|their|whose|by|from|with|to)|['’]s)\s+(?:(?:an?|the|own|pet|family)\s+)*$")
-            .expect("a fixed pattern")
+        pattern(r"(?i)(?:\b(?:his|her|their|whose|by|from|with|to)|['’]s)\s+(?:(?:an?|the|own|pet|family)\s+)*$")
     });
     let mut found = Aged::default();
-    for age in AGE.find_iter(text) {
-        let after: String = text[age.end()..].chars().take(120).collect();
+    let ages = around_ages(text).into_iter().flat_map(|(start, end)| {
+        AGE.find_iter(&text[start..end]).map(move |age| (start + age.start(), start + age.end()))
+    });
+    for (start, end) in ages {
+        let after = &text[end..text.floor_char_boundary((end + 160).min(text.len()))];
         let after = after.split([';', '\n']).next().unwrap_or_default();
         let after = after.split(". ").next().unwrap_or_default();
-        let after = words(after);
+        let after = lower_words(after);
         let phrase = after.iter().take(9).take_while(|word| !STOPS.contains(&word.as_str())).collect::<Vec<_>>();
         let neutered = phrase.iter().any(|word| matches!(word.as_str(), "neutered" | "spayed" | "gelded" | "entire"))
             || phrase.windows(2).any(|pair| {
@@ -275,7 +348,7 @@ fn aged(text: &str) -> Aged {
             _ if neutered => found.animals += 1,
             (Some(person), Some(animal)) if animal < person => found.animals += 1,
             (Some(_), _) => found.people += 1,
-            (None, Some(_)) if MET.is_match(before(text, age.start())) => found.met += 1,
+            (None, Some(_)) if MET.is_match(before(text, start)) => found.met += 1,
             (None, Some(_)) => found.animals += 1,
             (None, None) => found.open += 1,
         }
@@ -294,13 +367,13 @@ fn before(text: &str, at: usize) -> &str {
 }
 
 /// Whether the animal at this place is only part of a name: "rat hepatitis", "pig farm".
-fn is_compound(words: &[String], at: usize) -> bool {
-    words.get(at + 1).is_some_and(|next| NOT_THE_ANIMAL.contains(&next.as_str()))
+fn is_compound(next: Option<&str>) -> bool {
+    next.is_some_and(|next| NOT_THE_ANIMAL.iter().any(|known| known.eq_ignore_ascii_case(next)))
 }
 
 /// Whether the title says that the case is in an animal: "… in a cat receiving chemotherapy".
 fn title_is_about_an_animal(title: &str) -> bool {
-    let words = words(title);
+    let words = lower_words(title);
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1).map_or("", String::as_str);
         if !is_animal(word) || NOT_THE_ANIMAL.contains(&next) {
@@ -321,46 +394,57 @@ fn title_is_about_an_animal(title: &str) -> bool {
 }
 
 fn is_person(word: &str) -> bool {
-    PEOPLE.contains(&word)
-        || matches!(word, "human" | "humans" | "patient" | "patients" | "women" | "men" | "children" | "people")
+    const MORE: [&str; 8] = ["human", "humans", "patient", "patients", "women", "men", "children", "people"];
+    is_one_of_people(word) || MORE.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn is_pronoun(word: &str) -> bool {
+    word.len() <= 3 && ["he", "she", "his", "her", "mr", "mrs"].iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// Refuses a case whose patient is an animal.
 pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
     static VETERINARY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)veterin|\bvet\b|animal (?:science|health|diseases?|practice)|\bequine\b|\bavian\b|wildlife|companion animal|feline medicine|canine medicine").expect("a fixed pattern")
+        pattern(
+            r"(?i)veterin|\bvet\b|animal (?:science|health|diseases?|practice)|\bequine\b|\bavian\b|wildlife|companion animal|feline medicine|canine medicine",
+        )
     });
     static CARE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:veterinar\w*|the owners?|spayed|neutered|castrated|feline|euthani[sz]ed|littermates?)\b")
-            .expect("a fixed pattern")
+        pattern(r"(?i)\b(?:veterinar\w*|the owners?|spayed|neutered|castrated|feline|euthani[sz]ed|littermates?)\b")
     });
     static BROUGHT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:presented|referred|admitted|brought|taken|evaluated)(?: (?:for|with) [^.;,]{3,60}?)?(?: \w+)? (?:to|at|by|into) (?:[\w’'-]+,? ){0,7}veterinary (?:[a-z]+ ){0,2}(?:hospital|clinic|cent(?:er|re)|college|school|practice|service|surgery)").expect("a fixed pattern")
+        pattern(
+            r"(?i)\b(?:presented|referred|admitted|brought|taken|evaluated)(?: (?:for|with) [^.;,]{3,60}?)?(?: \w+)? (?:to|at|by|into) (?:[\w’'-]+,? ){0,7}veterinary (?:[a-z]+ ){0,2}(?:hospital|clinic|cent(?:er|re)|college|school|practice|service|surgery)",
+        )
     });
     // "in a Cownose Ray (Rhinoptera bonasus)"
     static SPECIES: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b[Ii]n (?:an?|two|three|captive|wild)\s[^():]{3,60}\((?:[A-Z][a-z]+|[A-Z]\.) (?:[a-z]{3,}(?:us|is|um|a|i|ae|ens|ans|es|er|or|on|os))\)").expect("a fixed pattern")
+        pattern(
+            r"\b[Ii]n (?:an?|two|three|captive|wild)\s[^():]{3,60}\((?:[A-Z][a-z]+|[A-Z]\.) (?:[a-z]{3,}(?:us|is|um|a|i|ae|ens|ans|es|er|or|on|os))\)",
+        )
     });
     let refuse = |detail: String| Err((Reason::NotHuman, detail));
     let body = article.body.as_ref().map(Section::text).unwrap_or_default();
     let text = format!("{}\n{}\n{body}", article.title, article.summary);
     let ages = aged(&text);
     // An age without a noun that only people go by may be either's; then it takes what is said of animals in care.
-    let all = words(&text);
-    let animals = (0..all.len()).filter(|at| is_animal(&all[*at]) && !is_compound(&all, *at)).count();
-    let people = all
-        .iter()
-        .filter(|word| is_person(word) || matches!(word.as_str(), "he" | "she" | "his" | "her" | "mr" | "mrs"))
-        .count();
+    let (mut animals, mut people) = (0, 0);
+    if ages.people == 0 {
+        let mut all = words(&text).peekable();
+        while let Some(word) = all.next() {
+            animals += usize::from(is_animal(word) && !is_compound(all.peek().copied()));
+        }
+        if animals >= 4 {
+            people = words(&text).filter(|word| is_person(word) || is_pronoun(word)).count();
+        }
+    }
     let open_to_doubt =
         ages.people == 0 && (ages.open == 0 || animals >= 4 && animals > people || CARE.find_iter(&text).count() >= 2);
     let in_title = title_is_about_an_animal(&article.title);
     let veterinary = VETERINARY.is_match(&article.journal);
     let heading = article.headings.iter().chain(&article.keywords).find(|heading| {
         VETERINARY.is_match(heading)
-            || (article.headings.contains(heading)
-                && words(heading).len() <= 2
-                && words(heading).iter().any(|word| is_animal(word)))
+            || (article.headings.contains(heading) && words(heading).count() <= 2 && words(heading).any(is_animal))
     });
     if ages.animals > 0 && ages.people == 0 && (open_to_doubt || ages.animals > ages.open) {
         return refuse(format!("{} ages are an animal's, none a person's", ages.animals));
@@ -381,7 +465,7 @@ pub(crate) fn check(article: &Article) -> Result<(), (Reason, String)> {
         if BROUGHT.is_match(&text) {
             return refuse("the patient was brought to a veterinary hospital".to_owned());
         }
-        if SPECIES.captures(&article.title).is_some_and(|found| !words(&found[0]).iter().any(|word| is_person(word))) {
+        if SPECIES.captures(&article.title).is_some_and(|found| !words(&found[0]).any(is_person)) {
             return refuse("the title names the patient's species".to_owned());
         }
     }

@@ -1,33 +1,32 @@
 //! The pass over the corpus: every article gets exactly one outcome, in the order of the sources.
+//!
+//! One thread reads and cuts files into articles, the threads of the pool judge them, and the caller's thread takes
+//! the results in their order and holds each against those before it. What is under way is bounded in number and in
+//! bytes, so that the corpus may be of any size.
 
-use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use asclepius_schema::ids::patient_id;
-use asclepius_schema::{ArticleId, Dropped, Fingerprint, Reason, Report, ReportId};
+use asclepius_schema::{ArticleId, Dropped, Fingerprint, Reason, Report};
 use flate2::read::MultiGzDecoder;
 use fs_err::File;
 
-use crate::article::{Article, Section, split_pmcid};
-use crate::headings::{Part, part};
-use crate::licence::Admitted;
-use crate::patients::Patient;
-use crate::source::article_kind;
-use crate::standing::Declared;
-use crate::xml::{Articles, Damage};
-use crate::{
-    CorpusConfig, CorpusError, Source, SourceKind, demographics, human, language, licence, narrative, patients,
-    pmc_patients, sources, standing,
-};
+use crate::archive::{FileList, Metadata, metadata_of};
+use crate::evaluation::EvaluationSets;
+use crate::judge::{Judged, Passed, judge, unreadable};
+use crate::seen::Seen;
+use crate::source::{article_kind, file_lists};
+use crate::split::{ARTICLE_BYTES, Raw, Split};
+use crate::{CorpusConfig, CorpusError, Source, SourceKind, pmc_patients, sources};
 
 /// Raised whenever the rules read the same article differently, so that finished stages are made anew.
-const RULES: u32 = 3;
-/// A body with fewer words than this, apparatus aside, is no body.
-const BODY_WORDS: usize = 20;
-/// After this many authors the attribution says "et al.".
-const AUTHORS_NAMED: usize = 20;
+const RULES: u32 = 4;
+/// Articles judged or waiting, for each thread.
+const QUEUED: usize = 16;
+/// Bytes of articles judged or waiting.
+const QUEUED_BYTES: usize = 2 * ARTICLE_BYTES;
 
 /// What became of one article.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,9 +54,16 @@ pub fn fingerprint_inputs(config: &CorpusConfig, fingerprint: Fingerprint) -> Re
         .setting("rules", &RULES)
         .setting("licences", &config.licences)
         .setting("limit", &config.limit)
-        .setting("min_words", &config.min_words);
+        .setting("min_words", &config.min_words)
+        .setting("near_duplicate", &config.near_duplicate);
     for source in sources(config)? {
         fingerprint = fingerprint.bytes("name", source.name.as_bytes()).file("content", &source.path)?;
+        if let Ok(Some(metadata)) = metadata_of(&source.path) {
+            fingerprint = fingerprint.bytes("metadata", format!("{metadata:?}").as_bytes());
+        }
+    }
+    for path in file_lists(config)?.iter().chain(&config.evaluation_sets) {
+        fingerprint = fingerprint.file("list", path)?;
     }
     Ok(fingerprint)
 }
@@ -76,323 +82,300 @@ pub fn ingest(
     config.validate()?;
     let sources = sources(config)?;
     let total = sources.iter().map(|source| source.bytes).sum();
-    let mut pass =
-        Pass { config, on, progress, total, before: 0, inside: Rc::default(), seen: Seen::default(), read: 0 };
-    for source in &sources {
-        if pass.is_full() {
-            break;
-        }
-        pass.source(source)?;
-        pass.before += source.bytes;
-        pass.inside.set(0);
-        progress(pass.before, total);
+    let mut lists = FileList::default();
+    for path in file_lists(config)? {
+        lists.read(&path)?;
     }
-    Ok(())
+    let read = |queue: &Queue<'_, '_>| -> Result<(), Stop> {
+        for source in &sources {
+            let before = queue.taken.load(Ordering::Relaxed);
+            queue.source(source)?;
+            queue.taken.store(before + source.bytes, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    pass(config, &lists, &read, on, &|done| progress(done.min(total), total))
 }
 
-/// What was admitted so far, for the duplicate gate.
+/// The same for one source that is no file: `name` stands in records and reasons.
+///
+/// # Errors
+/// As [`ingest`]; a table's header that is none.
+pub fn ingest_reader(
+    config: &CorpusConfig,
+    name: &str,
+    kind: SourceKind,
+    reader: impl Read + Send,
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+) -> Result<(), CorpusError> {
+    config.validate()?;
+    let reader = Mutex::new(Some(reader));
+    let read = |queue: &Queue<'_, '_>| -> Result<(), Stop> {
+        let reader = reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let source = Source { path: name.into(), name: name.to_owned(), kind, bytes: 0 };
+        reader.map_or(Ok(()), |reader| queue.reader(&source, reader, None))
+    };
+    pass(config, &FileList::default(), &read, on, &|_| ())
+}
+
+/// Nobody wants any more, or no more is asked for.
+struct Stop;
+
+/// An article's place in the order of outcomes.
+enum Slot {
+    /// It is being judged.
+    Judging(Receiver<Judged>),
+    Ready(Judged),
+    Failed(CorpusError),
+}
+
+/// Bytes of articles under way.
 #[derive(Default)]
-pub(crate) struct Seen {
-    articles: HashSet<ArticleId>,
-    dois: HashMap<String, ArticleId>,
-    texts: HashMap<[u8; 16], ArticleId>,
+struct Budget {
+    used: Mutex<usize>,
+    freed: Condvar,
 }
 
-struct Pass<'a> {
-    config: &'a CorpusConfig,
-    on: &'a mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
-    progress: &'a dyn Fn(u64, u64),
-    total: u64,
-    /// Bytes of the sources before the present one, and of the present one.
-    before: u64,
-    inside: Rc<Cell<u64>>,
-    seen: Seen,
-    read: usize,
+impl Budget {
+    fn take(&self, bytes: usize) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        while *used > 0 && *used + bytes > QUEUED_BYTES {
+            used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used += bytes;
+    }
+
+    fn give(&self, bytes: usize) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        self.freed.notify_all();
+    }
+}
+
+fn pass(
+    config: &CorpusConfig,
+    lists: &FileList,
+    read: &(dyn Fn(&Queue<'_, '_>) -> Result<(), Stop> + Sync),
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+    progress: &dyn Fn(u64),
+) -> Result<(), CorpusError> {
+    let mut seen = Seen::new(config.near_duplicate, EvaluationSets::read(&config.evaluation_sets)?);
+    let (sender, slots) = sync_channel(QUEUED * rayon::current_num_threads());
+    let (budget, taken, stopped) = (Budget::default(), Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
+    let counted = Arc::clone(&taken);
+    let (budget, stopped) = (&budget, &stopped);
+    // The scope outlives the reader, which hands it work; it runs on this thread, not in the pool it waits for.
+    rayon::in_place_scope(|scope| {
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let left = AtomicU64::new(config.limit.map_or(u64::MAX, |limit| limit as u64));
+                let queue = Queue { config, lists, scope, sender, left, budget, stopped, taken };
+                // Either the files are read or nobody listens: both end here.
+                let _ = read(&queue);
+            });
+            let mut take = || -> Result<(), CorpusError> {
+                for slot in &slots {
+                    let judged = match slot {
+                        Slot::Ready(judged) => judged,
+                        Slot::Failed(error) => return Err(error),
+                        Slot::Judging(judged) => judged.recv().map_err(|_| CorpusError::Judge)?,
+                    };
+                    on(settle(judged, &mut seen))?;
+                    progress(counted.load(Ordering::Relaxed));
+                }
+                Ok(())
+            };
+            let taken = take();
+            stopped.store(true, Ordering::Relaxed);
+            // A reader that waits for room is let go.
+            drop(slots);
+            taken
+        })
+    })
+}
+
+/// Holds an article against those before it.
+fn settle(judged: Judged, seen: &mut Seen) -> Outcome {
+    let passed = match judged {
+        Judged::Dropped(dropped) => return Outcome::Dropped(dropped),
+        Judged::Passed(passed) => passed,
+    };
+    match seen.admit(&passed) {
+        Ok(()) => {
+            let Passed { article_id, reports, skipped, .. } = passed;
+            Outcome::Admitted { article_id, reports, skipped }
+        }
+        Err((reason, detail)) => {
+            Outcome::Dropped(Dropped::new(passed.article_id.as_str(), reason, format!("{}: {detail}", passed.source)))
+        }
+    }
+}
+
+/// The reading thread's side.
+struct Queue<'q, 's> {
+    config: &'s CorpusConfig,
+    lists: &'s FileList,
+    scope: &'q rayon::Scope<'s>,
+    sender: SyncSender<Slot>,
+    /// How many more articles are asked for.
+    left: AtomicU64,
+    budget: &'s Budget,
+    stopped: &'s AtomicBool,
+    /// Bytes of source files read.
+    taken: Arc<AtomicU64>,
 }
 
 /// Counts what is taken from a file, so that progress through an archive shows.
 struct Counted<R> {
     inner: R,
-    count: Rc<Cell<u64>>,
+    count: Arc<AtomicU64>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.count.set(self.count.get() + read as u64);
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
 
-impl Pass<'_> {
-    fn is_full(&self) -> bool {
-        self.config.limit.is_some_and(|limit| self.read >= limit)
+impl Queue<'_, '_> {
+    /// Takes the next place in the order.
+    fn place(&self, slot: Slot) -> Result<(), Stop> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Stop);
+        }
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(Stop);
+        }
+        self.left.store(left - 1, Ordering::Relaxed);
+        self.sender.send(slot).map_err(|_| Stop)
     }
 
-    fn yields(&mut self, outcome: Outcome) -> Result<(), CorpusError> {
-        self.read += 1;
-        (self.on)(outcome)?;
-        (self.progress)(self.before + self.inside.get(), self.total);
-        Ok(())
+    fn unreadable(&self, name: &str, detail: &str) -> Result<(), Stop> {
+        self.place(Slot::Ready(Judged::Dropped(unreadable(name, detail))))
     }
 
-    fn unreadable(&mut self, name: &str, detail: &str) -> Result<(), CorpusError> {
-        self.yields(Outcome::Dropped(Dropped::new(name, Reason::Unreadable, format!("{name}: {detail}"))))
-    }
-
-    fn source(&mut self, source: &Source) -> Result<(), CorpusError> {
+    fn source(&self, source: &Source) -> Result<(), Stop> {
         let file = match File::open(&source.path) {
             Ok(file) => file,
             // The kind, not the message: that one names a path of this machine.
             Err(error) => return self.unreadable(&source.name, &error.kind().to_string()),
         };
-        let file = BufReader::with_capacity(1 << 16, Counted { inner: file, count: Rc::clone(&self.inside) });
+        let metadata = match metadata_of(&source.path) {
+            Ok(metadata) => metadata,
+            Err(problem) => return self.unreadable(&source.name, &problem),
+        };
+        self.reader(source, Counted { inner: file, count: Arc::clone(&self.taken) }, metadata)
+    }
+
+    fn reader(&self, source: &Source, reader: impl Read, metadata: Option<Metadata>) -> Result<(), Stop> {
+        let reader = BufReader::with_capacity(1 << 16, reader);
         match source.kind {
-            SourceKind::Xml => self.articles(&source.name, file),
-            SourceKind::XmlGz => self.articles(&source.name, BufReader::new(MultiGzDecoder::new(file))),
-            SourceKind::TarGz => self.archive(&source.name, MultiGzDecoder::new(file)),
-            SourceKind::PmcPatientsCsv => self.table(source, file),
+            SourceKind::Xml => self.articles(&source.name, reader, metadata),
+            SourceKind::XmlGz => self.articles(&source.name, BufReader::new(MultiGzDecoder::new(reader)), metadata),
+            SourceKind::TarGz => self.archive(&source.name, MultiGzDecoder::new(reader)),
+            SourceKind::PmcPatientsCsv | SourceKind::PmcPatientsJson => self.table(source, reader),
         }
     }
 
-    /// Members in the archive's order; links and what has no article's name are passed over, nothing is unpacked.
-    fn archive(&mut self, name: &str, reader: impl Read) -> Result<(), CorpusError> {
+    /// Members in the archive's order. Nothing is unpacked; a member that is a link or leads out of the archive is
+    /// refused all the same, since what it would be is not what is in it.
+    fn archive(&self, name: &str, reader: impl Read) -> Result<(), Stop> {
         let mut archive = tar::Archive::new(reader);
         let entries = match archive.entries() {
             Ok(entries) => entries,
             Err(error) => return self.unreadable(name, &error.to_string()),
         };
         for entry in entries {
-            if self.is_full() {
-                return Ok(());
-            }
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => return self.unreadable(name, &error.to_string()),
             };
             let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            if !entry.header().entry_type().is_file() {
+            let Some(kind @ (SourceKind::Xml | SourceKind::XmlGz)) = article_kind(&member) else { continue };
+            let full = format!("{name}/{member}");
+            let kind_of_entry = entry.header().entry_type();
+            if kind_of_entry.is_dir() {
                 continue;
             }
-            let full = format!("{name}/{member}");
-            match article_kind(&member) {
-                Some(SourceKind::Xml) => self.articles(&full, BufReader::new(entry))?,
-                Some(SourceKind::XmlGz) => self.articles(&full, BufReader::new(MultiGzDecoder::new(entry)))?,
-                _ => {}
+            if !kind_of_entry.is_file() && !kind_of_entry.is_contiguous() && !kind_of_entry.is_gnu_sparse() {
+                self.unreadable(&full, "a link, not a file")?;
+            } else if member.starts_with('/') || member.split('/').any(|part| part == "..") {
+                self.unreadable(&full, "its name leads out of the archive")?;
+            } else if kind == SourceKind::Xml {
+                self.articles(&full, BufReader::new(entry), None)?;
+            } else {
+                self.articles(&full, BufReader::new(MultiGzDecoder::new(entry)), None)?;
             }
         }
         Ok(())
     }
 
-    fn articles(&mut self, name: &str, reader: impl BufRead) -> Result<(), CorpusError> {
-        for root in Articles::new(reader) {
-            if self.is_full() {
-                return Ok(());
-            }
-            match root.map(|root| Article::read(&root)) {
-                Err(Damage { position, what }) => self.unreadable(name, &format!("byte {position}: {what}"))?,
-                Ok(None) => self.unreadable(name, "byte 0: an <article> without <article-meta>")?,
-                Ok(Some(mut article)) => {
-                    let stem = file_name(name).split_once('.').map_or(file_name(name), |(stem, _)| stem);
-                    if article.pmcid.is_none() && stem.starts_with("PMC") {
-                        article.pmcid = split_pmcid(stem).0;
-                    }
-                    let outcome = match judge(&article, name, self.config, &mut self.seen) {
-                        Ok(outcome) => outcome,
-                        Err((reason, detail)) => Outcome::Dropped(Dropped::new(
-                            article.id().as_str(),
-                            reason,
-                            format!("{}: {detail}", file_name(name)),
-                        )),
-                    };
-                    self.yields(outcome)?;
-                }
+    fn articles(&self, name: &str, reader: impl BufRead, metadata: Option<Metadata>) -> Result<(), Stop> {
+        let name: Arc<str> = name.into();
+        let metadata = metadata.map(Arc::new);
+        for raw in Split::new(reader) {
+            match raw {
+                Ok(raw) => self.judge(raw, &name, metadata.clone())?,
+                Err(damage) => self.unreadable(&name, &format!("byte {}: {}", damage.position, damage.what))?,
             }
         }
         Ok(())
     }
 
-    fn table(&mut self, source: &Source, reader: impl Read) -> Result<(), CorpusError> {
-        for group in pmc_patients::read(&source.path, reader)? {
-            if self.is_full() {
-                return Ok(());
-            }
-            let outcome = match group {
-                Err(pmc_patients::BadRow { row, what }) => Outcome::Dropped(Dropped::new(
+    fn judge(&self, raw: Raw, name: &Arc<str>, metadata: Option<Arc<Metadata>>) -> Result<(), Stop> {
+        let (judged, slot) = sync_channel(1);
+        let bytes = raw.bytes.len();
+        self.budget.take(bytes);
+        if let Err(stop) = self.place(Slot::Judging(slot)) {
+            self.budget.give(bytes);
+            return Err(stop);
+        }
+        let (config, lists, budget, name) = (self.config, self.lists, self.budget, Arc::clone(name));
+        self.scope.spawn(move |_| {
+            let result = judge(&raw, &name, config, &|article| lists.filed(metadata.as_deref(), article));
+            drop(raw);
+            budget.give(bytes);
+            // Nobody waits for it any more when the caller has failed.
+            let _ = judged.send(result);
+        });
+        Ok(())
+    }
+
+    fn table(&self, source: &Source, reader: impl Read) -> Result<(), Stop> {
+        let mut take = |group: Result<Vec<Report>, pmc_patients::BadRow>| {
+            let judged = match group {
+                Err(pmc_patients::BadRow { row, what }) => Judged::Dropped(Dropped::new(
                     format!("{}#{row}", source.name),
                     Reason::Unreadable,
                     format!("{}: row {row}: {what}", source.name),
                 )),
-                Ok(reports) => {
-                    admit(reports, self.config.min_words, "", &mut self.seen).unwrap_or_else(|(id, reason, detail)| {
-                        Outcome::Dropped(Dropped::new(id, reason, format!("{}: {detail}", source.name)))
-                    })
-                }
+                Ok(reports) => table_group(reports, self.config.min_words, &source.name),
             };
-            self.yields(outcome)?;
+            self.place(Slot::Ready(judged))
+        };
+        let read = match source.kind {
+            SourceKind::PmcPatientsJson => pmc_patients::read_json(&source.path, reader, &mut take),
+            _ => pmc_patients::read_csv(&source.path, reader, &mut take),
+        };
+        match read {
+            Ok(()) => Ok(()),
+            Err(pmc_patients::Ended::Stopped(stop)) => Err(stop),
+            Err(pmc_patients::Ended::Failed(error)) => {
+                let _ = self.sender.send(Slot::Failed(error));
+                Err(Stop)
+            }
         }
-        Ok(())
     }
 }
 
-fn file_name(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
-}
-
-/// Every gate in its order: of articles, the licence decides first.
-fn judge(article: &Article, name: &str, config: &CorpusConfig, seen: &mut Seen) -> Result<Outcome, (Reason, String)> {
-    standing::notice(article)?;
-    let licence = licence::decide(&article.licence, &config.licences)?;
-    standing::check(article)?;
-    let declared = standing::declared(article)?;
-    human::check(article)?;
-    let body = body(article)?;
-    let share = language::english_share(&body.text());
-    if share < language::LEAST_ENGLISH {
-        return Err((Reason::Language, format!("{:.0} % of the words are English function words", share * 100.0)));
+/// The patients of one article, as others have cut them out.
+fn table_group(reports: Vec<Report>, min_words: usize, source: &str) -> Judged {
+    let (id, pmid) = reports.first().map(|report| (report.article_id.clone(), report.pmid.clone())).unzip();
+    let id = id.expect("a group has at least one row");
+    match Passed::new(reports, min_words, "", &pmid.unwrap_or_default(), source) {
+        Ok(passed) => Judged::Passed(passed),
+        Err((reason, detail)) => Judged::Dropped(Dropped::new(id.as_str(), reason, format!("{source}: {detail}"))),
     }
-    let patients = case(article, body, declared)?;
-    let reports =
-        patients.into_iter().zip(1..).map(|(patient, n)| report(article, &licence, patient, n, name)).collect();
-    admit(reports, config.min_words, &article.doi, seen).map_err(|(_, reason, detail)| (reason, detail))
-}
-
-fn body(article: &Article) -> Result<&Section, (Reason, String)> {
-    let Some(body) = article.body.as_ref() else {
-        return Err((Reason::NoBody, "there is no <body>".to_owned()));
-    };
-    let own: usize = body.own_paragraphs().map(|paragraph| paragraph.text.split_whitespace().count()).sum();
-    let sections = body.sections().filter(|section| part(section) != Part::Apparatus);
-    let words = own + sections.map(|section| section.text().split_whitespace().count()).sum::<usize>();
-    if words < BODY_WORDS {
-        return Err((Reason::NoBody, format!("the <body> has {words} words")));
-    }
-    Ok(body)
-}
-
-fn case(article: &Article, body: &Section, declared: Declared) -> Result<Vec<Patient>, (Reason, String)> {
-    let refuse = |detail: &str| Err((Reason::NotCaseReport, detail.to_owned()));
-    let Some(found) = patients::find(body, &article.title) else {
-        return refuse("the body tells no patient's case");
-    };
-    if declared == Declared::ByHeading && !found.announced {
-        return refuse("a subject heading says case report, but no section announces a case");
-    }
-    let aged = found.patients.iter().any(|patient| narrative::introduction(&patient.text).is_some());
-    let titled = standing::names_a_case(&article.title);
-    if let Some(study) = standing::title_of_study(&article.title).filter(|_| !(aged && (found.announced || titled))) {
-        return refuse(&format!("by its title {study}"));
-    }
-    Ok(found.patients)
-}
-
-/// Length and duplicates, over the patients of one article. An error names the article, the reason and the detail.
-fn admit(
-    reports: Vec<Report>,
-    min_words: usize,
-    doi: &str,
-    seen: &mut Seen,
-) -> Result<Outcome, (String, Reason, String)> {
-    let article_id =
-        reports.first().map(|report| report.article_id.clone()).expect("an article that got here has patients");
-    let refuse = |reason, detail| Err((article_id.to_string(), reason, detail));
-    let words = |report: &Report| report.report.split_whitespace().count();
-    let longest = reports.iter().map(words).max().unwrap_or(0);
-    let (kept, short): (Vec<Report>, Vec<Report>) = reports.into_iter().partition(|report| words(report) >= min_words);
-    if kept.is_empty() {
-        return refuse(Reason::TooShort, format!("{longest} words of case text, {min_words} asked for"));
-    }
-    if seen.articles.contains(&article_id) {
-        return refuse(Reason::Duplicate, format!("{article_id} came before"));
-    }
-    let doi = doi.to_lowercase();
-    if let Some(earlier) = seen.dois.get(&doi).filter(|_| !doi.is_empty()) {
-        return refuse(Reason::Duplicate, format!("its DOI is that of {earlier}"));
-    }
-    let key = text_key(&kept);
-    if let Some(earlier) = seen.texts.get(&key) {
-        return refuse(Reason::Duplicate, format!("its text is that of {earlier}"));
-    }
-    seen.articles.insert(article_id.clone());
-    seen.texts.insert(key, article_id.clone());
-    if !doi.is_empty() {
-        seen.dois.insert(doi, article_id.clone());
-    }
-    let skipped = short
-        .iter()
-        .map(|report| {
-            Dropped::new(
-                report.report_id.as_str(),
-                Reason::TooShort,
-                format!("{} words, {min_words} asked for", words(report)),
-            )
-        })
-        .collect();
-    Ok(Outcome::Admitted { article_id, reports: kept, skipped })
-}
-
-/// A hash of letters and digits only, so that spacing, case and punctuation make no new text.
-fn text_key(reports: &[Report]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    let mut plain = String::new();
-    for report in reports {
-        plain.clear();
-        plain
-            .extend(report.report.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase));
-        hasher.update(plain.as_bytes());
-        hasher.update(b"\n");
-    }
-    let mut key = [0; 16];
-    key.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    key
-}
-
-fn report(article: &Article, licence: &Admitted, patient: Patient, n: u32, name: &str) -> Report {
-    let article_id = article.id();
-    let mut subjects: Vec<String> = article.headings.iter().chain(&article.keywords).cloned().collect();
-    subjects.sort_unstable();
-    subjects.dedup();
-    Report {
-        patient_id: patient_id(&article_id, n),
-        report_id: ReportId::new(&article_id, article.version, n),
-        title: article.title.clone(),
-        age: demographics::age(&patient.text),
-        sex: demographics::sex(&patient.text),
-        licence: licence.licence,
-        licence_url: licence.url.clone(),
-        attribution: attribution(article, &article_id, licence),
-        doi: article.doi.clone(),
-        pmid: article.pmid.clone(),
-        journal: article.journal.clone(),
-        year: article.year,
-        subjects,
-        source: file_name(name).to_owned(),
-        report: patient.text,
-        section: patient.section,
-        article_id,
-    }
-}
-
-/// Authors, title, journal, year, DOI, PMCID and licence in one line, with what was done to the text.
-fn attribution(article: &Article, id: &ArticleId, licence: &Admitted) -> String {
-    let mut parts = Vec::new();
-    if !article.authors.is_empty() {
-        let named = article.authors.iter().take(AUTHORS_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        parts.push(if article.authors.len() > AUTHORS_NAMED { format!("{named}, et al") } else { named });
-    }
-    parts.push(article.title.trim_end_matches('.').to_owned());
-    parts.push(article.journal.clone());
-    parts.push(article.year.map(|year| year.to_string()).unwrap_or_default());
-    if !article.doi.is_empty() {
-        parts.push(format!("https://doi.org/{}", article.doi));
-    }
-    if article.pmcid.is_some() {
-        parts.push(id.to_string());
-    }
-    let url = if licence.url.is_empty() { String::new() } else { format!(" ({})", licence.url) };
-    parts.push(format!("Licence {}{url}", licence.licence));
-    parts.push("Changed: only the case text is kept, without citations, figures and tables".to_owned());
-    parts.retain(|part| !part.is_empty());
-    let line = parts.join(". ");
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

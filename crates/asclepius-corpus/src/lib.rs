@@ -3,34 +3,45 @@
 //! - [`config`]: the `[corpus]` table.
 //! - [`source`]: which files are read, in which order.
 //! - [`ingest`]: the pass over them; every article gets exactly one [`Outcome`].
-//! - `xml`: articles as small element trees, streamed out of one reader; nothing is ever fetched.
+//! - `split`, `xml`: a file cut into articles, and one article as a flat tape of its elements; nothing is ever fetched.
+//! - `judge`: every gate over one article; `seen`, `near`, `evaluation`: those that look at others.
+//! - `archive`: what PubMed Central files beside an article: metadata, old file lists.
 //! - `article`: what JATS says, under our own names.
 //! - `prose`: paragraphs as text: citations and figure references taken out, inline markup read through.
 //! - `licence`, `standing`, `human`, `language`: the gates, each a pure function over an article.
 //! - `headings`, `narrative`, `patients`: where the case is, and where one patient ends and the next begins.
+//! - [`fetch`]: articles from the public bucket, over HTTP; the only part that waits for anything.
 //! - [`demographics`]: age and sex as stated.
 //! - `pmc_patients`: the published table as a second kind of source.
 //!
-//! Absent on purpose: fetching, tables as text, near duplicates.
 
+mod archive;
 mod article;
 pub mod config;
 pub mod demographics;
 mod error;
+mod evaluation;
+pub mod fetch;
 mod headings;
 mod human;
 pub mod ingest;
+mod judge;
 mod language;
 mod licence;
 mod narrative;
+mod near;
 mod patients;
+mod pattern;
 mod pmc_patients;
 mod prose;
+mod seen;
 pub mod source;
+mod split;
 mod standing;
 mod xml;
 
 pub use config::CorpusConfig;
 pub use error::CorpusError;
-pub use ingest::{Outcome, fingerprint_inputs, ingest};
+pub use ingest::{Outcome, fingerprint_inputs, ingest, ingest_reader};
+pub use judge::read_only;
 pub use source::{Source, SourceKind, sources};

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 use asclepius_schema::{Licence, Reason};
 use regex::Regex;
 
+use crate::pattern::pattern;
+
+use crate::archive;
 use crate::article::LicenceEvidence;
 
 /// The licence that admits an article.
@@ -18,10 +21,6 @@ pub(crate) struct Admitted {
     pub licence: Licence,
     /// As the article gives it; empty when it gives none.
     pub url: String,
-}
-
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
 }
 
 /// Reads the evidence and holds it against the classes admitted.
@@ -83,10 +82,13 @@ pub(crate) fn decide(evidence: &LicenceEvidence, admitted: &[Licence]) -> Result
             format!("{} is named, but the text allows {restriction} only", class.name()),
         ));
     }
-    if let Some(archive) = evidence.archive.as_deref().and_then(class_of_label).filter(|archive| *archive != class) {
-        let detail =
-            format!("the licence statement is {}, PubMed Central files it as {}", class.name(), archive.name());
-        return Err((Reason::LicenceConflict, detail));
+    if let Some(code) = evidence.archive.as_deref().filter(|code| !archive::says_nothing(code)) {
+        let filed = class_of_label(code);
+        if filed != Some(class) {
+            let filed = archive::named(filed, code);
+            let detail = format!("the licence statement is {}, PubMed Central files it as {filed}", class.name());
+            return Err((Reason::LicenceConflict, detail));
+        }
     }
     if !admitted.contains(&class) {
         return Err((Reason::LicenceNotAdmitted, class.name().to_owned()));
@@ -181,7 +183,7 @@ fn class_of(non_commercial: bool, no_derivatives: bool, share_alike: bool) -> Op
 }
 
 /// `license-type="cc-by-nc"`, `content-type="ccbylicense"`; `open-access` says nothing.
-fn class_of_label(label: &str) -> Option<Licence> {
+pub(crate) fn class_of_label(label: &str) -> Option<Licence> {
     let label = normalise(label).replace('_', "-");
     if let Address::Class(class) = class_of_address(&label) {
         return Some(class);

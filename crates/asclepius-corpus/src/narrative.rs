@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use crate::prose::Paragraph;
+use crate::pattern::{literals, pattern};
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
-}
+use crate::prose::Paragraph;
 
 const PERSON: &str = r"(?:man|woman|boy|girl|male|female|gentleman|lady|patient|infant|neonate|newborn|child|baby|toddler|teenager|adolescent|gravida|primigravida)";
 
@@ -104,7 +103,7 @@ pub(crate) fn is_discussion(paragraph: &Paragraph) -> bool {
     let past = PAST.find_iter(text).count();
     let present = PRESENT.find_iter(text).count();
     let learned = learned(paragraph);
-    if introduction(text).is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
+    if paragraph.introduction().is_some_and(|start| start <= 40) || (AFTERWARDS.is_match(text) && learned < 2) {
         return false;
     }
     (learned > 0 && present > past)
@@ -133,10 +132,8 @@ pub(crate) fn is_formality(sentence: &str) -> bool {
         )
     });
     // Who brings the patient in says more than how the study was approved.
-    if introduction(sentence).is_some() && !sentence.to_lowercase().contains("consent") {
-        return false;
-    }
-    FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence))
+    (FORMALITY.is_match(sentence) || (CONSENT.is_match(sentence) && !CLINICAL.is_match(sentence)))
+        && (sentence.to_lowercase().contains("consent") || introduction(sentence).is_none())
 }
 
 /// Whether a sentence does nothing but point at a figure or table.
@@ -168,11 +165,43 @@ fn before_pointing(sentence: &str) -> Option<&str> {
 
 /// `text` without sentences on formalities and without what only points at a figure.
 pub(crate) fn case_sentences(text: &str) -> String {
+    // A word of each thing that takes a sentence out; most paragraphs have none.
+    static SUSPECT: LazyLock<AhoCorasick> = LazyLock::new(|| {
+        // Each as it may begin a sentence or stand in capitals: case folding would cost the vector search.
+        const WORDS: [&str; 18] = [
+            "consent",
+            "ethic",
+            "institutional review",
+            "irb",
+            "helsinki",
+            "guideline",
+            "checklist",
+            "criteria",
+            "statement",
+            "permission",
+            "agreed to",
+            "approved the pub",
+            "fig",
+            "table",
+            "video",
+            "file",
+            "material",
+            "appendix",
+        ];
+        let capitalised = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+        let all = WORDS.iter().flat_map(|word| [(*word).to_owned(), capitalised(word), word.to_uppercase()]);
+        literals(all)
+    });
+    if !SUSPECT.is_match(text) {
+        return text.to_owned();
+    }
     let all = sentences(text);
     let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(all.len());
     let mut whole = true;
     for sentence in all {
-        if is_formality(sentence) {
+        if !SUSPECT.is_match(sentence) {
+            kept.push(Cow::Borrowed(sentence));
+        } else if is_formality(sentence) {
             whole = false;
         } else if is_pointer(sentence) {
             whole = false;

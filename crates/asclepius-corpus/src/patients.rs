@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::pattern::pattern;
+
 use crate::article::{Block, Section};
 use crate::demographics;
 use crate::headings::{Part, family_number, part, patient_number};
@@ -102,7 +104,7 @@ fn announced(level: &Section) -> Vec<Piece<'_>> {
             }
             Part::Course if telling => walk(section, numbered, &section.title, &mut pieces),
             // "Chief complaint" before the section that announces the case.
-            Part::Course if !told && narrative::introduction(&section.text()).is_some() => {
+            Part::Course if !told && section.introduces() => {
                 walk(section, None, &section.title, &mut pieces);
                 telling = true;
             }
@@ -183,7 +185,7 @@ fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pie
                     }
                 }
                 // Inside a case, "Background" may be the patient's own.
-                Part::Opening if narrative::introduction(&inner.text()).is_some() => walk(inner, patient, top, pieces),
+                Part::Opening if inner.introduces() => walk(inner, patient, top, pieces),
                 found if found.is_outside() => {}
                 _ => walk(inner, if inner.disguised { inherited } else { patient }, top, pieces),
             },
@@ -193,7 +195,7 @@ fn walk_blocks<'a>(section: &'a Section, patient: Option<u32>, top: &'a str, pie
 
 /// The stretch from the first paragraph that brings a person in to the first that discusses.
 fn story(pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
-    let start = pieces.iter().position(|piece| narrative::introduction(&piece.paragraph.text).is_some());
+    let start = pieces.iter().position(|piece| piece.paragraph.introduction().is_some());
     let start = start.or_else(|| pieces.iter().position(|piece| narrative::mentions_one_person(&piece.paragraph.text)));
     // The age may come later than the patient.
     let mut start = start.unwrap_or(0);
@@ -228,8 +230,7 @@ fn unannounced(body: &Section) -> Option<Vec<Piece<'_>>> {
         walk(section, None, &section.title, &mut pieces);
         units.push((found, pieces));
     }
-    let aged =
-        |pieces: &[Piece<'_>]| pieces.iter().any(|piece| narrative::introduction(&piece.paragraph.text).is_some());
+    let aged = |pieces: &[Piece<'_>]| pieces.iter().any(|piece| piece.paragraph.introduction().is_some());
     let named = |pieces: &[Piece<'_>]| {
         let text = pieces.iter().map(|piece| piece.paragraph.text.as_str()).collect::<Vec<_>>().join("\n");
         narrative::mentions_one_person(&text) && narrative::narrates(&text)
@@ -302,9 +303,11 @@ fn split(mut pieces: Vec<Piece<'_>>, title: &str) -> Vec<Patient> {
 }
 
 fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32>) {
-    static NEW: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(?:An?|Another|One)\s").expect("a fixed pattern"));
+    static NEW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:An?|Another|One)\s"));
     static SEVERAL: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+|several|both|a pair of)\s+(?:[\w-]+\s+){0,4}?(?:cases|patients|siblings|brothers|sisters|children|infants|neonates|twins|women|men|boys|girls|individuals)\b|\bcase series\b|\bcase reports\b|\bsiblings\b|\btwins\b|\bcases\b").expect("a fixed pattern")
+        pattern(
+            r"(?i)\b(?:two|three|four|five|six|seven|eight|nine|ten|\d+|several|both|a pair of)\s+(?:[\w-]+\s+){0,4}?(?:cases|patients|siblings|brothers|sisters|children|infants|neonates|twins|women|men|boys|girls|individuals)\b|\bcase series\b|\bcase reports\b|\bsiblings\b|\btwins\b|\bcases\b",
+        )
     });
     let opening = pieces.first().map_or("", |piece| piece.paragraph.text.as_str());
     let opening: String = opening.chars().take(300).collect();
@@ -319,7 +322,7 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
     let mut current = None;
     for piece in pieces.iter_mut() {
         let text = &piece.paragraph.text;
-        if narrative::opens_with_a_person(text) {
+        if piece.paragraph.introduction().is_some_and(|start| start <= 40) {
             let age = demographics::age(text).map(|age| (age.value.to_bits(), age.unit as u8));
             let person = (age, demographics::sex(text) as u8);
             let new = NEW.is_match(text);

@@ -3,9 +3,14 @@
 //! Inline markup is read through. References to the literature and to figures are apparatus: a bracket that holds
 //! nothing else goes, a number that is nothing else goes, and a reference that is part of the sentence stays as words.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+use crate::narrative;
+use crate::pattern::pattern;
 
 use crate::xml::{Element, Node};
 
@@ -19,6 +24,15 @@ pub(crate) struct Paragraph {
     pub heading: bool,
     /// The few words in bold or italics that it opens with; empty when it opens otherwise.
     pub lead: String,
+    /// See [`Self::introduction`].
+    pub(crate) introduction: OnceCell<Option<usize>>,
+}
+
+impl Paragraph {
+    /// Where it first brings in one person with an age, if it does; looked for once.
+    pub fn introduction(&self) -> Option<usize> {
+        *self.introduction.get_or_init(|| narrative::introduction(&self.text))
+    }
 }
 
 // Marks for what the second pass decides on; private-use characters, which are taken out of the article's own text.
@@ -27,7 +41,7 @@ const OPEN: char = '\u{e001}';
 const CLOSE: char = '\u{e002}';
 
 /// The text of an element that holds inline content only.
-pub(crate) fn inline(element: &Element) -> Paragraph {
+pub(crate) fn inline(element: Element<'_>) -> Paragraph {
     let mut raw = String::new();
     gather(element, &mut raw, &mut Vec::new());
     finish(&raw, false)
@@ -39,7 +53,7 @@ pub(crate) fn inline_text(text: &str) -> String {
 }
 
 /// The paragraphs of a `<p>`: more than one where a list or quotation interrupts it.
-pub(crate) fn paragraphs(element: &Element) -> Vec<Paragraph> {
+pub(crate) fn paragraphs(element: Element<'_>) -> Vec<Paragraph> {
     let mut raw = String::new();
     let mut inner = Vec::new();
     gather(element, &mut raw, &mut inner);
@@ -53,13 +67,13 @@ pub(crate) fn paragraphs(element: &Element) -> Vec<Paragraph> {
     found
 }
 
-fn blocks(element: &Element) -> Vec<Paragraph> {
-    if element.name == "p" {
+fn blocks(element: Element<'_>) -> Vec<Paragraph> {
+    if element.name() == "p" {
         return paragraphs(element);
     }
     element
         .elements()
-        .filter(|child| !matches!(child.name.as_str(), "title" | "label" | "fig" | "table-wrap" | "graphic"))
+        .filter(|child| !matches!(child.name(), "title" | "label" | "fig" | "table-wrap" | "graphic"))
         .flat_map(blocks)
         .collect()
 }
@@ -69,11 +83,11 @@ fn marked(name: &str) -> bool {
 }
 
 /// "**Discussion:** The mechanism .."
-fn lead(element: &Element) -> String {
-    let blank = |node: &&Node| matches!(node, Node::Text(text) if text.trim().is_empty());
-    let mut nodes = element.children.iter().skip_while(blank);
+fn lead(element: Element<'_>) -> String {
+    let blank = |node: &Node<'_>| matches!(node, Node::Text(text) if text.trim().is_empty());
+    let mut nodes = element.children().skip_while(blank);
     let Some(Node::Element(first)) =
-        nodes.next().filter(|node| matches!(node, Node::Element(first) if marked(&first.name)))
+        nodes.next().filter(|node| matches!(node, Node::Element(first) if marked(first.name())))
     else {
         return String::new();
     };
@@ -83,13 +97,13 @@ fn lead(element: &Element) -> String {
     if ended && (1..=6).contains(&text.split_whitespace().count()) { text } else { String::new() }
 }
 
-fn is_heading(element: &Element) -> bool {
+fn is_heading(element: Element<'_>) -> bool {
     let mut words = 0;
-    for node in &element.children {
+    for node in element.children() {
         match node {
             Node::Text(text) if text.chars().any(char::is_alphanumeric) => return false,
             Node::Text(_) => {}
-            Node::Element(child) if marked(&child.name) => words += child.text().split_whitespace().count(),
+            Node::Element(child) if marked(child.name()) => words += child.text().split_whitespace().count(),
             Node::Element(_) => return false,
         }
     }
@@ -97,16 +111,16 @@ fn is_heading(element: &Element) -> bool {
 }
 
 /// Appends the running text below `element`; block elements inside it are handed back in `inner`.
-fn gather<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a Element>) {
-    for node in &element.children {
+fn gather<'a>(element: Element<'a>, raw: &mut String, inner: &mut Vec<Element<'a>>) {
+    for node in element.children() {
         let child = match node {
             Node::Text(text) => {
-                raw.extend(text.chars().filter(|character| !matches!(*character, CITED | OPEN | CLOSE)));
+                append(text, raw);
                 continue;
             }
             Node::Element(child) => child,
         };
-        match child.name.as_str() {
+        match child.name() {
             "xref" => cross_reference(child, raw),
             "sup" => superscript(child, raw, inner),
             "list" | "disp-quote" | "p" | "verse-group" | "speech" => inner.push(child),
@@ -137,10 +151,11 @@ fn gather<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a Elemen
     }
 }
 
-fn cross_reference(element: &Element, raw: &mut String) {
+fn cross_reference(element: Element<'_>, raw: &mut String) {
     let text = element.text();
-    let literature = element.attribute("ref-type") == Some("bibr");
-    match element.attribute("ref-type").unwrap_or_default() {
+    let kind = element.attribute("ref-type").unwrap_or_default();
+    let literature = kind == "bibr";
+    match kind.as_ref() {
         "bibr" if !text.chars().any(char::is_alphabetic) && !is_year(&text) => raw.push(CITED),
         "aff" | "fn" | "table-fn" | "corresp" | "author-notes" => {}
         "bibr"
@@ -169,7 +184,7 @@ fn is_year(text: &str) -> bool {
 }
 
 /// Powers of ten keep their meaning ("10^9"), citation marks go, everything else is read as written.
-fn superscript<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a Element>) {
+fn superscript<'a>(element: Element<'a>, raw: &mut String, inner: &mut Vec<Element<'a>>) {
     let mut text = String::new();
     gather(element, &mut text, inner);
     let numeric = text.chars().all(|character| character.is_ascii_digit() || " ,;-–—−+".contains(character));
@@ -188,8 +203,13 @@ fn superscript<'a>(element: &'a Element, raw: &mut String, inner: &mut Vec<&'a E
     }
 }
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
+/// Text without the characters that serve as marks here.
+fn append(text: &str, raw: &mut String) {
+    if memchr::memchr(MARK, text.as_bytes()).is_none() {
+        raw.push_str(text);
+    } else {
+        raw.extend(text.chars().filter(|character| !matches!(*character, CITED | OPEN | CLOSE)));
+    }
 }
 
 fn finish(raw: &str, heading: bool) -> Paragraph {
@@ -202,52 +222,124 @@ fn finish(raw: &str, heading: bool) -> Paragraph {
     static ADJACENT: LazyLock<Regex> = LazyLock::new(|| pattern("\u{e000}(?:[\\s,;–—-]*\u{e000})*"));
     static AGE_DASHES: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"(\d)[–—−-](years?|yrs?|months?|weeks?|days?)[–—−]"));
-    let citations = raw.chars().filter(|character| *character == CITED).count();
-    let text = collapse(raw);
-    let text = NAMED.replace_all(&text, "\u{e000}");
-    let text = drop_brackets(&text);
-    let text = ADJACENT.replace_all(&text, "\u{e000}");
-    let text = drop_marks(&text);
-    let text = AGE_DASHES.replace_all(&text, "$1-$2-");
-    Paragraph { text: punctuate(&text), citations, heading, lead: String::new() }
+    let mut text = collapse(raw);
+    let marked = memchr::memchr(MARK, text.as_bytes()).is_some();
+    let citations = if marked { text.chars().filter(|character| *character == CITED).count() } else { 0 };
+    // Each pass costs more than a look at whether it could find anything.
+    if citations > 0 {
+        replace(&mut text, &NAMED, "\u{e000}");
+    }
+    drop_brackets(&mut text);
+    if citations > 0 {
+        replace(&mut text, &ADJACENT, "\u{e000}");
+    }
+    if marked {
+        text = drop_marks(&text);
+    }
+    if memchr::memchr(DASH, text.as_bytes()).is_some() {
+        replace(&mut text, &AGE_DASHES, "$1-$2-");
+    }
+    punctuate(&mut text);
+    Paragraph { text, citations, heading, ..Paragraph::default() }
 }
 
+/// The first byte of every mark, and of some other rare characters.
+const MARK: u8 = 0xee;
+/// The first byte of every dash beyond ASCII.
+const DASH: u8 = 0xe2;
+
+fn replace(text: &mut String, expression: &Regex, by: &str) {
+    if let Cow::Owned(replaced) = expression.replace_all(text, by) {
+        *text = replaced;
+    }
+}
+
+/// One kind of blank and of hyphen, no invisible characters, and no blanks at either end.
 fn collapse(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    for character in raw.chars() {
+    let mut at = 0;
+    while at < raw.len() {
+        let run = plain_run(&raw.as_bytes()[at..]);
+        push_run(&raw[at..at + run], &mut text);
+        at += run;
+        let Some(character) = raw[at..].chars().next() else { break };
+        at += character.len_utf8();
         match character {
             '\u{ad}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}' => {}
             // Some publishers set every hyphen as U+2010 or U+2011; words and ages are read with the plain one.
             '\u{2010}' | '\u{2011}' | '\u{fe63}' | '\u{ff0d}' => text.push('-'),
             _ if character.is_whitespace() || character.is_control() => {
-                if !text.ends_with(' ') {
+                if !text.ends_with(' ') && !text.is_empty() {
                     text.push(' ');
                 }
             }
             _ => text.push(character),
         }
     }
-    text.trim().to_owned()
+    text.truncate(text.trim_end_matches(' ').len());
+    text
+}
+
+/// How many bytes from here on are printable ASCII.
+fn plain_run(bytes: &[u8]) -> usize {
+    const WIDTH: usize = 32;
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+    // Whole stretches first, without a branch a byte.
+    let whole = bytes.chunks_exact(WIDTH).take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_plain(byte)));
+    let start = whole.count() * WIDTH;
+    start + bytes[start..].iter().take_while(|byte| is_plain(byte)).count()
+}
+
+/// Appends printable ASCII, runs of blanks as one.
+fn push_run(mut run: &str, text: &mut String) {
+    if text.is_empty() || text.ends_with(' ') {
+        run = run.trim_start_matches(' ');
+    }
+    while let Some(doubled) = memchr::memmem::find(run.as_bytes(), b"  ") {
+        text.push_str(&run[..=doubled]);
+        run = run[doubled..].trim_start_matches(' ');
+    }
+    text.push_str(run);
 }
 
 /// Takes out every innermost bracket that holds only references.
-fn drop_brackets(text: &str) -> String {
-    static BRACKET: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*[(\[]([^()\[\]]{0,400})[)\]]"));
-    let mut text = text.to_owned();
+fn drop_brackets(text: &mut String) {
+    /// What is longer is part of the sentence.
+    const LONGEST: usize = 400;
     for _ in 0..3 {
-        let replaced =
-            BRACKET.replace_all(
-                &text,
-                |found: &regex::Captures<'_>| {
-                    if is_apparatus(&found[1]) { String::new() } else { found[0].to_owned() }
-                },
-            );
-        if replaced == text {
-            break;
+        let bytes = text.as_bytes();
+        let mut taken: Vec<(usize, usize)> = Vec::new();
+        let mut from = 0;
+        while let Some(found) = memchr::memchr2(b'(', b'[', &bytes[from..]) {
+            let open = from + found;
+            from = open + 1;
+            let Some(length) = bytes[from..].iter().position(|byte| matches!(byte, b'(' | b'[' | b')' | b']')) else {
+                break;
+            };
+            let close = from + length;
+            if matches!(bytes[close], b'(' | b'[') {
+                from = close;
+                continue;
+            }
+            let inside = &text[open + 1..close];
+            from = close + 1;
+            if (inside.len() <= LONGEST || inside.chars().count() <= LONGEST) && is_apparatus(inside) {
+                let before = text[..open].trim_end_matches(' ').len();
+                taken.push((before.max(taken.last().map_or(0, |last| last.1)), close + 1));
+            }
         }
-        text = replaced.into_owned();
+        if taken.is_empty() {
+            return;
+        }
+        let mut kept = String::with_capacity(text.len());
+        let mut at = 0;
+        for (start, end) in taken {
+            kept.push_str(&text[at..start]);
+            at = end;
+        }
+        kept.push_str(&text[at..]);
+        *text = kept;
     }
-    text
 }
 
 /// Whether the inside of a bracket only points elsewhere.
@@ -276,9 +368,9 @@ fn is_apparatus(inside: &str) -> bool {
         )
     });
     let marked = inside.contains(CITED) || inside.contains(OPEN);
-    let plain = PLAIN.is_match(inside);
+    let plain = inside.bytes().any(|byte| byte.is_ascii_digit()) && PLAIN.is_match(inside);
     if !marked && !plain {
-        return ET_AL.is_match(inside);
+        return inside.contains("et al") && ET_AL.is_match(inside);
     }
     let rest = WRAPPED.replace_all(inside, "").replace(CITED, "");
     let rest = PLAIN.replace_all(&rest, "");
@@ -305,39 +397,59 @@ fn drop_marks(text: &str) -> String {
 }
 
 /// Repairs what taking things out leaves: stray spaces and doubled commas.
-fn punctuate(text: &str) -> String {
+fn punctuate(text: &mut String) {
     static EMPTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s*(?:\(\s*[,;.]?\s*\)|\[\s*[,;.]?\s*\])"));
     static DOUBLED: LazyLock<Regex> = LazyLock::new(|| pattern(r"([,;])(?:\s*[,;])+"));
     static STOPPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"[,;]\s*\.(\s|$)"));
-    let text = EMPTY.replace_all(text, "");
-    let text = DOUBLED.replace_all(&text, "$1");
-    let text = STOPPED.replace_all(&text, ".$1");
-    let characters: Vec<char> = text.chars().collect();
+    #[expect(clippy::needless_bitwise_bool, reason = "without branches the loop is a vector's")]
+    let odd = |(before, after): (&u8, &u8)| {
+        matches!(after, b',' | b';' | b'.' | b')' | b']') & matches!(before, b' ' | b',' | b';' | b'(' | b'[')
+            | (*before == b' ') & (*after == b' ')
+    };
+    let bytes = text.as_bytes();
+    if bytes.iter().zip(bytes.get(1..).unwrap_or_default()).fold(false, |any, pair| any | odd(pair)) {
+        replace(text, &EMPTY, "");
+        replace(text, &DOUBLED, "$1");
+        replace(text, &STOPPED, ".$1");
+        *text = without_stray_blanks(text);
+    }
+    text.truncate(text.trim_end_matches(' ').len());
+}
+
+fn without_stray_blanks(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    for (at, character) in characters.iter().enumerate() {
-        let next = characters.get(at + 1);
-        let after = characters.get(at + 2);
-        if *character == ' ' {
+    let mut characters = text.trim().chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == ' ' {
             // ".5" is a number, " ." is a full stop that lost its word.
-            let stop = next.is_some_and(|next| ",;)]".contains(*next))
-                || (next == Some(&'.') && after.is_none_or(|after| !after.is_ascii_digit()));
-            if stop || clean.ends_with(' ') {
+            let stray = match characters.peek() {
+                Some(',' | ';' | ')' | ']') => true,
+                Some('.') => {
+                    let mut ahead = characters.clone();
+                    ahead.next();
+                    ahead.next().is_none_or(|after| !after.is_ascii_digit())
+                }
+                _ => clean.ends_with(' '),
+            };
+            if stray {
                 continue;
             }
         }
-        clean.push(*character);
+        clean.push(character);
     }
-    clean.trim().to_owned()
+    clean
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::Articles;
+    use crate::xml::Writer;
 
     fn texts(xml: &str) -> Vec<String> {
         let xml = format!("<article><p>{xml}</p></article>");
-        let root = Articles::new(xml.as_bytes()).next().expect("one").expect("well formed");
+        let mut writer = Writer::new(&xml, None);
+        writer.read().expect("well formed");
+        let root = writer.so_far().root();
         paragraphs(root.child("p").expect("there")).into_iter().map(|paragraph| paragraph.text).collect()
     }
 

@@ -5,11 +5,9 @@ use std::sync::LazyLock;
 use asclepius_schema::Reason;
 use regex::Regex;
 
-use crate::article::Article;
+use crate::pattern::pattern;
 
-fn pattern(source: &str) -> Regex {
-    Regex::new(source).expect("a fixed pattern")
-}
+use crate::article::Article;
 
 fn retracting(word: &str) -> bool {
     ["retract", "withdraw", "removal"].iter().any(|part| word.contains(part))

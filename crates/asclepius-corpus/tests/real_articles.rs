@@ -141,9 +141,42 @@ fn case_texts_begin_and_end_where_a_person_would_cut() {
         ("PMC8185063", 2, "A 17-month-old female was referred", "at the last follow-up (~15 months after surgery)."),
         ("PMC8177695", 0, "A 54-year-old nulligravida female had", "she was able to ambulate independently."),
         ("PMC5936760", 0, "The patient is a 34-year-old woman", "memory lapses are still present."),
+        ("PMC6352283", 0, "A 28-year-old woman, affected by stage-4 CKD", "controlled the patient at least monthly."),
+        (
+            "PMC7906226",
+            0,
+            "A 62-year-old man with a body mass index",
+            "able to tolerate food and perform bowel movements.",
+        ),
+        (
+            "PMC8192969",
+            0,
+            "A female infant was admitted to our hospital due to a cyst",
+            "abnormalities during the 4-month follow-up period.",
+        ),
+        (
+            "PMC8020902",
+            1,
+            "A 32-year-old female with headache of two months",
+            "while the peritumoral edema has shrunk significantly.",
+        ),
+        (
+            "PMC8176117",
+            0,
+            "A 69-year-old Chinese man with a 30-pack year",
+            "severe anemia, and severe thrombocytopenia.",
+        ),
+        ("PMC8116530", 0, "Case 1 was a 59-year-old male", "before and after treatment with ninjin'yoeito."),
+        ("PMC8185063", 0, "A 2-month-old female patient was referred", "discharged from the hospital uneventfully."),
+        (
+            "PMC8185063",
+            1,
+            "A 5-year-old male patient was brought",
+            "discharged from the hospital at POD7 uneventfully.",
+        ),
         ("PMC8023327", 0, "A 92-year-old male, claimed left forearm swelling", "died of respiratory failure."),
     ] {
-        let text = &found.admitted[id][n].report;
+        let text = &found.admitted[id].get(n).unwrap_or_else(|| panic!("{id} has no patient {n}")).report;
         assert!(text.starts_with(begins), "{id}: {}", &text[..80]);
         assert!(
             text.ends_with(ends),
@@ -229,20 +262,52 @@ fn reports_written_for_this_project_come_out_as_their_readme_says() {
     assert_eq!(listed, found.admitted.len() + found.dropped.len());
 }
 
+/// Rows whose age column says something else than their text does, by reading them: of "10-year-8-month-old" it keeps
+/// the months, of a newborn it takes a parent's age, of "four-and-one-half" it makes 5.5.
+const COLUMN_CONTRADICTS_TEXT: [&str; 10] = [
+    "PMC6003790.1-2",
+    "PMC6003790.1-3",
+    "PMC6003790.1-4",
+    "PMC6003790.1-5",
+    "PMC6003790.1-6",
+    "PMC6003790.1-7",
+    "PMC6003790.1-8",
+    "PMC6005277.1-2",
+    "PMC8686371.1-1",
+    "PMC8698877.1-1",
+];
+
 #[test]
 fn ages_and_sexes_agree_with_those_of_pmc_patients() {
     let Some(folder) = shared("pmc-patients") else { return };
-    let found = outcomes(&folder.join("PMC-Patients-sample.csv"), &[Licence::CcByNcSa]);
-    let (mut rows, mut ages, mut sexes, mut wrong) = (0, 0, 0, Vec::new());
-    for report in found.admitted.values().flatten() {
-        rows += 1;
-        let (age, sex) = (demographics::age(&report.report), demographics::sex(&report.report));
-        ages += usize::from(age == report.age);
-        sexes += usize::from(sex == report.sex);
-        if age != report.age || sex != report.sex {
-            wrong.push(format!("{} {:?} {:?}, read {age:?} {sex:?}", report.report_id, report.age, report.sex));
+    let config = CorpusConfig {
+        inputs: vec![folder.join("PMC-Patients-sample.csv")],
+        licences: vec![Licence::CcByNcSa],
+        min_words: 1,
+        near_duplicate: 0.0,
+        ..CorpusConfig::default()
+    };
+    let (mut rows, mut agree, mut fair, mut wrong) = (0, 0, 0, Vec::new());
+    let mut take = |outcome| {
+        let Outcome::Admitted { reports, .. } = outcome else { return Ok(()) };
+        for report in reports {
+            rows += 1;
+            let (age, sex) = (demographics::age(&report.report), demographics::sex(&report.report));
+            let same = age == report.age && sex == report.sex;
+            agree += usize::from(same);
+            fair += usize::from(same || COLUMN_CONTRADICTS_TEXT.contains(&report.report_id.as_str()));
+            if !same {
+                wrong.push(format!("{} {:?} {:?}, read {age:?} {sex:?}", report.report_id, report.age, report.sex));
+            }
         }
+        Ok(())
+    };
+    ingest(&config, &mut take, &|_, _| ()).expect("readable");
+    #[expect(clippy::print_stderr, reason = "rows that differ are looked at one by one")]
+    {
+        eprintln!("{agree} of {rows} agree, {fair} where the column is not wrong itself\n{}", wrong.join("\n"));
     }
-    assert!(rows >= 490, "{rows}");
-    assert!(ages * 100 >= rows * 97 && sexes * 100 >= rows * 99, "{ages} and {sexes} of {rows}\n{}", wrong.join("\n"));
+    assert!(rows >= 497, "{rows}");
+    // Age and sex of a row together. The raw share cannot reach 98 % without repeating the column's own mistakes.
+    assert!(agree * 1000 >= rows * 975 && fair * 1000 >= rows * 995, "{agree}, {fair} of {rows}\n{}", wrong.join("\n"));
 }

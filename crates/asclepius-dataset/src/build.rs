@@ -1,20 +1,28 @@
 //! The dataset stage: notes and instructions through gates and duplicates, articles to their side, four files out.
 //!
-//! Inputs are read twice, once to judge and once to write, so that what is held in memory is the reports' texts and a
-//! verdict a row. Rows are joined by identity, never by position, and keep their order.
+//! Inputs are read twice, once to judge and once to write, so that what is held in memory is the reports' texts, a
+//! verdict a row and, for a while, the word sequences of the notes. Rows are joined by identity, never by position, and
+//! keep their order; which of several rows that are alike stays is a matter of their ids, not of that order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod figures;
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use asclepius_schema::{
     ArticleId, Counts, Dropped, DroppedWriter, Instruction, Licence, Note, Reason, ReportId, Split, Task,
 };
-use asclepius_text::gates::Judgement;
-use asclepius_text::normalise_for_duplicates;
+use asclepius_text::Gate;
 
-use crate::split::split_articles;
+use crate::contamination::EvaluationSets;
+use crate::membership::{Attack, MOST_REPORTS, keep_greatest};
+use crate::split::{place, split_articles};
 use crate::table::{Record, Writer, read_instructions, read_notes, read_reports};
-use crate::{DatasetConfig, DatasetError, licence_of};
+use crate::{DatasetConfig, DatasetError, Membership, in_order, licence_of};
+
+pub use figures::{GateFigures, SideFigures};
+use judge::{Row, Scores};
 
 /// The files the stage reads.
 #[derive(Debug, Clone)]
@@ -28,7 +36,7 @@ pub struct Inputs {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
     /// Notes in, out and dropped.
     pub notes: Counts,
@@ -44,13 +52,25 @@ pub struct Summary {
     pub licences: BTreeMap<Licence, u64>,
     /// The licence the whole can carry, if there is one; see [`licence_of`].
     pub licence: Option<Licence>,
+    /// What each side holds.
+    pub sides: BTreeMap<Split, SideFigures>,
+    /// What the gates measured: of notes and of instructions, by gate.
+    pub gates: BTreeMap<&'static str, BTreeMap<String, GateFigures>>,
+    /// Words of what was written, by column: least, 5th, 50th and 95th percentile, greatest.
+    pub words: BTreeMap<&'static str, [u32; 5]>,
+    /// Distinct word sequences of the evaluation sets that were looked for.
+    pub evaluation_sequences: u64,
+    /// How well reports behind the training notes are told from held-out ones; none without either.
+    pub membership: Option<Membership>,
 }
 
 /// What was decided about a row: its scores, or nothing when it was dropped.
-type Fate = Option<Vec<(String, f32)>>;
+type Fate = Option<Scores>;
 
-/// Gates, removes exact duplicates, splits by article and writes `{notes,instructions}-{train,validation}.parquet`
-/// into `out_dir`. What is left out goes to `dropped` and is counted. `progress` is told rows done and rows in all.
+/// Gates, removes duplicates and what overlaps evaluation sets, splits by article and writes
+/// `{notes,instructions}-{train,validation}.parquet` into `out_dir`. What is left out goes to `dropped` and is counted.
+/// `progress` is told rows done and rows in all. All threads of the current rayon pool work; what is written does not
+/// depend on how many there are.
 ///
 /// # Errors
 /// When a file cannot be read or written, a row names a report or note that is not there, or no note is left.
@@ -60,27 +80,32 @@ pub fn build(
     seed: u64,
     out_dir: &Path,
     dropped: &mut DroppedWriter,
-    progress: &dyn Fn(u64, u64),
+    progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Summary, DatasetError> {
-    let mut stage = Stage { inputs, config, dropped, progress, done: 0, total: 0, summary: Summary::default() };
+    let sets = EvaluationSets::read(&config.evaluation_sets)?;
+    let mut stage = Stage { inputs, config, sets, dropped, progress, done: 0, total: 0, summary: Summary::default() };
+    stage.summary.evaluation_sequences = stage.sets.sequences() as u64;
     stage.total = 2 * (read_notes(&inputs.notes)?.total() + read_instructions(&inputs.instructions)?.total()) as u64;
     let (notes, note_articles) = stage.judge_notes()?;
     let (instructions, instruction_articles) = stage.judge_instructions(&notes.by_report)?;
     let sides = split_articles(&instruction_articles, &note_articles, config.validation_fraction, seed);
     for side in sides.values() {
         *stage.summary.articles.entry(*side).or_default() += 1;
+        stage.summary.sides.entry(*side).or_default().articles += 1;
     }
     stage.write_notes(notes.fates, &sides, out_dir)?;
     stage.write_instructions(instructions, &sides, out_dir)?;
     stage.summary.licence = licence_of(stage.summary.licences.keys().copied());
+    stage.summary.membership = stage.membership(&sides, seed, out_dir)?;
     Ok(stage.summary)
 }
 
 struct Stage<'a> {
     inputs: &'a Inputs,
     config: &'a DatasetConfig,
+    sets: EvaluationSets,
     dropped: &'a mut DroppedWriter,
-    progress: &'a dyn Fn(u64, u64),
+    progress: &'a (dyn Fn(u64, u64) + Sync),
     done: u64,
     total: u64,
     summary: Summary,
@@ -99,30 +124,48 @@ impl Stage<'_> {
             let report = report?;
             reports.insert(report.report_id, report.report);
         }
-        let mut judged = JudgedNotes { fates: Vec::new(), by_report: HashMap::new() };
-        let mut articles = BTreeSet::new();
-        let mut seen = HashSet::new();
-        for note in read_notes(&self.inputs.notes)? {
-            let note = note?;
+        let (inputs, gates, sets) = (self.inputs, &self.config.gates, &self.sets);
+        let plan = judge::plan(gates);
+        let judge = |note: Note| {
             let report = reports.get(&note.report_id).ok_or_else(|| DatasetError::Orphan {
-                path: self.inputs.notes.clone(),
+                path: inputs.notes.clone(),
                 id: note.report_id.to_string(),
                 missing: "report",
                 parent: note.report_id.to_string(),
-                parents: self.inputs.reports.clone(),
+                parents: inputs.reports.clone(),
             })?;
-            let verdict = verdict_of(self.config.gates.judge_note(&note.note, Some(report))).and_then(|scores| {
-                first_of_its_kind(&mut seen, &[&note.note], scores, "an earlier note says the same")
-            });
-            self.summary.notes.input += 1;
-            let fate = settle(verdict, || note.report_id.to_string(), self.dropped, &mut self.summary.notes)?;
+            let mut judgement = gates.judge_note(&note.note, Some(report));
+            judgement.add(gates, Gate::Contaminated, sets.overlap(&[&note.note]));
+            let row = Row::new(note.report_id.to_string(), judgement, &[&note.note], Some(plan));
+            Ok::<_, DatasetError>((row, note.report_id, note.article_id))
+        };
+        let (mut rows, mut origins) = (Vec::new(), Vec::new());
+        let (progress, total) = (self.progress, self.total);
+        in_order(
+            read_notes(&inputs.notes)?,
+            |note| note.note.len(),
+            judge,
+            |(row, report, article)| {
+                rows.push(row);
+                origins.push((report, article));
+                progress(rows.len() as u64, total);
+                Ok::<_, DatasetError>(())
+            },
+        )?;
+        drop(reports);
+        self.done = rows.len() as u64;
+        judge::drop_duplicates(&mut rows, "another note says the same");
+        judge::drop_near_duplicates(&mut rows, gates);
+        self.summary.gates.insert("note", figures::of_gates(&rows, gates));
+        let fates = settle(rows, self.dropped, &mut self.summary.notes)?;
+        let mut by_report: HashMap<ReportId, bool> = HashMap::new();
+        let mut articles = BTreeSet::new();
+        for ((report, article), fate) in origins.into_iter().zip(&fates) {
             // A report written about twice counts as noted when either note came through.
-            *judged.by_report.entry(note.report_id).or_default() |= fate.is_some();
+            *by_report.entry(report).or_default() |= fate.is_some();
             if fate.is_some() {
-                articles.insert(note.article_id);
+                articles.insert(article);
             }
-            judged.fates.push(fate);
-            self.advance();
         }
         if self.summary.notes.out == 0 {
             return Err(DatasetError::NothingLeft {
@@ -132,40 +175,49 @@ impl Stage<'_> {
                 reasons: reasons(&self.summary.notes),
             });
         }
-        Ok((judged, articles))
+        Ok((JudgedNotes { fates, by_report }, articles))
     }
 
     fn judge_instructions(
         &mut self,
         notes: &HashMap<ReportId, bool>,
     ) -> Result<(Vec<Fate>, BTreeSet<ArticleId>), DatasetError> {
-        let mut fates = Vec::new();
-        let mut articles = BTreeSet::new();
-        let mut seen = HashSet::new();
-        for row in read_instructions(&self.inputs.instructions)? {
-            let row = row?;
+        let (inputs, gates, sets) = (self.inputs, &self.config.gates, &self.sets);
+        let judge = |row: Instruction| {
             let noted = *notes.get(&row.report_id).ok_or_else(|| DatasetError::Orphan {
-                path: self.inputs.instructions.clone(),
+                path: inputs.instructions.clone(),
                 id: row.row_id(),
                 missing: "note of",
                 parent: row.report_id.to_string(),
-                parents: self.inputs.notes.clone(),
+                parents: inputs.notes.clone(),
             })?;
-            let verdict = if noted {
-                verdict_of(self.config.gates.judge_instruction(&row.question, &row.answer)).and_then(|scores| {
-                    first_of_its_kind(&mut seen, &[&row.note, &row.question], scores, "asked before about this note")
-                })
-            } else {
-                Err((Reason::NoteDropped, "its note was dropped".to_owned()))
-            };
-            self.summary.instructions.input += 1;
-            let fate = settle(verdict, || row.row_id(), self.dropped, &mut self.summary.instructions)?;
-            if fate.is_some() {
-                articles.insert(row.article_id);
+            if !noted {
+                let judged = Row::dropped(row.row_id(), Reason::NoteDropped, "its note was dropped");
+                return Ok::<_, DatasetError>((judged, row.article_id));
             }
-            fates.push(fate);
-            self.advance();
-        }
+            let mut judgement = gates.judge_instruction(&row.question, &row.answer);
+            judgement.add(gates, Gate::Contaminated, sets.overlap(&[&row.question, &row.answer]));
+            Ok((Row::new(row.row_id(), judgement, &[&row.note, &row.question], None), row.article_id))
+        };
+        let (mut rows, mut origins) = (Vec::new(), Vec::new());
+        let (progress, total, done) = (self.progress, self.total, self.done);
+        in_order(
+            read_instructions(&inputs.instructions)?,
+            |row| row.note.len() + row.question.len() + row.answer.len(),
+            judge,
+            |(row, article)| {
+                rows.push(row);
+                origins.push(article);
+                progress(done + rows.len() as u64, total);
+                Ok::<_, DatasetError>(())
+            },
+        )?;
+        self.done += rows.len() as u64;
+        judge::drop_duplicates(&mut rows, "asked already about this note");
+        self.summary.gates.insert("instruction", figures::of_gates(&rows, gates));
+        let fates = settle(rows, self.dropped, &mut self.summary.instructions)?;
+        let written = origins.into_iter().zip(&fates).filter(|(_, fate)| fate.is_some());
+        let articles = written.map(|(article, _)| article).collect();
         Ok((fates, articles))
     }
 
@@ -176,16 +228,20 @@ impl Stage<'_> {
         out_dir: &Path,
     ) -> Result<(), DatasetError> {
         let mut files = Sides::<Note>::create("notes", out_dir)?;
+        let mut words = Vec::new();
         for (note, fate) in read_notes(&self.inputs.notes)?.zip(fates) {
             let mut note = note?;
             self.advance();
             let Some(scores) = fate else { continue };
             let side = sides[&note.article_id];
             note.split = Some(side);
-            note.scores = scores;
+            note.scores = named(&scores);
             *self.summary.licences.entry(note.licence).or_default() += 1;
+            self.summary.sides.entry(side).or_default().notes += 1;
+            words.push(count_words(&note.note));
             files.of(side).write(&note)?;
         }
+        self.summary.words.insert("note", figures::quantiles(words));
         files.finish(&mut self.summary.files)
     }
 
@@ -196,17 +252,69 @@ impl Stage<'_> {
         out_dir: &Path,
     ) -> Result<(), DatasetError> {
         let mut files = Sides::<Instruction>::create("instructions", out_dir)?;
+        let (mut questions, mut answers) = (Vec::new(), Vec::new());
         for (row, fate) in read_instructions(&self.inputs.instructions)?.zip(fates) {
             let mut row = row?;
             self.advance();
             let Some(scores) = fate else { continue };
             let side = sides[&row.article_id];
             row.split = Some(side);
-            row.scores = scores;
+            row.scores = named(&scores);
             *self.summary.tasks.entry(row.task).or_default() += 1;
+            let holds = self.summary.sides.entry(side).or_default();
+            holds.instructions += 1;
+            holds.unanswerable += u64::from(row.unanswerable);
+            *holds.tasks.entry(row.task).or_default() += 1;
+            questions.push(count_words(&row.question));
+            answers.push(count_words(&row.answer));
             files.of(side).write(&row)?;
         }
+        self.summary.words.insert("question", figures::quantiles(questions));
+        self.summary.words.insert("answer", figures::quantiles(answers));
         files.finish(&mut self.summary.files)
+    }
+
+    /// The attack of [`crate::membership`], with the training notes as what is published: those behind them against
+    /// those of held-out articles, [`MOST_REPORTS`] of each at most, chosen by where their article falls in the split.
+    fn membership(
+        &self,
+        sides: &BTreeMap<ArticleId, Split>,
+        seed: u64,
+        out_dir: &Path,
+    ) -> Result<Option<Membership>, DatasetError> {
+        let notes = |side| read_notes(&out_dir.join(file_name("notes", side)));
+        let mut chosen: HashMap<ReportId, bool> = HashMap::new();
+        for side in [Split::Train, Split::Validation] {
+            let mut reports = Vec::new();
+            for note in notes(side)? {
+                let note = note?;
+                debug_assert_eq!(sides.get(&note.article_id), Some(&side));
+                reports.push((place(&note.article_id, seed).to_bits(), note.report_id));
+            }
+            reports.sort_unstable();
+            reports.dedup();
+            chosen.extend(reports.into_iter().take(MOST_REPORTS).map(|(_, report)| (report, side == Split::Train)));
+        }
+        let mut reports: Vec<(String, bool)> = Vec::with_capacity(chosen.len());
+        for report in read_reports(&self.inputs.reports)? {
+            let report = report?;
+            if let Some(&member) = chosen.get(&report.report_id) {
+                reports.push((report.report, member));
+            }
+        }
+        let attack = Attack::new(reports.iter().map(|(report, member)| (report.as_str(), *member)));
+        let mut scores = attack.scores();
+        let overlaps = |note: Note| Ok::<_, DatasetError>(attack.overlaps(&note.note));
+        in_order(
+            notes(Split::Train)?,
+            |note| note.note.len(),
+            overlaps,
+            |overlaps| {
+                keep_greatest(&mut scores, &overlaps);
+                Ok::<_, DatasetError>(())
+            },
+        )?;
+        Ok(attack.outcome(&scores))
     }
 
     fn advance(&mut self) {
@@ -215,53 +323,31 @@ impl Stage<'_> {
     }
 }
 
-/// A row's scores, or why it is dropped and a line for a person.
-type Verdict = Result<Vec<(String, f32)>, (Reason, String)>;
-
-fn verdict_of(judgement: Judgement) -> Verdict {
-    match judgement.failed {
-        None => Ok(judgement.scores),
-        Some((gate, detail)) => Err((gate.reason(), detail)),
-    }
+fn named(scores: &Scores) -> Vec<(String, f32)> {
+    scores.iter().map(|(gate, score)| (gate.name().to_owned(), *score)).collect()
 }
 
-fn first_of_its_kind(
-    seen: &mut HashSet<[u8; 32]>,
-    texts: &[&str],
-    scores: Vec<(String, f32)>,
-    otherwise: &str,
-) -> Verdict {
-    if seen.insert(duplicate_key(texts)) { Ok(scores) } else { Err((Reason::Duplicate, otherwise.to_owned())) }
+fn count_words(text: &str) -> u32 {
+    text.split_whitespace().count() as u32
 }
 
-/// Counts a judged row as out, or names and counts it as dropped.
-fn settle(
-    verdict: Verdict,
-    id: impl FnOnce() -> String,
-    dropped: &mut DroppedWriter,
-    counts: &mut Counts,
-) -> Result<Fate, DatasetError> {
-    match verdict {
-        Ok(scores) => {
-            counts.out += 1;
-            Ok(Some(scores))
-        }
-        Err((reason, detail)) => {
-            dropped.write(&Dropped::new(id(), reason, detail), counts)?;
-            Ok(None)
+/// Counts every judged row as out, or names and counts it as dropped.
+fn settle(rows: Vec<Row>, dropped: &mut DroppedWriter, counts: &mut Counts) -> Result<Vec<Fate>, DatasetError> {
+    let mut fates = Vec::with_capacity(rows.len());
+    for row in rows {
+        counts.input += 1;
+        match row.dropped {
+            None => {
+                counts.out += 1;
+                fates.push(Some(row.scores));
+            }
+            Some((reason, _, detail)) => {
+                dropped.write(&Dropped::new(row.id, reason, detail), counts)?;
+                fates.push(None);
+            }
         }
     }
-}
-
-/// Two rows with the same key are the same but for case, spacing and punctuation.
-fn duplicate_key(texts: &[&str]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    for text in texts {
-        let normal = normalise_for_duplicates(text);
-        hasher.update(&(normal.len() as u64).to_le_bytes());
-        hasher.update(normal.as_bytes());
-    }
-    *hasher.finalize().as_bytes()
+    Ok(fates)
 }
 
 fn reasons(counts: &Counts) -> String {

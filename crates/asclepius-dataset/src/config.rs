@@ -18,13 +18,16 @@ pub struct DatasetConfig {
     /// Share of the articles that is held out, from 0 to below 1. All rows of an article lie on one side. Above 0 and
     /// from two articles on, at least one is held out.
     pub validation_fraction: f64,
+    /// Files a model made from the dataset will be tested on: `.parquet` (every text in it), `.jsonl`, `.json` (every
+    /// string) or `.txt`. What overlaps them is dropped; see `gates.contaminated`.
+    pub evaluation_sets: Vec<PathBuf>,
     /// One key a gate: a threshold, or false to switch it off.
     pub gates: GatesConfig,
 }
 
 impl Default for DatasetConfig {
     fn default() -> Self {
-        Self { input: None, validation_fraction: 0.1, gates: GatesConfig::default() }
+        Self { input: None, validation_fraction: 0.1, evaluation_sets: Vec::new(), gates: GatesConfig::default() }
     }
 }
 

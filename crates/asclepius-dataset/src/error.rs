@@ -104,6 +104,16 @@ pub enum DatasetError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An evaluation set is not what its name says.
+    #[error("{path}, line {line}: not readable JSON: {problem}")]
+    EvaluationSet {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The parser's own words.
+        problem: String,
+    },
     /// There is nothing to train on.
     #[error("no documents to pack: the data is empty")]
     NoDocuments,

@@ -4,6 +4,8 @@
 //!
 //! - [`table`]: reports, notes and instructions as Parquet files, written and read as streams.
 //! - [`mod@build`]: the dataset stage, on the [`config`] of its table; [`mod@split`] and [`licence`] are its decisions.
+//! - [`near_duplicates`], [`contamination`]: what a row shares with other rows, and with evaluation sets; [`membership`]:
+//!   what the rows tell of the reports behind them.
 //! - [`tokens`]: rows to [`Document`]s, token ids and loss mask made together.
 //! - [`mod@in_order`]: rows worked on by all threads, handed on in their order.
 //! - [`token_file`], [`token_cache`]: documents in a mapped file, kept from one run to the next.
@@ -14,10 +16,13 @@
 
 pub mod build;
 pub mod config;
+pub mod contamination;
 pub mod documents;
 pub mod error;
 pub mod in_order;
 pub mod licence;
+pub mod membership;
+pub mod near_duplicates;
 pub mod packing;
 pub mod plan;
 pub mod shuffle;
@@ -29,10 +34,12 @@ pub mod tokens;
 
 pub use build::{Inputs, Summary, build};
 pub use config::{DatasetConfig, GatesConfig};
+pub use contamination::EvaluationSets;
 pub use documents::Documents;
 pub use error::DatasetError;
 pub use in_order::in_order;
 pub use licence::licence_of;
+pub use membership::Membership;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};
 pub use table::{

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use asclepius_schema::{ArticleId, Split};
 
 /// Where an article falls on `0..1` under `seed`; an article keeps its place whatever else is in the corpus.
-fn place(article: &ArticleId, seed: u64) -> f64 {
+pub(crate) fn place(article: &ArticleId, seed: u64) -> f64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"asclepius split 1");
     hasher.update(&seed.to_le_bytes());

@@ -1,11 +1,12 @@
 //! Records on disk: one Parquet file of reports, notes or instructions, written and read as a stream.
 //!
 //! [`column`] says how a field becomes an Arrow column and comes back, [`records`] lists the columns of each record
-//! type, [`writer`] and [`reader`] move whole files.
+//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] reads anybody's.
 
 mod column;
 mod reader;
 mod records;
+mod texts;
 mod writer;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use asclepius_schema::{CallRecord, Instruction, Note, Report};
 pub use column::Column;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
 pub use records::{Record, score_names};
+pub use texts::for_each_text;
 pub use writer::Writer;
 
 use crate::DatasetError;

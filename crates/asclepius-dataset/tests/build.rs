@@ -4,10 +4,14 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use asclepius_dataset::table::{Record, Writer};
-use asclepius_dataset::{DatasetConfig, DatasetError, Inputs, Summary, build, read_instructions, read_notes};
+use asclepius_dataset::{
+    DatasetConfig, DatasetError, GatesConfig, Inputs, Summary, build, read_instructions, read_notes,
+};
 use asclepius_schema::{ArticleId, DroppedWriter, Instruction, Licence, Note, Reason, Report, Split, read_dropped};
+use asclepius_text::gates::Threshold;
 
 /// A note that passes every gate: its numbers are the report's, its wording is not.
 const REPORT: &str = "A 54-year-old woman was admitted with fever of 38.5 degrees and a cough that had lasted 3 days. On \
@@ -45,16 +49,23 @@ fn corpus(reports: &[Report], notes: &[Note], instructions: &[Instruction]) -> C
 }
 
 fn run(corpus: &Corpus, out: &str, seed: u64) -> (Result<Summary, DatasetError>, PathBuf) {
+    // Made from one text, the notes here are alike: what is done about that has tests of its own.
+    let gates = GatesConfig { near_duplicate: Threshold::Off, ..GatesConfig::default() };
+    run_with(corpus, &DatasetConfig { gates, ..DatasetConfig::default() }, out, seed)
+}
+
+fn run_with(corpus: &Corpus, config: &DatasetConfig, out: &str, seed: u64) -> (Result<Summary, DatasetError>, PathBuf) {
     let out = corpus.directory.path().join(out);
     fs_err::create_dir_all(&out).expect("writable");
     let mut dropped = DroppedWriter::create(&out).expect("writable");
-    let progress = std::cell::Cell::new((0, 0));
-    let summary = build(&corpus.inputs, &DatasetConfig::default(), seed, &out, &mut dropped, &|done, total| {
-        progress.set((done, total));
+    let progress = Mutex::new((0, 0));
+    let summary = build(&corpus.inputs, config, seed, &out, &mut dropped, &|done, total| {
+        *progress.lock().expect("not poisoned") = (done, total);
     });
     dropped.finish().expect("written");
     if summary.is_ok() {
-        assert_eq!(progress.get().0, progress.get().1);
+        let (done, total) = progress.into_inner().expect("not poisoned");
+        assert_eq!(done, total);
     }
     (summary, out)
 }
@@ -199,4 +210,122 @@ fn settings_out_of_range_are_refused_and_unknown_keys_too() {
     assert!(DatasetConfig::default().validate().is_ok());
     let config: Result<DatasetConfig, _> = serde_json::from_str(r#"{"validation_fractoin": 0.2}"#);
     assert!(config.expect_err("no such key").to_string().contains("validation_fractoin"));
+}
+
+/// Notes with sentences of their own, so that only those made alike on purpose are.
+fn distinct(articles: u32) -> (Vec<Report>, Vec<Note>, Vec<Instruction>) {
+    let (reports, mut notes, mut instructions) = plain(articles);
+    for note in &mut notes {
+        let sentence = |line: usize| {
+            (0..12)
+                .map(|word| letters(note.patient_id * 1000 + (line * 12 + word) as i64))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        note.note = format!("{NOTE}\n{}.", (0..20).map(sentence).collect::<Vec<_>>().join(".\n"));
+    }
+    for row in &mut instructions {
+        let note = notes.iter().find(|note| note.report_id == row.report_id).expect("every instruction has a note");
+        row.note.clone_from(&note.note);
+    }
+    (reports, notes, instructions)
+}
+
+fn reasons(out: &Path) -> BTreeMap<String, (Reason, String)> {
+    read_dropped(out).expect("readable").into_iter().map(|row| (row.id, (row.reason, row.detail))).collect()
+}
+
+#[test]
+fn notes_almost_alike_leave_the_one_whose_id_sorts_first_in_whatever_order_they_come() {
+    let (reports, mut notes, instructions) = distinct(8);
+    // An edit of two words, and an exact copy of the edit but for its layout.
+    notes[9].note = notes[4].note.replace("fever, cough", "pyrexia and cough");
+    notes[11].note = notes[9].note.replace('\n', "\n\n").to_uppercase();
+    let forward = corpus(&reports, &notes, &instructions);
+    let (summary, out) = run_with(&forward, &DatasetConfig::default(), "dataset", 5);
+    let summary = summary.expect("rows are left");
+    let dropped = reasons(&out);
+    let notes_dropped: Vec<&String> = dropped.keys().filter(|id| !id.contains('#')).collect();
+    assert_eq!(notes_dropped, ["PMC5.1-2", "PMC6.1-2"], "{dropped:?}");
+    let (reason, detail) = &dropped["PMC5.1-2"];
+    assert_eq!(*reason, Reason::NearDuplicate);
+    assert!(detail.starts_with("near_duplicate: 0.9") && detail.ends_with("PMC3.1-1"), "{detail}");
+    let (reason, detail) = &dropped["PMC6.1-2"];
+    assert_eq!(*reason, Reason::Duplicate);
+    assert!(detail.ends_with("(PMC5.1-2)"), "{detail}");
+    assert_eq!(dropped["PMC5.1-2#0"].0, Reason::NoteDropped);
+    let figures = &summary.gates["note"]["near_duplicate"];
+    assert_eq!((figures.scored, figures.failed, figures.dropped), (15, 1, 1));
+
+    notes.reverse();
+    let backward = corpus(&reports, &notes, &instructions);
+    let (other, out) = run_with(&backward, &DatasetConfig::default(), "dataset", 5);
+    assert_eq!(reasons(&out), dropped);
+    assert_eq!(other.expect("rows are left"), summary);
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let (reports, notes, instructions) = distinct(30);
+    let corpus = corpus(&reports, &notes, &instructions);
+    let files = |threads: usize| -> Vec<Vec<u8>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let name = format!("threads-{threads}");
+        let (_, out) = pool.install(|| run_with(&corpus, &DatasetConfig::default(), &name, 5));
+        let mut names: Vec<PathBuf> = fs_err::read_dir(out).expect("there").map(|e| e.expect("there").path()).collect();
+        names.sort_unstable();
+        names.iter().map(|path| fs_err::read(path).expect("readable")).collect()
+    };
+    assert_eq!(files(1), files(4));
+}
+
+#[test]
+fn what_an_evaluation_set_holds_is_dropped_and_says_from_which() {
+    let (reports, notes, mut instructions) = distinct(6);
+    instructions[8].answer =
+        "The drug of choice in an adult who is not allergic and has no other disease is amoxicillin".to_owned();
+    let corpus = corpus(&reports, &notes, &instructions);
+    let exam = corpus.directory.path().join("exam.jsonl");
+    let line = notes[2].note.lines().last().expect("a line");
+    let before = notes[2].note.lines().rev().nth(1).expect("a line");
+    let items = [
+        serde_json::json!({"question": format!("Given: {before} {line}")}),
+        serde_json::json!({"answer": {"long": instructions[8].answer}}),
+    ];
+    fs_err::write(&exam, items.map(|item| item.to_string()).join("\n")).expect("writable");
+    let config = DatasetConfig { evaluation_sets: vec![exam], ..DatasetConfig::default() };
+    let (summary, out) = run_with(&corpus, &config, "dataset", 0);
+    let summary = summary.expect("rows are left");
+    let dropped = reasons(&out);
+    let contaminated: Vec<&String> =
+        dropped.iter().filter(|(_, why)| why.0 == Reason::Contaminated).map(|(id, _)| id).collect();
+    assert_eq!(contaminated, ["PMC2.1-1", "PMC3.1-1#0"], "{dropped:?}");
+    assert!(dropped["PMC2.1-1"].1.contains("exam.jsonl"));
+    assert!(summary.evaluation_sequences > 10);
+    assert_eq!(summary.gates["note"]["contaminated"].dropped, 1);
+
+    let other = corpus.directory.path().join("exam.parquet");
+    let own: Vec<&str> = notes[4].note.lines().rev().take(3).collect();
+    write(&other, &[rows::note(&reports[4], &own.into_iter().rev().collect::<Vec<_>>().join("\n"))]);
+    let config = DatasetConfig { evaluation_sets: vec![other], ..DatasetConfig::default() };
+    run_with(&corpus, &config, "again", 0).0.expect("rows are left");
+    let dropped = reasons(&corpus.directory.path().join("again"));
+    assert_eq!(dropped["PMC3.1-1"].0, Reason::Contaminated);
+}
+
+#[test]
+fn membership_is_measured_against_held_out_articles() {
+    let (mut reports, notes, instructions) = distinct(40);
+    for (report, note) in reports.iter_mut().zip(&notes) {
+        report.report = format!("{REPORT} {}", note.note);
+    }
+    let corpus = corpus(&reports, &notes, &instructions);
+    let (summary, _) = run_with(&corpus, &DatasetConfig::default(), "dataset", 5);
+    let summary = summary.expect("rows are left");
+    let membership = summary.membership.expect("both sides hold notes");
+    assert_eq!(membership.members, summary.sides[&Split::Train].notes);
+    assert_eq!(membership.non_members, summary.sides[&Split::Validation].notes);
+    assert_eq!((membership.auc, membership.advantage), (1.0, 1.0), "the notes are copies: {membership:?}");
+    let config = DatasetConfig { validation_fraction: 0.0, ..DatasetConfig::default() };
+    assert_eq!(run_with(&corpus, &config, "all", 5).0.expect("rows are left").membership, None);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use asclepius_model::{Sampling, generate};
+use asclepius_model::{Sampling, generate_batch};
 use asclepius_schema::{Instruction, Task};
 use asclepius_text::score::{rouge_l, token_f1};
 
@@ -45,29 +45,37 @@ impl Question {
     }
 }
 
-/// Lets `candidate` answer one question greedily and scores the answer against the teacher's.
+/// Questions that are answered together: enough that reading the weights is shared, few enough that what is remembered of
+/// their notes stays small.
+pub const BATCH: usize = 8;
+
+/// Lets `candidate` answer questions greedily, all together, and scores each answer against the teacher's.
 ///
 /// # Errors
-/// When the prompt cannot be made, does not fit even without its note, or the model fails.
-pub fn score(candidate: &Candidate, question: &mut Question, max_tokens: usize) -> Result<(), EvalError> {
+/// When a prompt cannot be made, does not fit even without its note, or the model fails.
+pub fn score(candidate: &Candidate, questions: &mut [Question], max_tokens: usize) -> Result<(), EvalError> {
     let limit = candidate.decoder.config().max_positions;
     let room = limit.saturating_sub(max_tokens).max(limit / 2);
-    let (prompt, _) = candidate.template.encode_prompt_within(
-        &candidate.tokenizer,
-        &question.note,
-        &question.answered.question,
-        room,
-    )?;
-    let stop_ids = candidate.template.stop_ids(&candidate.tokenizer)?;
-    let sampling = Sampling { temperature: 0.0, max_new_tokens: max_tokens, stop: stop_ids, ..Sampling::default() };
-    let generation = generate(&candidate.decoder, &prompt, &sampling).map_err(|source| candidate.failed(source))?;
-    let text = candidate.tokenizer.decode(&generation.tokens).trim().to_owned();
-    let reference = &question.answered.reference;
-    question.answered.answers.push(GeneratedAnswer {
-        model: candidate.name.clone(),
-        token_f1: f64::from(token_f1(&text, reference)),
-        rouge_l: f64::from(rouge_l(&text, reference)),
-        text,
-    });
+    let mut prompts = Vec::with_capacity(questions.len());
+    for question in &*questions {
+        let (note, asked) = (&question.note, &question.answered.question);
+        let (prompt, _) = candidate.template.encode_prompt_within(&candidate.tokenizer, note, asked, room)?;
+        prompts.push(prompt);
+    }
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let stop = candidate.template.stop_ids(&candidate.tokenizer)?;
+    let sampling = Sampling { temperature: 0.0, max_new_tokens: max_tokens, stop, ..Sampling::default() };
+    let generations = generate_batch(&candidate.decoder, &prompts, &sampling, &mut |_, _| true)
+        .map_err(|source| candidate.failed(source))?;
+    for (question, generation) in questions.iter_mut().zip(generations) {
+        let text = candidate.tokenizer.decode(&generation.tokens).trim().to_owned();
+        let reference = &question.answered.reference;
+        question.answered.answers.push(GeneratedAnswer {
+            model: candidate.name.clone(),
+            token_f1: f64::from(token_f1(&text, reference)),
+            rouge_l: f64::from(rouge_l(&text, reference)),
+            text,
+        });
+    }
     Ok(())
 }

@@ -1,29 +1,74 @@
-//! The dataset card: Markdown with the front matter the hub reads.
+//! The dataset card: Markdown with the front matter the hub reads, and every figure in it from the run's own files.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use asclepius_dataset::Membership;
+use asclepius_dataset::build::{GateFigures, SideFigures};
+use asclepius_schema::{Manifest, Split, Task, hash_bytes};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::gather::RunFacts;
 
-/// The hub's name for the licence computed from the sources.
-fn hub_licence(licence: &str) -> String {
-    match licence {
-        "CC0" => "cc0-1.0".to_owned(),
-        other => format!("{}-4.0", other.to_lowercase().replace(' ', "-")),
+/// Sources the card lists; beyond that it names the command that lists all.
+const SOURCES_SHOWN: usize = 100;
+
+/// A prompt that rows can come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptFile {
+    /// Its file's name.
+    pub name: String,
+    /// What rows call it.
+    pub hash: String,
+    /// Its content.
+    pub source: String,
+}
+
+impl PromptFile {
+    /// A prompt file of this content.
+    pub fn new(name: &str, source: &str) -> Self {
+        Self { name: name.to_owned(), hash: hash_bytes(source.as_bytes()), source: source.to_owned() }
     }
 }
 
-/// Renders the card of a run whose dataset stage has finished.
-pub fn render(facts: &RunFacts) -> String {
+/// The hub's name for the licence computed from the sources; `other` where there is none.
+fn hub_licence(licence: &str) -> String {
+    match licence {
+        "CC0" => "cc0-1.0".to_owned(),
+        known if known.starts_with("CC ") => format!("{}-4.0", known.to_lowercase().replace(' ', "-")),
+        _ => "other".to_owned(),
+    }
+}
+
+/// The evaluation sets the dataset was compared with.
+#[derive(Deserialize)]
+struct Sets {
+    files: Vec<String>,
+    sequences: u64,
+}
+
+/// What the dataset stage wrote about itself under `key`; nothing where an earlier version did not.
+fn detail<T: DeserializeOwned>(dataset: Option<&Manifest>, key: &str) -> Option<T> {
+    serde_json::from_value(dataset?.details.get(key)?.clone()).ok()
+}
+
+/// Renders the card of a run whose dataset stage has finished. Of `prompts`, those that wrote a row are shown.
+pub fn render(facts: &RunFacts, prompts: &[PromptFile]) -> String {
+    let dataset = facts.stage("dataset").map(|stage| &stage.manifest);
     let mut card = String::new();
-    let mut line = |text: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(card, "{text}");
-    };
-    let licence = facts
-        .stage("dataset")
-        .and_then(|stage| stage.manifest.details.get("licence"))
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or("unknown");
+    heading(&mut card, facts, dataset);
+    sources(&mut card, facts);
+    making(&mut card, facts, prompts);
+    card.push_str("\n## What the gates measured\n\n");
+    card.push_str(&dataset.map(figures).unwrap_or_default());
+    membership(&mut card, dataset);
+    limits(&mut card, facts, dataset);
+    card
+}
+
+fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
+    let licence: String = detail(dataset, "licence").unwrap_or_else(|| "unknown".to_owned());
     let rows: u64 = facts.tasks.values().sum();
     let size = match rows {
         0..1_000 => "n<1K",
@@ -31,56 +76,302 @@ pub fn render(facts: &RunFacts) -> String {
         10_000..100_000 => "10K<n<100K",
         _ => "100K<n<1M",
     };
-    line("---");
-    line(&format!("license: {}", hub_licence(licence)));
-    line("language: [en]");
-    line("tags: [medical, clinical, synthetic]");
-    line("task_categories: [question-answering, summarization, text-generation]");
-    line(&format!("size_categories: [{size}]"));
-    line("---");
-    line(&format!("\n# {}\n", facts.name));
-    line(&format!(
-        "{} synthetic clinical notes written from published case reports, and {rows} instructions with answers over them. \
-         No patient record was used. Licence, computed from the sources: **{licence}**; each row carries its source's \
-         licence and attribution line.\n",
+    card.push_str(&format!(
+        "---\nlicense: {}\nlanguage: [en]\ntags: [medical, clinical, synthetic]\n\
+         task_categories: [question-answering, summarization, text-generation]\nsize_categories: [{size}]\nconfigs:\n",
+        hub_licence(&licence)
+    ));
+    for kind in ["instructions", "notes"] {
+        card.push_str(&format!("- config_name: {kind}\n  data_files:\n"));
+        for split in ["train", "validation"] {
+            card.push_str(&format!("  - split: {split}\n    path: {kind}-{split}*.parquet\n"));
+        }
+    }
+    card.push_str(&format!(
+        "---\n\n# {}\n\n{} synthetic clinical notes written from published case reports, and {rows} instructions with answers \
+         over them. No patient record was used. Licence, computed from the sources: **{licence}**; each row carries its \
+         source's licence and attribution line.\n",
+        facts.name,
         facts.note_words.len(),
     ));
-    if facts.teachers.iter().any(|model| model.starts_with("extractive")) {
-        line(
-            "> **Made by the extractive teacher**: fixed rules sorted the reports' own sentences; no language model wrote \
+    if extractive(facts) {
+        card.push_str(
+            "\n> **Made by the extractive teacher**: fixed rules sorted the reports' own sentences; no language model wrote \
              them. Such data shows that the machinery works. It makes no model good.\n",
         );
     }
-    line(&format!("Written by: {}.\n", facts.teachers.join(", ")));
-    line("| task | instructions |\n|---|---:|");
-    for (task, count) in &facts.tasks {
-        line(&format!("| {} | {count} |", task.title()));
+    let sides: BTreeMap<Split, SideFigures> = detail(dataset, "sides").unwrap_or_default();
+    card.push_str("\n## What it holds\n\n");
+    if !sides.is_empty() {
+        card.push_str(
+            "| split | articles | notes | instructions | unanswerable on purpose |\n|---|---:|---:|---:|---:|\n",
+        );
+        for (split, side) in &sides {
+            card.push_str(&format!(
+                "| {} | {} | {} | {} | {} |\n",
+                split.name(),
+                side.articles,
+                side.notes,
+                side.instructions,
+                side.unanswerable
+            ));
+        }
+        card.push_str("\nSplit by article: no patient and no article is on both sides.\n\n");
     }
-    line("\n| licence of the source | notes |\n|---|---:|");
+    card.push_str("| task | instructions |\n|---|---:|\n");
+    for task in Task::ALL {
+        if let Some(count) = facts.tasks.get(&task) {
+            card.push_str(&format!("| {} | {count} |\n", task.title()));
+        }
+    }
+    let words: BTreeMap<String, [u32; 5]> = detail(dataset, "words").unwrap_or_default();
+    if !words.is_empty() {
+        card.push_str("\n| words of a | least | 5 % | median | 95 % | most |\n|---|---:|---:|---:|---:|---:|\n");
+        for (column, quantiles) in &words {
+            card.push_str(&format!("| {column} | {} |\n", quantiles.map(|words| words.to_string()).join(" | ")));
+        }
+    }
+}
+
+fn extractive(facts: &RunFacts) -> bool {
+    facts.teachers.iter().any(|model| model.starts_with("extractive"))
+}
+
+fn sources(card: &mut String, facts: &RunFacts) {
+    card.push_str("\n## Sources and licences\n\n| licence of the source | notes |\n|---|---:|\n");
     for (licence, count) in &facts.licences {
-        line(&format!("| {} | {count} |", licence.name()));
+        card.push_str(&format!("| {} | {count} |\n", licence.name()));
     }
-    line("\n| stage | in | out | dropped |\n|---|---:|---:|---|");
-    for stage in facts
-        .stages
-        .iter()
-        .filter(|stage| matches!(stage.manifest.stage.as_str(), "ingest" | "notes" | "instruct" | "dataset"))
-    {
-        let counts = &stage.manifest.counts;
-        let reasons: Vec<String> =
-            counts.dropped.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();
-        line(&format!(
-            "| {} ({}s) | {} | {} | {} |",
-            stage.manifest.stage,
-            stage.manifest.unit,
-            counts.input,
-            counts.out,
-            reasons.join(", ")
+    let all = facts.attributions.len();
+    card.push_str(&format!("\nWritten from {all} articles, to be credited as follows"));
+    if all > SOURCES_SHOWN {
+        card.push_str(&format!(
+            " (the first {SOURCES_SHOWN}; `asclepius data card --attributions` lists all, and each row has its own)"
         ));
     }
-    line(
-        "\nSynthetic notes can resemble the published reports they were written from. They are no substitute for clinical \
-         judgement, and nothing trained on them is a medical device.",
+    card.push_str(":\n\n");
+    for (article, source) in facts.attributions.iter().take(SOURCES_SHOWN) {
+        let url = if source.licence_url.is_empty() { String::new() } else { format!(", <{}>", source.licence_url) };
+        card.push_str(&format!("- {article}: {} ({}{url})\n", plain(&source.line), source.licence));
+    }
+}
+
+/// Every source to credit, as tab-separated values: article, licence, its address, attribution line.
+pub fn attributions(facts: &RunFacts) -> String {
+    let mut text = String::from("article_id\tlicence\tlicence_url\tattribution\n");
+    for (article, source) in &facts.attributions {
+        let cells = [article.as_str(), source.licence.name(), &source.licence_url, &source.line];
+        text.push_str(&cells.map(|cell| cell.replace(['\t', '\n', '\r'], " ")).join("\t"));
+        text.push('\n');
+    }
+    text
+}
+
+/// A line from outside, which must not become mark-up.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\r' | '\t' => plain.push(' '),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' => {
+                plain.push('\\');
+                plain.push(character);
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+fn making(card: &mut String, facts: &RunFacts, prompts: &[PromptFile]) {
+    let teachers: Vec<String> = facts.teachers.iter().map(|model| plain(model)).collect();
+    card.push_str(&format!("\n## How it was made\n\nWritten by: {}.\n", teachers.join(", ")));
+    card.push_str("\n| stage | in | out | pending | dropped | tokens sent | received | US dollars |\n");
+    card.push_str("|---|---:|---:|---:|---|---:|---:|---:|\n");
+    let (mut sent, mut received, mut dollars) = (0, 0, 0.0);
+    let made = |stage: &str| matches!(stage, "ingest" | "notes" | "instruct" | "dataset");
+    for manifest in facts.stages.iter().map(|stage| &stage.manifest).filter(|manifest| made(&manifest.stage)) {
+        let also = manifest.also.iter().map(|(unit, counts)| (unit, counts, None));
+        let own = (&manifest.unit, &manifest.counts, Some(manifest));
+        for (unit, counts, whole) in std::iter::once(own).chain(also) {
+            let reasons: Vec<String> =
+                counts.dropped.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();
+            let paid = whole.map_or(" | | ".to_owned(), |manifest| {
+                format!("{} | {} | {:.2}", manifest.tokens.input, manifest.tokens.output, manifest.cost_usd)
+            });
+            card.push_str(&format!(
+                "| {} ({unit}s) | {} | {} | {} | {} | {paid} |\n",
+                manifest.stage,
+                counts.input,
+                counts.out,
+                counts.pending,
+                reasons.join(", ")
+            ));
+        }
+        sent += manifest.tokens.input;
+        received += manifest.tokens.output;
+        dollars += manifest.cost_usd;
+    }
+    card.push_str(&format!(
+        "\nIn all {sent} tokens were sent and {received} received, for {dollars:.2} US dollars at the prices the pipeline states \
+         (0 where it states none).\n"
+    ));
+    if facts.prompts.is_empty() {
+        return;
+    }
+    card.push_str("\n### Prompts\n\n| for the | prompt | hash, as in the rows | rows |\n|---|---|---|---:|\n");
+    let file = |hash: &str| prompts.iter().find(|prompt| prompt.hash == hash);
+    for ((asked_for, hash), rows) in &facts.prompts {
+        let name = file(hash).map_or("not among the files at hand", |prompt| prompt.name.as_str());
+        card.push_str(&format!("| {asked_for} | {name} | `{hash}` | {rows} |\n"));
+    }
+    let mut shown: Vec<&PromptFile> = facts.prompts.keys().filter_map(|(_, hash)| file(hash)).collect();
+    shown.sort_by(|left, right| left.name.cmp(&right.name));
+    shown.dedup();
+    for prompt in shown {
+        // Indented, so that nothing in a prompt can end the block.
+        let indented: Vec<String> = prompt.source.lines().map(|line| format!("    {line}")).collect();
+        card.push_str(&format!(
+            "\n<details><summary>{}</summary>\n\n{}\n\n</details>\n",
+            prompt.name,
+            indented.join("\n")
+        ));
+    }
+}
+
+/// The gates' figures in a dataset stage's manifest, as Markdown tables.
+pub fn figures(dataset: &Manifest) -> String {
+    let gates: BTreeMap<String, BTreeMap<String, GateFigures>> = detail(Some(dataset), "gates").unwrap_or_default();
+    if gates.is_empty() {
+        return "No figures: the dataset was made by an earlier version.\n".to_owned();
+    }
+    let mut text = String::new();
+    for (kind, gates) in &gates {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        // A failure to write to a string does not happen.
+        let _ = writeln!(
+            text,
+            "| gate on the {kind} | passes | scored | failed | dropped for it | mean | least | 5 % | median | 95 % | most |\n\
+             |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+        );
+        for (gate, figures) in gates {
+            let passes = match figures.threshold {
+                None => "all: measured only".to_owned(),
+                Some(threshold) if figures.at_least => format!("{threshold} and more"),
+                Some(threshold) => format!("{threshold} and less"),
+            };
+            let _ = writeln!(
+                text,
+                "| {gate} | {passes} | {} | {} | {} | {} | {} |",
+                figures.scored,
+                figures.failed,
+                figures.dropped,
+                short(figures.mean),
+                figures.quantiles.map(|score| short(f64::from(score))).join(" | ")
+            );
+        }
+    }
+    text.push_str(
+        "\nScores are of all rows that came in, dropped ones included; a row is dropped for the first gate it fails. Near \
+         duplicates are looked for among the notes that passed every other gate.\n",
     );
-    card
+    text
+}
+
+/// Three decimals at most.
+fn short(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn membership(card: &mut String, dataset: Option<&Manifest>) {
+    card.push_str("\n## What the notes give away\n\n");
+    let Some(found) = detail::<Option<Membership>>(dataset, "membership").flatten() else {
+        card.push_str("Not measured: it takes notes on both sides of the split.\n");
+        return;
+    };
+    card.push_str(&format!(
+        "Whoever holds a report can try to tell whether it is behind a training note, by the share of a note's sequences of {} \
+         words that the report holds, too, for the note most like it. Tried on {} reports behind training notes and {} of \
+         held-out articles: AUC **{:.3}** (standard error {:.3}; 0.5 is guessing), membership advantage **{:.3}** (0 is none, 1 \
+         certainty). Mean overlap {:.3} against {:.3}. A stronger attack may do better.\n",
+        found.sequence_words,
+        found.members,
+        found.non_members,
+        found.auc,
+        found.auc_standard_error,
+        found.advantage,
+        found.member_overlap,
+        found.non_member_overlap,
+    ));
+    if found.members.min(found.non_members) < 100 {
+        card.push_str("\nSo few reports make this a rough figure.\n");
+    }
+}
+
+fn limits(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
+    card.push_str("\n## Limits\n\n");
+    let mut limit = |text: &str| card.push_str(&format!("- {text}\n"));
+    limit(
+        "The notes resemble the published reports they were written from, and case reports are the unusual cases: common disease \
+         is under-represented, and so is every language but English.",
+    );
+    if !extractive(facts) {
+        limit(
+            "A language model wrote notes, questions and answers. The gates are rules: they miss errors no rule describes.",
+        );
+    }
+    match detail::<Sets>(dataset, "evaluation_sets").filter(|sets| !sets.files.is_empty()) {
+        None => limit("Not compared with any evaluation set: a model made from it may have seen what it is tested on."),
+        Some(sets) => limit(&format!(
+            "Compared with {} ({} sequences of 13 words): rewordings of their texts, and texts shorter than that, are not found.",
+            sets.files.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "),
+            sets.sequences
+        )),
+    }
+    limit("Near duplicates are near in their words; the same case told in other words stays.");
+    limit("No substitute for clinical judgement; nothing trained on it is a medical device.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_have_the_hubs_names_and_none_is_other() {
+        for (ours, theirs) in
+            [("CC0", "cc0-1.0"), ("CC BY-NC-SA", "cc-by-nc-sa-4.0"), ("none fits all sources", "other")]
+        {
+            assert_eq!(hub_licence(ours), theirs);
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_no_mark_up() {
+        assert_eq!(plain("A <b> | *x*\n# y"), "A \\<b\\> \\| \\*x\\* \\# y");
+        let mut facts = RunFacts::default();
+        let source = crate::gather::Attribution {
+            line: "Doe J. [A case](javascript:x)".to_owned(),
+            licence: asclepius_schema::Licence::CcBy,
+            licence_url: "https://creativecommons.org/licenses/by/4.0/".to_owned(),
+        };
+        facts.attributions.insert("PMC1".to_owned(), source);
+        let card = render(&facts, &[]);
+        assert!(card.contains("- PMC1: Doe J. \\[A case\\](javascript:x) (CC BY, <https://"), "{card}");
+        assert_eq!(attributions(&facts).lines().count(), 2);
+    }
+
+    #[test]
+    fn prompts_are_shown_by_hash_and_unknown_ones_are_said_to_be() {
+        let mut facts = RunFacts::default();
+        let prompt = PromptFile::new("note.v1.jinja", "[user]\n```\nWrite {{ report }}");
+        facts.prompts.insert(("note", prompt.hash.clone()), 7);
+        facts.prompts.insert(("answer", "0123".to_owned()), 7);
+        let card = render(&facts, std::slice::from_ref(&prompt));
+        assert!(card.contains(&format!("| note | note.v1.jinja | `{}` | 7 |", prompt.hash)), "{card}");
+        assert!(card.contains("| answer | not among the files at hand | `0123` | 7 |"), "{card}");
+        assert!(card.contains("\n    ```\n    Write {{ report }}\n"), "{card}");
+    }
 }

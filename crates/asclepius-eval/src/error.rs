@@ -31,6 +31,19 @@ pub enum EvalError {
         /// The parser's own words.
         source: serde_json::Error,
     },
+    /// A sheet of ratings, or its key, is not what it should be.
+    #[error("{path}{place}: {problem}", path = path.display(), place = place(*line))]
+    Ratings {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; 0 for the whole file.
+        line: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A sheet could not be written.
+    #[error("a sheet could not be written: {0}")]
+    Csv(#[from] csv::Error),
     /// A record or manifest could not be read.
     #[error(transparent)]
     Schema(#[from] asclepius_schema::SchemaError),
@@ -54,4 +67,8 @@ pub enum EvalError {
     /// The page's template failed.
     #[error("the report's template failed: {0}")]
     Template(#[from] minijinja::Error),
+}
+
+fn place(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use asclepius_schema::{Dropped, Instruction, Licence, Manifest, Note, Task, read_dropped};
+use asclepius_schema::{CallLineage, Dropped, Instruction, Licence, Manifest, Note, Task, read_dropped};
 use serde::Deserialize;
 
 use crate::EvalError;
@@ -38,6 +38,17 @@ pub struct StageFacts {
     pub metrics: Vec<Metric>,
 }
 
+/// An article that rows were made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribution {
+    /// Authors, title, journal, year, DOI and licence in one line.
+    pub line: String,
+    /// Its licence.
+    pub licence: Licence,
+    /// Where the licence's words are.
+    pub licence_url: String,
+}
+
 /// A run as the report sees it.
 #[derive(Debug, Clone, Default)]
 pub struct RunFacts {
@@ -53,6 +64,10 @@ pub struct RunFacts {
     pub licences: BTreeMap<Licence, u64>,
     /// Instructions in the dataset by task.
     pub tasks: BTreeMap<Task, u64>,
+    /// Rows by what was asked for (`note`, `question`, `answer`) and the hash of the prompt that asked.
+    pub prompts: BTreeMap<(&'static str, String), u64>,
+    /// The articles behind the dataset: who is to be credited, and the licence with its address.
+    pub attributions: BTreeMap<String, Attribution>,
     /// Words in each note of the dataset.
     pub note_words: Vec<usize>,
     /// The first instruction of each task.
@@ -103,6 +118,12 @@ impl RunFacts {
         }
     }
 
+    fn prompt(&mut self, asked_for: &'static str, call: &CallLineage) {
+        if !call.prompt_hash.is_empty() {
+            *self.prompts.entry((asked_for, call.prompt_hash.clone())).or_default() += 1;
+        }
+    }
+
     fn add_notes(&mut self, path: &Path) -> Result<(), EvalError> {
         if !path.is_file() {
             return Ok(());
@@ -112,6 +133,12 @@ impl RunFacts {
             *self.licences.entry(note.licence).or_default() += 1;
             self.note_words.push(note.note.split_whitespace().count());
             self.teacher(&note.teacher_model);
+            self.prompt("note", &note.note_call);
+            self.attributions.entry(note.article_id.to_string()).or_insert(Attribution {
+                line: note.attribution,
+                licence: note.licence,
+                licence_url: note.licence_url,
+            });
         }
         Ok(())
     }
@@ -124,6 +151,8 @@ impl RunFacts {
             let row = row?;
             *self.tasks.entry(row.task).or_default() += 1;
             self.teacher(&row.teacher_model);
+            self.prompt("question", &row.question_call);
+            self.prompt("answer", &row.answer_call);
             if !self.samples.iter().any(|sample| sample.task == row.task) {
                 self.samples.push(row);
             }

@@ -6,9 +6,11 @@
 //! - `results`: `eval/report.json`.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves; [`card`]: the
 //!   dataset card.
+//! - [`review`]: rows for clinicians to rate blind, and their ratings; [`agreement`]: how far raters agree.
 //!
 //! Absent so far: a judge model, few-shot prompts, confidence intervals, models behind an endpoint.
 
+pub mod agreement;
 pub mod answers;
 pub mod candidate;
 pub mod card;
@@ -19,9 +21,10 @@ pub mod held_out;
 pub mod page;
 pub mod plot;
 pub mod results;
+pub mod review;
 pub mod sets;
 
-pub use answers::{Question, score};
+pub use answers::{BATCH, Question, score};
 pub use candidate::Candidate;
 pub use config::EvalConfig;
 pub use error::EvalError;

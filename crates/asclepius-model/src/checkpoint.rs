@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use asclepius_ops::Parameter;
 use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensorError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -159,8 +160,13 @@ pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Ten
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
     let temporary = temporary_beside(path)?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &temporary)
-        .map_err(|error| ModelError::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    safetensors::serialize_to_file(tensors, Some(metadata), &temporary).map_err(|error| match error {
+        // A full disk stays one.
+        SafeTensorError::IoError(error) => {
+            std::io::Error::new(error.kind(), format!("{}: {error}", path.display())).into()
+        }
+        other => ModelError::Damaged { path: path.to_owned(), problem: other.to_string() },
+    })?;
     publish(temporary, path)
 }
 
@@ -362,7 +368,11 @@ pub(crate) fn write_model(
     if let Some(source) = tokenizer_dir {
         copy_tokenizer(source, dir)?;
     }
-    write_directory_json(dir, config)
+    let mut config = config.clone();
+    if let Some(parameter) = parameters.first() {
+        config.set_dtype(parameter.value().dtype());
+    }
+    write_directory_json(dir, &config)
 }
 
 /// Copies what a tokenizer leaves in a model directory.

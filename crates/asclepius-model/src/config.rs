@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::DType;
 use serde_json::{Map, Value};
 
 use crate::families::phi::{self, Layout};
@@ -122,9 +123,14 @@ impl ModelConfig {
         Value::Object(self.raw.clone())
     }
 
-    /// Sets a key of the `config.json` that is written, such as `torch_dtype`; nothing is computed with it.
-    pub fn set_raw(&mut self, key: &str, value: Value) {
-        self.raw.insert(key.to_owned(), value);
+    /// Says in the `config.json` that is written what type the weights beside it have; nothing is computed with it.
+    pub fn set_dtype(&mut self, dtype: DType) {
+        // The key of today's transformers, where it is used, and the one that every version reads.
+        for key in ["torch_dtype", "dtype"] {
+            if key == "torch_dtype" || self.raw.contains_key(key) {
+                self.raw.insert(key.to_owned(), dtype_name(dtype).into());
+            }
+        }
     }
 
     /// Features of all query heads together.
@@ -333,5 +339,13 @@ impl<'a> Keys<'a> {
             Some(Value::Array(values)) => values.iter().map(id).collect(),
             Some(value) => Ok(vec![id(value)?]),
         }
+    }
+}
+/// transformers' name of a type.
+pub(crate) fn dtype_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F16 => "float16",
+        DType::BF16 => "bfloat16",
+        _ => "float32",
     }
 }

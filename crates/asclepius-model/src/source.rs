@@ -8,7 +8,6 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::{Checkpoint, cast, copy_tokenizer, publish_directory, write_directory_json, write_sharded};
 use crate::families::phi::{self, Layout};
-use crate::gguf::config::dtype_name;
 use crate::{Decoder, Family, ModelConfig, ModelError, Result, parameter_shapes};
 
 /// A model's tensors by today's names.
@@ -100,11 +99,7 @@ impl Source {
 /// When a weight does not fit `dtype`, or `out` exists or cannot be written.
 pub fn export_directory(source: &mut Source, tokenizer_dir: &Path, out: &Path, dtype: DType) -> Result<()> {
     let mut config = source.config().clone();
-    for key in ["torch_dtype", "dtype"] {
-        if key == "torch_dtype" || config.to_json().get(key).is_some() {
-            config.set_raw(key, dtype_name(dtype).into());
-        }
-    }
+    config.set_dtype(dtype);
     let sizes: Vec<(String, usize)> = parameter_shapes(&config)
         .into_iter()
         .map(|(name, shape)| (name, shape.iter().product::<usize>() * dtype.size_in_bytes()))

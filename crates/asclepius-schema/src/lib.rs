@@ -33,7 +33,7 @@ pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
 pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, Note, Report, Sex, Span, Split};
 pub use shard::Shard;
-pub use stage_dir::{StageDir, write_atomically};
+pub use stage_dir::{PARTIAL_FILE_PREFIX, StageDir, write_atomically};
 pub use task::Task;
 
 /// What can go wrong on the way to and from disk.

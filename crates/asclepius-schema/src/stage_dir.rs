@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use crate::{Manifest, SchemaError};
 
+/// What the temporary names of [`write_atomically`] begin with: a process that was killed may have left one.
+pub const PARTIAL_FILE_PREFIX: &str = ".partial-";
+
 /// Writes `bytes` to `path` through a temporary name beside it.
 ///
 /// # Errors
 /// When the directory cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SchemaError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::Builder::new().prefix(".partial-").tempfile_in(parent).map_err(|source| naming(path, source))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(PARTIAL_FILE_PREFIX)
+        .tempfile_in(parent)
+        .map_err(|source| naming(path, source))?;
     file.write_all(bytes).map_err(|source| naming(path, source))?;
     file.as_file().sync_all().map_err(|source| naming(path, source))?;
     // A temporary file is private to its owner; what we publish follows the usual rule.

@@ -25,7 +25,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(score: f32, detail: impl Into<String>) -> Self {
+    /// A score and its line.
+    pub fn new(score: f32, detail: impl Into<String>) -> Self {
         Self { score, detail: detail.into() }
     }
 }

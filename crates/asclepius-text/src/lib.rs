@@ -7,6 +7,7 @@
 //! - [`sentences`]: where one sentence ends and the next begins.
 //! - [`gates`]: evidence to verdict, for every row that could enter the dataset.
 //! - [`normalise`]: the form in which two texts count as the same.
+//! - [`shingles`]: a text as a set of word sequences; [`minhash`]: such sets in short, to find those that are alike.
 //! - [`score`]: token F1 and ROUGE-L of an answer against a reference.
 //!
 //! Nothing here knows a stage, a network or a tensor. Files are touched only where a tokenizer or template is loaded
@@ -15,10 +16,12 @@
 pub mod abbreviations;
 pub mod gates;
 mod jinja;
+pub mod minhash;
 pub mod normalise;
 pub mod prompt;
 pub mod score;
 pub mod sentences;
+pub mod shingles;
 pub mod template;
 pub mod tokenizer;
 

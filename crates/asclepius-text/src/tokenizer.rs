@@ -9,6 +9,7 @@ mod pre_tokenizers;
 mod to_vocabulary;
 mod train;
 mod vocabulary;
+mod words;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use crate::TextError;
 use crate::template::Piece;
+
+use words::Words;
 
 pub use vocabulary::{TokenKind, Vocabulary, VocabularyModel};
 
@@ -63,6 +66,8 @@ struct Inner {
     template: Tokenizer,
     /// Strings of control tokens stay text; knows [`GUARD`].
     text: Tokenizer,
+    /// What [`Inner::text`] gave before, where texts may be cut.
+    words: Option<Words>,
     /// Longest first, so that the first match at a place is the longest one.
     controls: Vec<Control>,
     bos: Option<Control>,
@@ -75,6 +80,15 @@ struct Inner {
     json: String,
     config: Map<String, Value>,
     special_map: Map<String, Value>,
+}
+
+impl Inner {
+    fn encode_text(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        match &self.words {
+            Some(words) => words.encode(&self.text, text).map_err(failed("encode a text")),
+            None => ids(&self.text, text, "encode a text"),
+        }
+    }
 }
 
 fn failed(action: &'static str) -> impl FnOnce(tokenizers::Error) -> TextError {
@@ -99,8 +113,10 @@ impl TextTokenizer {
     /// # Errors
     /// When the tokenizer cannot represent the text.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        let tokenizer = if text.contains(GUARD) { &self.guardless() } else { &self.0.text };
-        ids(tokenizer, text, "encode a text")
+        if text.contains(GUARD) {
+            return ids(&self.guardless(), text, "encode a text");
+        }
+        self.0.encode_text(text)
     }
 
     /// As [`Self::encode_text`], each id with the byte in `text` at which its token ends.
@@ -126,7 +142,7 @@ impl TextTokenizer {
         if text.contains(GUARD) {
             return ids(&self.guardless(), text, "encode a text");
         }
-        let mut ids = ids(&self.0.text, &format!("{GUARD}{text}"), "encode a text")?;
+        let mut ids = self.0.encode_text(&format!("{GUARD}{text}"))?;
         ids.remove(0);
         Ok(ids)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use asclepius_model::checkpoint::TensorFile;
+use asclepius_schema::PARTIAL_FILE_PREFIX;
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +119,11 @@ pub fn step_directories(directory: &Path) -> Result<Vec<(u64, PathBuf)>, TrainEr
 pub fn recover(directory: &Path) -> Result<(), TrainError> {
     for entry in fs_err::read_dir(directory)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix('.'));
-        let Some(name) = name.filter(|_| path.is_dir()) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name.starts_with(PARTIAL_FILE_PREFIX) && path.is_file() {
+            fs_err::remove_file(&path)?;
+        }
+        let Some(name) = name.strip_prefix('.').filter(|_| path.is_dir()) else { continue };
         let known = |name: &str| name.starts_with(PREFIX) || name == FINAL_DIRECTORY;
         if name.strip_suffix(PARTIAL).is_some_and(known) {
             fs_err::remove_dir_all(&path)?;

@@ -208,7 +208,7 @@ impl Default for TrainConfig {
             save_every: 500,
             eval_every: 0,
             keep: 2,
-            tensorboard: false,
+            tensorboard: true,
             seed: None,
         }
     }

@@ -82,7 +82,10 @@ fn a_killed_run_goes_on_from_its_last_checkpoint_and_forgets_what_came_after() {
     train(&config, unbroken.path(), &Unattended).expect("trains");
     train(&config, killed.path(), &StopAfter::questions(10)).expect("stops in order");
     assert_eq!(steps(killed.path()), [3, 5]);
-    // A kill at step 5 would have left no checkpoint of it, but its metrics, half a row and half a step directory.
+    // A kill at step 5 would have left no checkpoint of it, but its metrics, half a row, half a step directory and half a
+    // file.
+    let half = killed.path().join(".partial-a1b2c3");
+    fs_err::write(&half, "hal").expect("writable");
     fs_err::rename(killed.path().join("step-000005"), killed.path().join(".step-000006.partial")).expect("renamed");
     let metrics = killed.path().join(METRICS_FILE);
     let text = fs_err::read_to_string(&metrics).expect("written");
@@ -90,7 +93,7 @@ fn a_killed_run_goes_on_from_its_last_checkpoint_and_forgets_what_came_after() {
 
     let rest = train(&config, killed.path(), &Unattended).expect("goes on");
     assert_eq!(rest.resumed_from, Some(3));
-    assert!(!killed.path().join(".step-000006.partial").exists());
+    assert!(!killed.path().join(".step-000006.partial").exists() && !half.exists());
     assert_same_end(unbroken.path(), killed.path(), "model.safetensors");
     assert_eq!(steps(killed.path()), [3, 6, 9, 10]);
 }

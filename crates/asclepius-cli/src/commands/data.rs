@@ -1,13 +1,21 @@
 //! `asclepius data ..`: a run's data, looked at without changing it.
 
+<<<<<<< HEAD
 mod calls;
 
 use std::collections::{BTreeMap, BTreeSet};
+=======
+mod review;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+>>>>>>> main
 
 use anyhow::anyhow;
 use asclepius_dataset::{read_instructions, read_notes};
 use asclepius_eval::RunFacts;
-use asclepius_schema::{Manifest, Split};
+use asclepius_eval::card::PromptFile;
+use asclepius_schema::{Manifest, Reason, Split, hash_bytes, read_dropped};
+use asclepius_text::normalise_for_duplicates;
 
 use crate::args::{DataCommand, PipelineArgs};
 use crate::failure::{Failure, Hinted, Outcome};
@@ -21,8 +29,14 @@ pub fn run(command: DataCommand) -> Outcome {
     match command {
         DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
         DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
+<<<<<<< HEAD
         DataCommand::Calls { pipeline, out, json } => calls::run(&load(&pipeline)?, out.as_deref(), json),
         DataCommand::Card { pipeline } => card(&load(&pipeline)?),
+=======
+        DataCommand::Card { pipeline, attributions } => card(&load(&pipeline)?, attributions),
+        DataCommand::Review { pipeline, rows, out, seed } => review::sheet(&load(&pipeline)?, rows.get(), out, seed),
+        DataCommand::Agreement { sheets, key, json } => review::agreement(&sheets, key.as_deref(), json),
+>>>>>>> main
     }
 }
 
@@ -39,13 +53,15 @@ fn stats(pipeline: &Pipeline, json: bool) -> Outcome {
         return Err(nothing(pipeline));
     }
     if json {
-        output::data(&serde_json::to_string_pretty(&manifests)?)?;
-    } else {
-        let lines: Vec<String> =
-            manifests.iter().map(|manifest| summary::stage_line(manifest, manifest.seconds)).collect();
-        output::data(&lines.join("\n"))?;
+        return output::data(&serde_json::to_string_pretty(&manifests)?);
     }
-    Ok(())
+    let mut lines: Vec<String> =
+        manifests.iter().map(|manifest| summary::stage_line(manifest, manifest.seconds)).collect();
+    if let Some(dataset) = manifests.iter().find(|manifest| manifest.stage == Stage::Dataset.name()) {
+        lines.push(String::new());
+        lines.push(asclepius_eval::card::figures(dataset));
+    }
+    output::data(&lines.join("\n"))
 }
 
 fn nothing(pipeline: &Pipeline) -> Failure {
@@ -62,6 +78,7 @@ fn validate(pipeline: &Pipeline) -> Outcome {
     let mut problems = Vec::new();
     let mut articles: BTreeMap<String, Split> = BTreeMap::new();
     let (mut rows, mut notes, mut ids) = (0_u64, 0_u64, BTreeSet::new());
+    let (mut row_ids, mut noted, mut texts) = (BTreeSet::new(), BTreeMap::new(), HashMap::new());
     let mut place = |article: &str, split: Split, found: Option<Split>, file: &str, problems: &mut Vec<String>| {
         if found != Some(split) {
             problems.push(format!("{file}: a row of {article} says split {:?}", found.map(Split::name)));
@@ -76,12 +93,23 @@ fn validate(pipeline: &Pipeline) -> Outcome {
             let note = note?;
             notes += 1;
             place(note.article_id.as_str(), split, note.split, &file, &mut problems);
+            let text = hash_bytes(normalise_for_duplicates(&note.note).as_bytes());
+            if let Some(other) = texts.insert(text, note.report_id.clone()) {
+                problems.push(format!("{file}: the notes of {other} and {} are the same", note.report_id));
+            }
+            noted.insert(note.report_id, split);
         }
         let file = format!("instructions-{}.parquet", split.name());
         for row in read_instructions(&directory.join(&file))? {
             let row = row?;
             rows += 1;
             place(row.article_id.as_str(), split, row.split, &file, &mut problems);
+            if !row_ids.insert(row.row_id()) {
+                problems.push(format!("{file}: {} is there twice", row.row_id()));
+            }
+            if noted.get(&row.report_id) != Some(&split) {
+                problems.push(format!("{file}: {}: its note is not in notes-{}.parquet", row.row_id(), split.name()));
+            }
             if !ids.insert(row.answer_call.request_key.clone()) && !row.answer_call.request_key.is_empty() {
                 problems.push(format!("{file}: two rows share the call {}", row.answer_call.request_key));
             }
@@ -104,6 +132,20 @@ fn validate(pipeline: &Pipeline) -> Outcome {
     if notes != counted {
         problems.push(format!("manifest.json counts {counted} notes, the files hold {notes}"));
     }
+    let mut reasons: BTreeMap<Reason, u64> = BTreeMap::new();
+    for row in read_dropped(&directory)? {
+        *reasons.entry(row.reason).or_default() += 1;
+    }
+    for counts in std::iter::once(&manifest.counts).chain(manifest.also.values()) {
+        for (reason, count) in &counts.dropped {
+            let listed = reasons.entry(*reason).or_default();
+            *listed = listed.wrapping_sub(*count);
+        }
+    }
+    for (reason, left) in reasons.into_iter().filter(|(_, left)| *left != 0) {
+        let left = left.cast_signed();
+        problems.push(format!("dropped.jsonl and manifest.json disagree by {left} rows about {reason}"));
+    }
     problems.sort_unstable();
     problems.dedup();
     if problems.is_empty() {
@@ -113,11 +155,26 @@ fn validate(pipeline: &Pipeline) -> Outcome {
     Err(Failure::Failed(anyhow!("{} is not what it should be:\n  {}", directory.display(), problems.join("\n  "))))
 }
 
-fn card(pipeline: &Pipeline) -> Outcome {
+fn card(pipeline: &Pipeline, attributions: bool) -> Outcome {
     let facts = RunFacts::gather(&pipeline.run_dir(), &pipeline.config.name, "")?;
     if facts.stage("dataset").is_none() {
         return Err(nothing(pipeline));
     }
-    output::data(&asclepius_eval::card::render(&facts))?;
-    Ok(())
+    if attributions {
+        return output::data(&asclepius_eval::card::attributions(&facts));
+    }
+    output::data(&asclepius_eval::card::render(&facts, &prompts(pipeline)))
+}
+
+/// The prompts a row of this pipeline can come from: those built in, and those the pipeline names, where they can still
+/// be read. The card shows the ones whose hash is in the rows.
+fn prompts(pipeline: &Pipeline) -> Vec<PromptFile> {
+    let built_in = asclepius_synth::prompts::ALL.map(|prompt| PromptFile::new(prompt.name, prompt.source));
+    let config = &pipeline.config;
+    let named = [&config.notes.prompt, &config.instruct.question_prompt, &config.instruct.answer_prompt];
+    let named = named.into_iter().flatten().filter_map(|path| {
+        let source = fs_err::read_to_string(path).ok()?;
+        Some(PromptFile::new(&path.file_name()?.to_string_lossy(), &source))
+    });
+    built_in.into_iter().chain(named).collect()
 }

@@ -28,14 +28,18 @@ fn inputs(run: &Run) -> Outcome<Inputs> {
     })
 }
 
-/// The three files, the gates and the seed of the split.
+/// The three files, the evaluation sets, the gates and the seed of the split.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
     let inputs = inputs(run)?;
     let config = &run.config().dataset;
-    Ok(Fingerprint::new("dataset")
+    let mut fingerprint = Fingerprint::new("dataset")
         .file("reports", &inputs.reports)?
         .file("notes", &inputs.notes)?
-        .file("instructions", &inputs.instructions)?
+        .file("instructions", &inputs.instructions)?;
+    for set in &config.evaluation_sets {
+        fingerprint = fingerprint.file("evaluation set", set)?;
+    }
+    Ok(fingerprint
         .setting("validation_fraction", &config.validation_fraction)
         .setting("gates", &config.gates)
         .setting("seed", &run.config().seed)
@@ -61,7 +65,16 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     manifest.also.insert("note".to_owned(), summary.notes);
     manifest.seconds = started.elapsed().as_secs_f64();
     let licence = summary.licence.map_or("none fits all sources", |licence| licence.name());
-    for (key, value) in [("licence", json!(licence)), ("files", json!(summary.files))] {
+    let sets: Vec<_> = config.dataset.evaluation_sets.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    for (key, value) in [
+        ("licence", json!(licence)),
+        ("files", json!(summary.files)),
+        ("sides", json!(summary.sides)),
+        ("words", json!(summary.words)),
+        ("gates", json!(summary.gates)),
+        ("evaluation_sets", json!({ "files": sets, "sequences": summary.evaluation_sequences })),
+        ("membership", json!(summary.membership)),
+    ] {
         manifest.details.insert(key.to_owned(), value);
     }
     directory.commit(&manifest)?;

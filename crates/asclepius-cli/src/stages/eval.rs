@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_eval::{Candidate, Evaluation, HeldOutSets, Lengths, score};
+use asclepius_eval::{BATCH, Candidate, Evaluation, HeldOutSets, Lengths, score};
 use asclepius_model::Decoder;
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
 use asclepius_text::InstructionTemplate;
@@ -118,11 +118,11 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
         let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
         evaluation.losses.extend(sets.losses(&candidate, lengths)?);
-        for question in &mut questions {
+        for questions in questions.chunks_mut(BATCH) {
             run.check_interrupt()?;
-            done += 1;
+            score(&candidate, questions, config.eval.max_tokens)?;
+            done += questions.len() as u64;
             bar.set(done);
-            score(&candidate, question, config.eval.max_tokens)?;
         }
         counts.out += 1;
     }

@@ -184,7 +184,7 @@ impl Table {
 
 /// The decoder checks much but not all of what it reads, and panics on some damage: to the caller that is a damaged
 /// file like any other, and the reader is not used again.
-fn guarded<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, DatasetError> {
+pub(super) fn guarded<T>(path: &Path, decode: impl FnOnce() -> T) -> Result<T, DatasetError> {
     catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
         let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no further detail");

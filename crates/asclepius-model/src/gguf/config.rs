@@ -10,6 +10,7 @@ use super::architecture::Architecture;
 use super::file::GgufFile;
 use super::rope;
 use super::value::GgufValue;
+use crate::config::dtype_name;
 use crate::families::Activation;
 use crate::rotary::{Rotary, RotaryScaling};
 use crate::{Family, ModelConfig, ModelError, Result};
@@ -178,15 +179,6 @@ fn class_name(family: Family) -> &'static str {
         Family::Qwen3 => "Qwen3ForCausalLM",
         Family::Phi => "PhiForCausalLM",
         Family::Phi3 => "Phi3ForCausalLM",
-    }
-}
-
-/// transformers' name of a type.
-pub(crate) fn dtype_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F16 => "float16",
-        DType::BF16 => "bfloat16",
-        _ => "float32",
     }
 }
 

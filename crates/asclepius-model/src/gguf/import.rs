@@ -6,11 +6,12 @@ use std::path::Path;
 use candle_core::{DType, Tensor};
 
 use super::architecture::{Place, place};
-use super::config::{architecture, dtype_name, read_config};
+use super::config::{architecture, read_config};
 use super::file::GgufFile;
 use super::rope::FREQUENCIES;
 use super::vocabulary::read_tokenizer;
 use crate::checkpoint::{cast, publish_directory, write_directory_json, write_sharded};
+use crate::config::dtype_name;
 use crate::{Family, ModelConfig, ModelError, Result, parameter_shapes};
 
 /// What was imported.

@@ -331,89 +331,124 @@ pub(crate) struct FewRows<'a, 'b, R> {
 const WEIGHT_ROWS: usize = 32;
 
 impl FewRows<'_, '_, f32> {
-    /// Reads every weight once: inner products of two of its rows with four of `a`'s at a time.
+    /// Reads every weight once, and asks for the next ones early: inner products of two of its rows with four of `a`'s, or
+    /// the only one, at a time.
     pub(crate) fn run(&self) {
-        let (m, n) = (self.a.rows, self.b.columns);
+        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
+        let arch = pulp::Arch::new();
         let part = |index: usize| {
-            for weight in (index * WEIGHT_ROWS..n.min((index + 1) * WEIGHT_ROWS)).step_by(2) {
-                for row in (0..m).step_by(4) {
-                    self.tile(weight, row);
-                }
+            let columns = index * WEIGHT_ROWS..n.min((index + 1) * WEIGHT_ROWS);
+            if m == 1 {
+                arch.dispatch(WeightRows::<1> { product: self, columns });
+            } else {
+                arch.dispatch(WeightRows::<4> { product: self, columns });
             }
         };
         let parts = 0..n.div_ceil(WEIGHT_ROWS);
-        if m * n * self.a.columns < ALONE {
+        if m * n * k < ALONE {
             parts.for_each(part);
         } else {
             parts.into_par_iter().for_each(part);
         }
     }
-
-    fn tile(&self, weight: usize, row: usize) {
-        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
-        // What lies past the end is the last row once more.
-        let weight_row = |index: usize| &self.b.data[(weight + index).min(n - 1) * self.b.column_stride..][..k];
-        let x_row = |index: usize| &self.a.data[(row + index).min(m - 1) * self.a.row_stride..][..k];
-        let dots = pulp::Arch::new()
-            .dispatch(Dots { weights: [weight_row(0), weight_row(1)], rows: [x_row(0), x_row(1), x_row(2), x_row(3)] });
-        for (column, dots) in (weight..n).zip(dots) {
-            for (row, dot) in (row..m).zip(dots) {
-                let out = self.out.target.address(self.out.first + row * self.out.row_stride + column);
-                #[expect(unsafe_code, reason = "the target may be fresh")]
-                // SAFETY: inside the target; a column belongs to one thread; read only where something was written before.
-                unsafe {
-                    let before = if self.add { out.read() } else { 0.0 };
-                    out.write(before + self.factor * dot);
-                }
-            }
-        }
-    }
 }
 
-/// The inner products of two weight rows with four others, all of one length.
-struct Dots<'a> {
-    weights: [&'a [f32]; 2],
-    rows: [&'a [f32]; 4],
+/// What one thread does of [`FewRows`]: some of the weight's rows with all of `a`'s, `M` at a time.
+struct WeightRows<'a, 'b, 'c, const M: usize> {
+    product: &'a FewRows<'b, 'c, f32>,
+    columns: std::ops::Range<usize>,
 }
 
-impl WithSimd for Dots<'_> {
-    type Output = [[f32; 4]; 2];
+impl<const M: usize> WithSimd for WeightRows<'_, '_, '_, M> {
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> [[f32; 4]; 2] {
-        // No closures: what is passed to `map` is compiled on its own, for the narrowest vectors.
-        let [first, second] = self.weights;
-        let [a, b, c, d] = self.rows;
-        let ((first, first_tail), (second, second_tail)) = (S::as_simd_f32s(first), S::as_simd_f32s(second));
-        let ((a, a_tail), (b, b_tail)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
-        let ((c, c_tail), (d, d_tail)) = (S::as_simd_f32s(c), S::as_simd_f32s(d));
-        let zero = simd.splat_f32s(0.0);
-        let (mut top, mut bottom) = ([zero; 4], [zero; 4]);
-        let weights = first.iter().zip(second);
-        for ((&first, &second), (((&a, &b), &c), &d)) in weights.zip(a.iter().zip(b).zip(c).zip(d)) {
-            top[0] = simd.mul_add_f32s(first, a, top[0]);
-            top[1] = simd.mul_add_f32s(first, b, top[1]);
-            top[2] = simd.mul_add_f32s(first, c, top[2]);
-            top[3] = simd.mul_add_f32s(first, d, top[3]);
-            bottom[0] = simd.mul_add_f32s(second, a, bottom[0]);
-            bottom[1] = simd.mul_add_f32s(second, b, bottom[1]);
-            bottom[2] = simd.mul_add_f32s(second, c, bottom[2]);
-            bottom[3] = simd.mul_add_f32s(second, d, bottom[3]);
-        }
-        let mut dots = [[0.0; 4]; 2];
-        for index in 0..4 {
-            dots[0][index] = simd.reduce_sum_f32s(top[index]);
-            dots[1][index] = simd.reduce_sum_f32s(bottom[index]);
-        }
-        for (dots, weight) in dots.iter_mut().zip([first_tail, second_tail]) {
-            for (dot, row) in dots.iter_mut().zip([a_tail, b_tail, c_tail, d_tail]) {
-                for (&weight, &x) in weight.iter().zip(row) {
-                    *dot += weight * x;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { product: FewRows { out, add, factor, a, b }, columns } = self;
+        let (m, n, k) = (a.rows, b.columns, a.columns);
+        for column in columns.step_by(2) {
+            // What lies past the end is the last row once more.
+            let other = (column + 1).min(n - 1);
+            let weights = [&b.data[column * b.column_stride..][..k], &b.data[other * b.column_stride..][..k]];
+            for first in (0..m).step_by(M) {
+                let mut rows: [&[f32]; M] = [&[]; M];
+                for (index, row) in rows.iter_mut().enumerate() {
+                    *row = &a.data[(first + index).min(m - 1) * a.row_stride..][..k];
+                }
+                // Left to the processor, a third of the time goes into waiting for the weights.
+                let ahead = if first == 0 { 2 * b.column_stride } else { 0 };
+                let dots = inner_products(simd, weights, rows, ahead);
+                for (column, dots) in (column..n).zip(dots) {
+                    for (row, dot) in (first..m).zip(dots) {
+                        let out = out.target.address(out.first + row * out.row_stride + column);
+                        #[expect(unsafe_code, reason = "the target may be fresh")]
+                        // SAFETY: inside the target; a column belongs to one thread; read only where something was written
+                        // before.
+                        unsafe {
+                            let before = if *add { out.read() } else { 0.0 };
+                            out.write(before + factor * dot);
+                        }
+                    }
                 }
             }
         }
-        dots
     }
+}
+
+/// The inner products of two weight rows with `M` others, all of one length. With `ahead` not 0, what lies as many elements
+/// behind the weights is fetched meanwhile.
+// No closures: what is passed to `map` is compiled on its own, for the narrowest vectors.
+#[inline(always)]
+fn inner_products<S: Simd, const M: usize>(
+    simd: S,
+    weights: [&[f32]; 2],
+    rows: [&[f32]; M],
+    ahead: usize,
+) -> [[f32; M]; 2] {
+    let (first, first_tail) = S::as_simd_f32s(weights[0]);
+    let (second, second_tail) = S::as_simd_f32s(weights[1]);
+    let second = &second[..first.len()];
+    let mut vectors: [&[S::f32s]; M] = [&[]; M];
+    let mut tails: [&[f32]; M] = [&[]; M];
+    for index in 0..M {
+        let (row, tail) = S::as_simd_f32s(rows[index]);
+        vectors[index] = &row[..first.len()];
+        tails[index] = tail;
+    }
+    let mut sums = [[simd.splat_f32s(0.0); M]; 2];
+    for index in 0..first.len() {
+        if ahead > 0 {
+            prefetch(weights[0].as_ptr().wrapping_add(ahead + index * S::F32_LANES));
+            prefetch(weights[1].as_ptr().wrapping_add(ahead + index * S::F32_LANES));
+        }
+        for row in 0..M {
+            sums[0][row] = simd.mul_add_f32s(first[index], vectors[row][index], sums[0][row]);
+            sums[1][row] = simd.mul_add_f32s(second[index], vectors[row][index], sums[1][row]);
+        }
+    }
+    let mut dots = [[0.0; M]; 2];
+    for row in 0..M {
+        for (index, tail) in [first_tail, second_tail].into_iter().enumerate() {
+            dots[index][row] = simd.reduce_sum_f32s(sums[index][row]);
+            for (&weight, &x) in tail.iter().zip(tails[row]) {
+                dots[index][row] += weight * x;
+            }
+        }
+    }
+    dots
+}
+
+/// Asks for the cache line at an address, which need not belong to anything.
+#[inline(always)]
+fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "an intrinsic")]
+    // SAFETY: part of every x86-64 processor; it reads nothing and never faults.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 #[cfg(test)]

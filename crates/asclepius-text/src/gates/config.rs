@@ -82,6 +82,8 @@ impl JsonSchema for Threshold {
 pub enum Gate {
     /// [`length`] of the answer, at least.
     AnswerWords,
+    /// Sequences of words shared with an evaluation set, at most. Measured where those sets are known.
+    Contaminated,
     /// [`copy_rate`] of the note, at most.
     Copied,
     /// [`longest_copy`] of the note, at most.
@@ -92,6 +94,8 @@ pub enum Gate {
     MinWords,
     /// [`model_talk`] in any text, at most.
     ModelTalk,
+    /// Similarity to another note, at most. Measured where all notes are known.
+    NearDuplicate,
     /// [`numbers`] of the note, at least.
     Numbers,
     /// [`ends_in_question`] of the answer, at most.
@@ -102,13 +106,15 @@ pub enum Gate {
 
 impl Gate {
     /// Every gate, sorted by name.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::AnswerWords,
+        Self::Contaminated,
         Self::Copied,
         Self::CopiedStretch,
         Self::MaxWords,
         Self::MinWords,
         Self::ModelTalk,
+        Self::NearDuplicate,
         Self::Numbers,
         Self::QuestionAnswer,
         Self::Refusal,
@@ -118,11 +124,13 @@ impl Gate {
     pub fn name(self) -> &'static str {
         match self {
             Self::AnswerWords => "answer_words",
+            Self::Contaminated => "contaminated",
             Self::Copied => "copied",
             Self::CopiedStretch => "copied_stretch",
             Self::MaxWords => "max_words",
             Self::MinWords => "min_words",
             Self::ModelTalk => "model_talk",
+            Self::NearDuplicate => "near_duplicate",
             Self::Numbers => "numbers",
             Self::QuestionAnswer => "question_answer",
             Self::Refusal => "refusal",
@@ -133,9 +141,11 @@ impl Gate {
     pub fn reason(self) -> Reason {
         match self {
             Self::AnswerWords | Self::MinWords => Reason::TooShort,
+            Self::Contaminated => Reason::Contaminated,
             Self::Copied | Self::CopiedStretch => Reason::Copied,
             Self::MaxWords => Reason::TooLong,
             Self::ModelTalk => Reason::ModelTalk,
+            Self::NearDuplicate => Reason::NearDuplicate,
             Self::Numbers => Reason::Unfaithful,
             Self::QuestionAnswer => Reason::QuestionAnswer,
             Self::Refusal => Reason::Refusal,
@@ -147,8 +157,13 @@ impl Gate {
         matches!(self, Self::AnswerWords | Self::MinWords | Self::Numbers)
     }
 
+    /// The gate of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|gate| gate.name() == name)
+    }
+
     fn is_share(self) -> bool {
-        matches!(self, Self::Copied | Self::Numbers)
+        matches!(self, Self::Copied | Self::NearDuplicate | Self::Numbers)
     }
 }
 
@@ -158,6 +173,9 @@ impl Gate {
 pub struct GatesConfig {
     /// Fewest words of an answer.
     pub answer_words: Threshold,
+    /// Most sequences of 13 words that a note, or a question or answer, shares with the evaluation sets of
+    /// `dataset.evaluation_sets`.
+    pub contaminated: Threshold,
     /// Greatest share of a note's words that are copied from the report in stretches of eight words or more. Off by
     /// default: a teacher that writes should pass 0.5, one that extracts never can.
     pub copied: Threshold,
@@ -169,6 +187,9 @@ pub struct GatesConfig {
     pub min_words: Threshold,
     /// Most kinds of talk about being a model, in note, question or answer.
     pub model_talk: Threshold,
+    /// Greatest similarity of two notes, as the Jaccard index of their sequences of 5 words; of two that are more alike,
+    /// the one whose id sorts first stays. From 0.5 on: below, notes are alike because medicine is.
+    pub near_duplicate: Threshold,
     /// Least share of a note's numbers that occur in the report.
     pub numbers: Threshold,
     /// 0: an answer must not end in a question mark.
@@ -181,11 +202,13 @@ impl Default for GatesConfig {
     fn default() -> Self {
         Self {
             answer_words: Threshold::At(1.0),
+            contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
             max_words: Threshold::Off,
             min_words: Threshold::At(20.0),
             model_talk: Threshold::At(0.0),
+            near_duplicate: Threshold::At(0.8),
             numbers: Threshold::At(0.8),
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
@@ -207,6 +230,15 @@ impl Judgement {
     pub fn reason(&self) -> Option<Reason> {
         self.failed.as_ref().map(|(gate, _)| gate.reason())
     }
+
+    /// Adds what a gate says that sees more than the row. A row that failed already keeps its first reason.
+    pub fn add(&mut self, gates: &GatesConfig, gate: Gate, verdict: Verdict) {
+        let at = self.scores.partition_point(|(name, _)| name.as_str() < gate.name());
+        self.scores.insert(at, (gate.name().to_owned(), verdict.score));
+        if self.failed.is_none() && !gates.passes(gate, verdict.score) {
+            self.failed = Some((gate, format!("{}: {}", gate.name(), verdict.detail)));
+        }
+    }
 }
 
 impl GatesConfig {
@@ -214,11 +246,13 @@ impl GatesConfig {
     pub fn threshold(&self, gate: Gate) -> Threshold {
         match gate {
             Gate::AnswerWords => self.answer_words,
+            Gate::Contaminated => self.contaminated,
             Gate::Copied => self.copied,
             Gate::CopiedStretch => self.copied_stretch,
             Gate::MaxWords => self.max_words,
             Gate::MinWords => self.min_words,
             Gate::ModelTalk => self.model_talk,
+            Gate::NearDuplicate => self.near_duplicate,
             Gate::Numbers => self.numbers,
             Gate::QuestionAnswer => self.question_answer,
             Gate::Refusal => self.refusal,
@@ -232,9 +266,12 @@ impl GatesConfig {
     pub fn validate(&self) -> Result<(), TextError> {
         for gate in Gate::ALL {
             let Threshold::At(threshold) = self.threshold(gate) else { continue };
-            let (upper, expected) =
-                if gate.is_share() { (1.0, "a share from 0 to 1") } else { (f32::MAX, "a count from 0") };
-            if !(0.0..=upper).contains(&threshold) {
+            let (range, expected) = match gate {
+                Gate::NearDuplicate => (0.5..=1.0, "a share from 0.5 to 1"),
+                _ if gate.is_share() => (0.0..=1.0, "a share from 0 to 1"),
+                _ => (0.0..=f32::MAX, "a count from 0"),
+            };
+            if !range.contains(&threshold) {
                 return Err(TextError::Threshold { gate: gate.name(), threshold, expected });
             }
         }

@@ -7,6 +7,7 @@ use asclepius_schema::{Fingerprint, write_atomically};
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
+use super::words::Words;
 use super::{Control, GUARD, Inner, TextTokenizer, failed, looks_like_control};
 use crate::TextError;
 
@@ -90,6 +91,8 @@ impl TextTokenizer {
             .map_err(failed("take a guard token"))?;
         text.set_encode_special_tokens(true);
 
+        let words = Words::of(&json, &text);
+
         let special = |role: &'static str, from_model: Option<u32>| -> Result<Option<Control>, TextError> {
             let named = config.get(role).and_then(token_text).or_else(|| special_map.get(role).and_then(token_text));
             let content = match named {
@@ -126,6 +129,7 @@ impl TextTokenizer {
             vocab_size: highest.map_or(0, |id| id as usize + 1),
             template,
             text,
+            words,
             controls,
             bos,
             eos,

@@ -61,7 +61,24 @@ const KNOWN: &[PreTokenizer] = &[
     of("default", &DEFAULT),
 ];
 
+/// Whether a text's words are those of its pieces when it is cut as [`super::words`] cuts: byte-level steps with known
+/// expressions, behind nothing or the composing of characters.
+pub(super) fn keep_gaps(normalizer: &Value, pre_tokenizer: &Value) -> bool {
+    let mut splits = Vec::new();
+    let known = |split: &String| KNOWN.iter().any(|known| known.splits.contains(&split.as_str()));
+    steps(pre_tokenizer, &mut splits)
+        && !splits.is_empty()
+        && splits.iter().all(known)
+        && (normalizer.is_null() || normalizer["type"] == "NFC")
+}
+
 impl PreTokenizer {
+    /// Every one there is.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = &'static Self> {
+        KNOWN.iter()
+    }
+
     /// The one of that name.
     pub(super) fn named(name: &str) -> Result<&'static Self, TextError> {
         KNOWN.iter().find(|known| known.name == name).ok_or_else(|| {
