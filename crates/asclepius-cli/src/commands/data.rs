@@ -1,14 +1,9 @@
 //! `asclepius data ..`: a run's data, looked at without changing it.
 
-<<<<<<< HEAD
 mod calls;
-
-use std::collections::{BTreeMap, BTreeSet};
-=======
 mod review;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
->>>>>>> main
 
 use anyhow::anyhow;
 use asclepius_dataset::{read_instructions, read_notes};
@@ -29,14 +24,10 @@ pub fn run(command: DataCommand) -> Outcome {
     match command {
         DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
         DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
-<<<<<<< HEAD
         DataCommand::Calls { pipeline, out, json } => calls::run(&load(&pipeline)?, out.as_deref(), json),
-        DataCommand::Card { pipeline } => card(&load(&pipeline)?),
-=======
         DataCommand::Card { pipeline, attributions } => card(&load(&pipeline)?, attributions),
         DataCommand::Review { pipeline, rows, out, seed } => review::sheet(&load(&pipeline)?, rows.get(), out, seed),
         DataCommand::Agreement { sheets, key, json } => review::agreement(&sheets, key.as_deref(), json),
->>>>>>> main
     }
 }
 
