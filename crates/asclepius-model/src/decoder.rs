@@ -255,7 +255,7 @@ impl Decoder {
     /// Makes every parameter a constant.
     pub fn freeze(&mut self) {
         for parameter in self.parameters_mut() {
-            *parameter = Parameter::frozen(parameter.name(), parameter.value());
+            *parameter = parameter.constant();
         }
     }
 
