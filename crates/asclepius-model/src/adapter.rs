@@ -234,14 +234,14 @@ impl Decoder {
     /// are. (Dettmers et al., 2023, section 3.)
     ///
     /// # Errors
-    /// When no adapters are attached, since nothing else can be trained on it, or there is no memory.
+    /// When there is no memory.
     pub fn quantise(&mut self) -> Result<()> {
-        if self.lora.is_none() {
-            return Err(ModelError::NotAdapted);
-        }
         // One after the other: a matrix is let go of before the next is quantised.
-        for linear in self.linears_mut().filter(|linear| !linear.weight.is_trainable()) {
-            linear.weight = Parameter::quantised(linear.weight.name(), linear.weight.value())?;
+        for linear in self.linears_mut() {
+            let weight = &linear.weight;
+            if !weight.is_trainable() && weight.nf4().is_none() {
+                linear.weight = Parameter::quantised(weight.name(), weight.value())?;
+            }
         }
         Ok(())
     }

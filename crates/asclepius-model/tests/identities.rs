@@ -319,8 +319,17 @@ fn fresh_adapters_change_nothing_and_only_they_are_trained() {
 
 #[test]
 fn a_quantised_base_trains_the_same_adapters_and_merges_into_dense_weights() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let mut bare = decoder(&json!({}));
-    assert!(matches!(bare.quantise(), Err(ModelError::NotAdapted)));
+    bare.save(dir.path(), None).expect("a new directory");
+    bare.quantise().expect("room");
+    let loaded = Decoder::load_quantised(dir.path(), DType::F32, &Device::Cpu).expect("as it was saved");
+    let [kept, read] = [&bare, &loaded].map(|decoder| evaluate(decoder, &batch()).expect("a sound batch"));
+    assert_eq!(kept, read);
+    assert!(matches!(bare.train_all(), Err(ModelError::Quantised { .. })));
+    let refused = bare.save(&dir.path().join("again"), None).expect_err("4 bits are no checkpoint");
+    assert!(refused.to_string().contains("layers.0"), "{refused}");
+
     let dense = adapted(0.3);
     let mut quantised = dense.clone();
     quantised.quantise().expect("adapted");

@@ -24,7 +24,7 @@ struct Inner {
     name: String,
     value: Tensor,
     /// What `value` only stands in for.
-    held: Option<Nf4>,
+    held: Option<Arc<Nf4>>,
     slot: RwLock<Option<Tensor>>,
 }
 
@@ -48,11 +48,24 @@ impl Parameter {
     /// # Errors
     /// When it cannot be read.
     pub fn quantised(name: impl Into<String>, value: &Tensor) -> Result<Self> {
-        let held = nf4::of_tensor(value)?;
+        Self::held(name.into(), Arc::new(nf4::of_tensor(value)?), value, value.dtype())
+    }
+
+    fn held(name: String, held: Arc<Nf4>, like: &Tensor, dtype: DType) -> Result<Self> {
         // Not a number anywhere: whoever takes it for the weight shall notice.
-        let stand_in =
-            Tensor::full(f32::NAN, (), value.device())?.to_dtype(value.dtype())?.broadcast_as(value.shape())?;
-        Ok(Self(Arc::new(Inner { name: name.into(), value: stand_in, held: Some(held), slot: RwLock::new(None) })))
+        let value = Tensor::full(f32::NAN, (), like.device())?.to_dtype(dtype)?.broadcast_as(like.shape())?;
+        Ok(Self(Arc::new(Inner { name, value, held: Some(held), slot: RwLock::new(None) })))
+    }
+
+    /// The weight as a constant of type `dtype`; a quantised one is from here on decoded to it.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn converted(&self, dtype: DType) -> Result<Self> {
+        match &self.0.held {
+            Some(held) => Self::held(self.0.name.clone(), Arc::clone(held), &self.0.value, dtype),
+            None => Ok(Self::frozen(self.name(), &self.value().to_dtype(dtype)?)),
+        }
     }
 
     /// The same weight as a constant, sharing its memory.
@@ -75,7 +88,7 @@ impl Parameter {
 
     /// What it is held in, if quantised.
     pub fn nf4(&self) -> Option<&Nf4> {
-        self.0.held.as_ref()
+        self.0.held.as_deref()
     }
 
     /// The weight itself: [`Parameter::value`], or decoded for as long as the tensor lives.
