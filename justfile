@@ -48,6 +48,15 @@ bench model="":
     cargo build --release --workspace --examples
     "${ASCLEPIUS_ORACLE_PYTHON:-target/oracle-venv/bin/python}" bench/run.py ${1:+--model "$1"}
 
+# the chat client against a mock endpoint: seconds, processor time, memory, goodput under faults
+bench-calls *options:
+    cargo build --release -p asclepius-llm --examples
+    python3 bench/calls.py "$@"
+
+# a run killed a thousand times at random moments
+torture kills="1000":
+    ASCLEPIUS_TORTURE_KILLS="$1" cargo test --release -p asclepius-cli --test end_to_end -- ledger:: --nocapture
+
 # tokenise and pack beside datasets.map; needs a Python with datasets, transformers and pyarrow, see bench/README.md
 bench-tokens tokenizer:
     cargo build --release --workspace --examples

@@ -6,6 +6,7 @@
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
+//! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
 //! - `rerun`: what stands, what is stale, what is made again.
 //! - `tokens`: tokens kept from one run to the next, and what is made anew.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
@@ -29,6 +30,7 @@ mod gpu;
 mod hostile;
 mod inputs;
 mod interrupted;
+mod ledger;
 mod licences;
 mod models;
 mod rerun;

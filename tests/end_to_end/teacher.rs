@@ -75,8 +75,8 @@ fn a_refused_key_ends_the_run_without_being_repeated() {
 fn an_endpoint_that_goes_down_is_named_and_what_it_answered_is_kept() {
     let server = ChatServer::start(|n| if n < 2 { Act::Answer } else { Act::Vanish });
     let workspace = Workspace::new();
-    // It is not given up at once.
-    notes_from(&workspace, &server).set("teacher.patience_seconds", 1).ends(1).says(&[&server.host(), "pausing"]);
+    // It is not given up at once, and after that the run can be continued.
+    notes_from(&workspace, &server).set("teacher.patience_seconds", 1).ends(3).says(&[&server.host(), "pausing"]);
     assert!(!workspace.stage("notes").exists(), "half a stage is none");
 
     let back = ChatServer::start(|_| Act::Answer);
@@ -107,7 +107,7 @@ fn no_credit_ends_the_run_and_keeps_what_was_paid() {
     let body = r#"{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}"#;
     let server = ChatServer::start(move |n| if n < 3 { Act::Answer } else { Act::Refuse(429, "", body) });
     let workspace = Workspace::new();
-    notes_from(&workspace, &server).ends(1).says(&[&server.host(), "credit"]);
+    notes_from(&workspace, &server).ends(3).says(&[&server.host(), "credit"]);
     assert_eq!(server.requests(), 4, "credit does not come back by asking");
 
     let paid = ChatServer::start(|_| Act::Answer);

@@ -41,6 +41,18 @@ pub struct StageArgs {
     pub dry_run: bool,
 }
 
+/// The data half, or one process's share of it.
+#[derive(Debug, Clone, Args)]
+pub struct SynthArgs {
+    /// The pipeline and what to do with it.
+    #[command(flatten)]
+    pub stage: StageArgs,
+    /// Ask for this share of the reports only, beside other processes that ask for the rest; `synth` without it then
+    /// makes the dataset of what all of them were answered.
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<asclepius_schema::Shard>,
+}
+
 /// The whole pipeline, or a part of it.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -91,7 +103,7 @@ pub enum Command {
     /// One self-contained HTML page about the run.
     Report(StageArgs),
     /// The data half: ingest to dataset.
-    Synth(StageArgs),
+    Synth(SynthArgs),
     /// What a run will need: rows, tokens, money, memory and time, before anything runs.
     Plan {
         /// The pipeline.
@@ -325,6 +337,18 @@ pub enum DataCommand {
         /// The pipeline.
         #[command(flatten)]
         pipeline: PipelineArgs,
+    },
+    /// What was asked and paid: a summary of the ledger, also while a run writes to it.
+    Calls {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Write every call to this Parquet file, texts and costs included.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the dataset card as Markdown.
     Card {

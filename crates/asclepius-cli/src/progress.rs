@@ -45,6 +45,21 @@ impl StageBar {
         self.0.set_position(done);
     }
 
+    /// Whether anybody can see it.
+    pub fn is_drawn(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// How many units are done, and how many there are.
+    pub fn position(&self) -> (u64, u64) {
+        (self.0.position(), self.0.length().unwrap_or(0))
+    }
+
+    /// The stage's name.
+    pub fn stage(&self) -> String {
+        self.0.prefix()
+    }
+
     /// Changes how many units there are.
     pub fn set_total(&self, total: u64) {
         self.0.set_length(total);

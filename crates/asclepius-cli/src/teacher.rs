@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use asclepius_llm::{Client, Endpoint, TeacherConfig};
+use asclepius_llm::{Client, Endpoint, Share, TeacherConfig};
 use asclepius_serve::{ChatReply, ChatRequest, Engine, EngineError, ServeOptions, serve};
 use asclepius_synth::extractive;
 use tokio::net::TcpListener;
@@ -60,7 +60,6 @@ impl Teacher {
     pub fn open(run: &Run) -> Outcome<Self> {
         let config = &run.config().teacher;
         let key = config.api_key().map_err(Failure::usage)?;
-        let ledger = run.directory.join("ledger");
         let (url, stop) = match config.endpoint().map_err(Failure::usage)? {
             Endpoint::Url(url) => (url, None),
             _ => {
@@ -69,7 +68,9 @@ impl Teacher {
             }
         };
         let _inside = run.runtime.enter();
-        let client = Client::open(config, &url, key, &ledger).map_err(refused)?;
+        let share =
+            run.shard.map(|shard| Share { name: shard.name(), siblings: shard.siblings(), fraction: shard.fraction() });
+        let client = Client::open_share(config, &url, key, &run.ledger, share.as_ref()).map_err(refused)?;
         Ok(Self { client, _stop: stop })
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
     let damaged = |Damage { position, what }| {
         Judged::Dropped(unreadable(name, &format!("byte {}: {what}", raw.position + position)))
     };
-    let text = match std::str::from_utf8(&raw.bytes) {
+    let text = match simdutf8::compat::from_utf8(&raw.bytes) {
         Ok(text) => text,
         Err(error) => {
             return damaged(Damage { position: error.valid_up_to() as u64, what: "it is no UTF-8".to_owned() });
@@ -81,6 +81,7 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
     let dropped = |article: &Article, reason, detail: &str| {
         Judged::Dropped(Dropped::new(article.id().as_str(), reason, format!("{}: {detail}", file_name(name))))
     };
+    let mut admitted = None;
     if article.pmcid.is_some() || !article.doi.is_empty() {
         let filed = filed(&article.id());
         if article.licence.archive.is_none() {
@@ -93,7 +94,7 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
             // A notice of retraction at an article's end outweighs what kind of article it is.
             Err((Reason::NotCaseReport, _)) if writer.rest().contains("related-article") => {}
             Err((reason, detail)) => return dropped(&article, reason, &detail),
-            Ok(_) => {}
+            Ok(passed) => admitted = Some(passed),
         }
     }
     if !writer.is_finished()
@@ -102,7 +103,7 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
         return damaged(damage);
     }
     article.read_on(writer.so_far().root());
-    match whole(&article, config)
+    match whole(&article, admitted, config)
         .and_then(|reports| Passed::new(reports, config.min_words, &article.doi, &article.pmid, file_name(name)))
     {
         Ok(passed) => Judged::Passed(passed),
@@ -122,9 +123,20 @@ fn front(article: &Article, config: &CorpusConfig) -> Result<(Admitted, Declared
     Ok((licence, standing::declared(article)?))
 }
 
-/// Every gate, in the same order.
-fn whole(article: &Article, config: &CorpusConfig) -> Result<Vec<Report>, (Reason, String)> {
-    let (licence, declared) = front(article, config)?;
+/// Every gate, in the same order. `admitted` is what the front matter came to, where it was judged by itself; what
+/// follows the body may still retract an article or correct it.
+fn whole(
+    article: &Article,
+    admitted: Option<(Admitted, Declared)>,
+    config: &CorpusConfig,
+) -> Result<Vec<Report>, (Reason, String)> {
+    let (licence, declared) = match admitted {
+        Some(admitted) => {
+            standing::check(article)?;
+            admitted
+        }
+        None => front(article, config)?,
+    };
     human::check(article)?;
     let body = body(article)?;
     let share = language::english_share(body.paragraphs().into_iter().map(|paragraph| paragraph.text.as_str()));
@@ -214,12 +226,13 @@ fn report(article: &Article, licence: &Admitted, patient: Patient, n: u32) -> Re
     let mut subjects: Vec<String> = article.headings.iter().chain(&article.keywords).cloned().collect();
     subjects.sort_unstable();
     subjects.dedup();
+    let (age, sex) = demographics::age_and_sex(&patient.text);
     Report {
         patient_id: patient_id(&article_id, n),
         report_id: ReportId::new(&article_id, article.version, n),
         title: article.title.clone(),
-        age: demographics::age(&patient.text),
-        sex: demographics::sex(&patient.text),
+        age,
+        sex,
         licence: licence.licence,
         licence_url: licence.url.clone(),
         attribution: attribution(article, &article_id, licence),

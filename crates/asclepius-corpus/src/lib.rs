@@ -30,6 +30,7 @@ pub mod ingest;
 mod judge;
 mod language;
 mod licence;
+mod marks;
 mod narrative;
 mod near;
 mod patients;

@@ -323,8 +323,9 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
     for piece in pieces.iter_mut() {
         let text = &piece.paragraph.text;
         if piece.paragraph.introduction().is_some_and(|start| start <= 40) {
-            let age = demographics::age(text).map(|age| (age.value.to_bits(), age.unit as u8));
-            let person = (age, demographics::sex(text) as u8);
+            let (age, sex) = demographics::age_and_sex(text);
+            let age = age.map(|age| (age.value.to_bits(), age.unit as u8));
+            let person = (age, sex as u8);
             let new = NEW.is_match(text);
             match people.iter_mut().find(|(known, _)| *known == person) {
                 // Named in passing first, then told of.

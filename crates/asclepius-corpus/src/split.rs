@@ -5,12 +5,11 @@
 //! is looked at, and what could hide that: comments, CDATA and processing instructions.
 
 use std::io::BufRead;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use memchr::{memchr, memmem};
 
-use crate::pattern::literals;
+use crate::marks::{Mark, Marks};
 
 /// The most bytes of XML one article may have.
 pub(crate) const ARTICLE_BYTES: usize = 32 << 20;
@@ -229,13 +228,13 @@ impl<R: BufRead> Split<R> {
 
     /// From inside the article that begins here, to its end.
     fn article(&mut self, mut from: usize) -> Result<Option<Raw>, (Damage, bool)> {
-        static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["article", "<!--", "<![CDATA[", "<?"]));
         /// Longer than any mark and what stands around it.
         const CONTEXT: usize = 128;
         let fatal = |damage| (damage, true);
         let position = self.base + self.at as u64;
         let mut depth = 1_usize;
         let mut oversize = false;
+        let mut marks = Marks::new("article");
         loop {
             if self.buffer.len() - self.at > ARTICLE_BYTES {
                 oversize = true;
@@ -248,7 +247,7 @@ impl<R: BufRead> Split<R> {
             }
             // A mark at the buffer's end is looked at again with what follows it.
             let limit = self.buffer.len();
-            let Some(found) = MARKS.find(&self.buffer[from..limit]) else {
+            let Some((start, mark)) = marks.next(&self.buffer, self.base, from) else {
                 from = from.max(limit.saturating_sub(CONTEXT));
                 if self.fill().map_err(fatal)? {
                     continue;
@@ -260,16 +259,14 @@ impl<R: BufRead> Split<R> {
                 self.around.clear();
                 return Ok(Some(self.take(end)));
             };
-            let (start, after) = (from + found.start(), from + found.end());
+            let after = start + mark.len("article");
             if limit - after < CONTEXT && self.fill().map_err(fatal)? {
                 from = start.max(from);
                 continue;
             }
-            let hidden: &[u8] = match found.pattern().as_usize() {
-                1 => b"-->",
-                2 => b"]]>",
-                3 => b"?>",
-                _ => {
+            let hidden = match mark {
+                Mark::Hiding(hiding) => hiding.end(),
+                Mark::Name => {
                     from = after;
                     match tag_around(&self.buffer, self.at, start, after) {
                         Some(true) => {

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem;
 use quick_xml::Reader;
 use quick_xml::escape::resolve_html5_entity;
@@ -16,7 +15,7 @@ use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use regex::Regex;
 
-use crate::pattern::literals;
+use crate::marks::{Mark, Marks};
 use crate::split::Damage;
 
 /// The most bytes that entities declared inside a file may add to one article.
@@ -430,19 +429,14 @@ fn reader(source: &str) -> Reader<&[u8]> {
 
 /// The place after the end tag of the element whose inside begins at `from`.
 fn end_of(source: &str, from: usize, name: &str) -> Option<usize> {
-    static HIDING: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["<!--", "<![CDATA[", "<?"]));
     let bytes = source.as_bytes();
-    let finder = memmem::Finder::new(name.as_bytes());
-    let mut hidden = HIDING.find(&bytes[from..]).map(|found| (from + found.start(), found.pattern().as_usize()));
-    let mut depth = 1_usize;
+    let mut marks = Marks::new(name);
+    let mut depth = 1;
     let mut at = from;
-    while let Some(found) = finder.find(&bytes[at..]) {
-        let start = at + found;
-        let after = start + name.len();
-        if let Some((begins, kind)) = hidden.filter(|(begins, _)| *begins < start) {
-            let end: &[u8] = [&b"-->"[..], b"]]>", b"?>"][kind];
-            at = begins + memmem::find(&bytes[begins..], end)? + end.len();
-            hidden = HIDING.find(&bytes[at..]).map(|found| (at + found.start(), found.pattern().as_usize()));
+    while let Some((start, mark)) = marks.next(bytes, 0, at) {
+        let after = start + mark.len(name);
+        if let Mark::Hiding(hiding) = mark {
+            at = after + memmem::find(&bytes[after..], hiding.end())? + hiding.end().len();
             continue;
         }
         at = after;

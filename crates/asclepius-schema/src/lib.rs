@@ -9,6 +9,7 @@
 //! - [`figures`]: what a corpus is made of, counted.
 //! - [`manifest`]: what a finished stage says about itself, with the conservation law checked.
 //! - [`fingerprint`]: what decides whether a finished stage may be skipped.
+//! - [`shard`]: a run's work in parts, for processes that know nothing of each other.
 //! - [`stage_dir`]: directories that appear whole or not at all.
 //! - [`dropped`]: the file that names every row that was left out, and why.
 
@@ -21,6 +22,7 @@ pub mod licence;
 pub mod manifest;
 pub mod reason;
 pub mod record;
+pub mod shard;
 pub mod stage_dir;
 pub mod task;
 
@@ -32,7 +34,8 @@ pub use ids::{ArticleId, ReportId};
 pub use licence::Licence;
 pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
-pub use record::{Age, AgeUnit, CallLineage, Instruction, Note, Report, Sex, Span, Split};
+pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, Note, Report, Sex, Span, Split};
+pub use shard::Shard;
 pub use stage_dir::{PARTIAL_FILE_PREFIX, StageDir, write_atomically};
 pub use task::Task;
 

@@ -1,5 +1,6 @@
 //! `asclepius data ..`: a run's data, looked at without changing it.
 
+mod calls;
 mod fetch;
 mod review;
 
@@ -28,6 +29,7 @@ pub fn run(command: DataCommand) -> Outcome {
         DataCommand::Fetch(args) => fetch::run(&args),
         DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
         DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
+        DataCommand::Calls { pipeline, out, json } => calls::run(&load(&pipeline)?, out.as_deref(), json),
         DataCommand::Card { pipeline, attributions } => card(&load(&pipeline)?, attributions),
         DataCommand::Review { pipeline, rows, out, seed } => review::sheet(&load(&pipeline)?, rows.get(), out, seed),
         DataCommand::Agreement { sheets, key, json } => review::agreement(&sheets, key.as_deref(), json),

@@ -70,7 +70,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         config.teacher.concurrency,
         &mut take,
     );
-    asking::wait(run, &teacher, work)?;
+    asking::wait(run, &teacher, &bar, work)?;
     instructions.finish()?;
     dropped.finish()?;
     bar.finish();
