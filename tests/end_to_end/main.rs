@@ -1,6 +1,6 @@
 //! The real binary, end to end, on small inputs: what a user sees, what lies on disk afterwards, and how it goes on.
 //!
-//! - `support`: starting the binary, a chat API on loopback, and one finished run that tests share.
+//! - `support`: starting the binary, a chat API and a bucket on loopback, and one finished run that tests share.
 //! - `adapters`: tuning on top of an adapter, and rows that fit no sequence.
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
@@ -13,6 +13,9 @@
 //! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
 //! - `gpu`: a device held to the CPU.
 //! - `articles`: published articles, where they lie beside this checkout.
+//! - `inputs`: every shape articles come in; `hostile`: those made to do harm.
+//! - `fetch`: articles from a bucket that answers as it is told.
+//! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
 
@@ -21,9 +24,14 @@ mod articles;
 mod bad_input;
 mod configuration;
 mod conservation;
+mod fetch;
+mod figures;
 mod gpu;
+mod hostile;
+mod inputs;
 mod interrupted;
 mod ledger;
+mod licences;
 mod models;
 mod rerun;
 mod support;

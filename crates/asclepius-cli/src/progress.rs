@@ -32,6 +32,14 @@ impl StageBar {
         Self(bar)
     }
 
+    /// Starts the bar of something whose end is not known.
+    pub fn open_ended(name: &str) -> Self {
+        let started = Self::start(name, 0);
+        let template = "{prefix:>9} {spinner} {pos} {elapsed_precise} {wide_msg}";
+        started.0.set_style(ProgressStyle::with_template(template).expect("the template is constant and well formed"));
+        started
+    }
+
     /// How many units are done.
     pub fn set(&self, done: u64) {
         self.0.set_position(done);

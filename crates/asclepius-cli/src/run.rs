@@ -124,7 +124,7 @@ fn execute(
     }
     refuse_early(&run, &selected, args.fresh)?;
     fs_err::create_dir_all(&run.directory)?;
-    let _alone = lock(&run.directory)?;
+    let _alone = lock(&run.directory, "wait for it, or give this run another name with `--set name=NEW`")?;
     let record = run.directory.join("config.resolved.toml");
     if fs_err::read(&record).is_ok_and(|earlier| earlier == resolved.as_bytes()) {
         tracing::debug!("the configuration is the one of the last run");
@@ -156,9 +156,9 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
     Ok(Run { pipeline, directory, ledger, shard: None, interrupt, runtime })
 }
 
-/// Keeps other processes out of the run's directory until it is dropped: two of them would take turns at removing each
-/// other's half-made files.
-fn lock(directory: &Path) -> Outcome<Option<std::fs::File>> {
+/// Keeps other processes out of a directory until it is dropped: two of them would take turns at removing each other's
+/// half-made files. `hint` says what to do when one is there.
+pub fn lock(directory: &Path, hint: &str) -> Outcome<Option<std::fs::File>> {
     let path = directory.join(".lock");
     let file = match fs_err::OpenOptions::new().create(true).append(true).open(&path) {
         Ok(file) => file.into_parts().0,
@@ -171,11 +171,7 @@ fn lock(directory: &Path) -> Outcome<Option<std::fs::File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Failed(
-            Hinted::new(
-                format!("another process is working in {}", directory.display()),
-                "wait for it, or give this run another name with `--set name=NEW`",
-            )
-            .into(),
+            Hinted::new(format!("another process is working in {}", directory.display()), hint).into(),
         )),
         Err(std::fs::TryLockError::Error(error)) => {
             Err(Failure::Failed(anyhow!(error).context(format!("{} cannot be locked", path.display()))))

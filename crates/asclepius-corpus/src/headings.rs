@@ -203,7 +203,8 @@ pub(crate) fn part_of_title(heading: &str) -> Part {
             | \blimitations?\b|\bstrengths\b|learning\ (?:points?|objectives?)|take[\ -]home|key\ (?:points?|messages?|learning)|lessons?\b|teaching\ points?|clinical\ (?:implications?|significance|relevance|pearls?)
             | ^implications?|future\ (?:directions?|research|perspectives?)|perspectives?\ and|recommendations?$|^summary$|epidemiology|pathogenesis|pathophysiology|^aetiology|^etiology
             | (?:previous|published|reported|similar|other)\ (?:cases?|reports?)|what\ is\ (?:known|new)|^epilogue|^outlook|^significance|^rationale|mechanisms?\ of
-            | (?:significance|importance|relevance|novelty|uniqueness|interpretation)\ of\ (?:the|this|our)\b|^why\b|^(?:what|how)\ (?:this|we|to|do|does|did|should|can|common)\b",
+            | (?:significance|importance|relevance|novelty|uniqueness|interpretation)\ of\ (?:the|this|our)\b|^why\b|^(?:what|how)\ (?:this|we|to|do|does|did|should|can|common)\b
+            | ^(?:(?:clinical|practice|treatment|therapeutic|management|dietary)\ )*guidelines?$",
         )
     });
     static OPENING: LazyLock<Regex> = LazyLock::new(|| {
@@ -390,6 +391,8 @@ mod tests {
                     "Literature review",
                     "Learning points",
                     "Discussion of the case",
+                    "Guidelines",
+                    "Treatment guidelines",
                     "Summary of reported cases",
                     "Review of similar cases",
                 ],

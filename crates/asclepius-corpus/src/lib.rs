@@ -12,6 +12,7 @@
 //! - `headings`, `narrative`, `patients`: where the case is, and where one patient ends and the next begins.
 //! - [`fetch`]: articles from the public bucket, over HTTP; the only part that waits for anything.
 //! - [`demographics`]: age and sex as stated.
+//! - [`figures`], `specialty`: what was admitted, counted: licences, years, specialties, ages, sexes, lengths.
 //! - `pmc_patients`: the published table as a second kind of source.
 //!
 
@@ -22,6 +23,7 @@ pub mod demographics;
 mod error;
 mod evaluation;
 pub mod fetch;
+pub mod figures;
 mod headings;
 mod human;
 pub mod ingest;
@@ -37,6 +39,7 @@ mod pmc_patients;
 mod prose;
 mod seen;
 pub mod source;
+mod specialty;
 mod split;
 mod standing;
 mod xml;

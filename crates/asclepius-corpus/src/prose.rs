@@ -376,6 +376,12 @@ fn is_apparatus(inside: &str) -> bool {
             | \b[A-Za-z]{1,2}\b | \bS?\d{1,2}[A-Za-z]?\b )*$",
         )
     });
+    // "(the course of treatment can be seen in Figure 4)"; a number in it would be a finding.
+    static POINTING: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^[^\d]*\b(?:is|are|was|were|can\s+be)\s+(?:seen|shown|found|depicted|illustrated|summari[sz]ed|presented|listed|displayed)\s+in\s*(?:the\s*)?$",
+        )
+    });
     static ET_AL: LazyLock<Regex> = LazyLock::new(|| {
         pattern(r"^\s*(?:see\s+)?\p{Lu}[\p{L}'’-]+(?:\s+[\p{L}'’-]+)?\s+et al\.?,?\s*(?:\d{4}[a-z]?)?\s*$")
     });
@@ -391,7 +397,7 @@ fn is_apparatus(inside: &str) -> bool {
     }
     let rest = WRAPPED.replace_all(inside, "").replace(CITED, "");
     let rest = PLAIN.replace_all(&rest, "");
-    if WORDS.is_match(&rest) {
+    if WORDS.is_match(&rest) || (rest.split_whitespace().count() <= 12 && POINTING.is_match(&rest)) {
         return true;
     }
     marked && rest.split(';').all(|part| WORDS.is_match(part) || AUTHOR_YEAR.is_match(part))
@@ -484,6 +490,11 @@ mod tests {
                 "CT showed a mass and",
             ),
             (format!("{} shows the scan.", fig("Figure 1")), "Figure 1 shows the scan."),
+            (format!("no events (the whole process can be seen in {}).", fig("Figure 4")), "no events."),
+            (
+                format!("a mass (3 of 4 nodes were found in {}).", fig("Figure 4")),
+                "a mass (3 of 4 nodes were found in Figure 4).",
+            ),
             (format!("as known ({}, {}–{}). Then", bib("1"), bib("3"), bib("5")), "as known. Then"),
             (format!("as known [{},{}].", bib("1"), bib("2")), "as known."),
             (format!("as remarked in Ref. ({}). Then [Raghu et al. ({})].", bib("1"), bib("2")), "as remarked. Then."),

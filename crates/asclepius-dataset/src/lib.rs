@@ -38,7 +38,7 @@ pub use contamination::EvaluationSets;
 pub use documents::Documents;
 pub use error::DatasetError;
 pub use in_order::in_order;
-pub use licence::licence_of;
+pub use licence::{Terms, Whole};
 pub use membership::Membership;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};

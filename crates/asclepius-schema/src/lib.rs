@@ -6,6 +6,7 @@
 //! - [`record`]: the rows that travel between stages: [`Report`], [`Note`], [`Instruction`].
 //! - [`task`], [`licence`], [`reason`]: the closed vocabularies of those rows.
 //! - [`chat`]: one message of a conversation, the only thing prompts, clients and servers share.
+//! - [`figures`]: what a corpus is made of, counted.
 //! - [`manifest`]: what a finished stage says about itself, with the conservation law checked.
 //! - [`fingerprint`]: what decides whether a finished stage may be skipped.
 //! - [`shard`]: a run's work in parts, for processes that know nothing of each other.
@@ -14,6 +15,7 @@
 
 pub mod chat;
 pub mod dropped;
+pub mod figures;
 pub mod fingerprint;
 pub mod ids;
 pub mod licence;
@@ -26,6 +28,7 @@ pub mod task;
 
 pub use chat::{Message, Role};
 pub use dropped::{Dropped, DroppedWriter, read_dropped};
+pub use figures::{ArticlesAndPatients, CorpusFigures, Count};
 pub use fingerprint::{Fingerprint, hash_bytes};
 pub use ids::{ArticleId, ReportId};
 pub use licence::Licence;
