@@ -53,12 +53,15 @@ pub(crate) fn unreadable(name: &str, detail: &str) -> Dropped {
 /// Judges one article of the file `name`. `filed` is what PubMed Central says of an article beside the article itself.
 pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn(&ArticleId) -> Filed) -> Judged {
     let damaged = |Damage { position, what }| {
-        Judged::Dropped(unreadable(name, &format!("byte {}: {what}", raw.position + position)))
+        let decoded = raw.encoding.map(|encoding| format!(" (in the text decoded from {encoding})"));
+        let detail = format!("byte {}: {what}{}", raw.position + position, decoded.unwrap_or_default());
+        Judged::Dropped(unreadable(name, &detail))
     };
     let text = match std::str::from_utf8(&raw.bytes) {
         Ok(text) => text,
         Err(error) => {
-            return damaged(Damage { position: error.valid_up_to() as u64, what: "it is no UTF-8".to_owned() });
+            let what = format!("it is no {}", raw.encoding.unwrap_or("UTF-8"));
+            return damaged(Damage { position: error.valid_up_to() as u64, what });
         }
     };
     let mut writer = Writer::new(text, raw.doctype.as_deref());

@@ -3,7 +3,8 @@
 //! - [`config`]: the `[corpus]` table.
 //! - [`source`]: which files are read, in which order.
 //! - [`ingest`]: the pass over them; every article gets exactly one [`Outcome`].
-//! - `split`, `xml`: a file cut into articles, and one article as a flat tape of its elements; nothing is ever fetched.
+//! - `encoding`, `split`, `xml`: a file as UTF-8, cut into articles, and one article as a flat tape of its elements;
+//!   nothing is ever fetched.
 //! - `judge`: every gate over one article; `seen`, `near`, `evaluation`: those that look at others.
 //! - `archive`: what PubMed Central files beside an article: metadata, old file lists.
 //! - `article`: what JATS says, under our own names.
@@ -19,6 +20,7 @@ mod archive;
 mod article;
 pub mod config;
 pub mod demographics;
+mod encoding;
 mod error;
 mod evaluation;
 pub mod fetch;

@@ -1,5 +1,7 @@
 //! Small articles of every shape, through the public door.
 
+mod encodings;
+
 use std::io::Write;
 use std::path::Path;
 
