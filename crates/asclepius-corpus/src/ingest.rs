@@ -1,4 +1,5 @@
-//! The pass over the corpus: every article gets exactly one outcome, in the order of the sources.
+//! The pass over the corpus: every article gets exactly one outcome, in the order of the sources, and after it one for
+//! each part of it that is left out.
 //!
 //! One thread reads and cuts files into articles, the threads of the pool judge them, and the caller's thread takes
 //! the results in their order and holds each against those before it. What is under way is bounded in number and in
@@ -15,7 +16,7 @@ use fs_err::File;
 
 use crate::archive::{FileList, Metadata, metadata_of};
 use crate::evaluation::EvaluationSets;
-use crate::judge::{Judged, Passed, judge, unreadable};
+use crate::judge::{Judged, Passed, Verdict, judge, unreadable};
 use crate::seen::Seen;
 use crate::source::{article_kind, file_lists};
 use crate::split::{ARTICLE_BYTES, Raw, Split};
@@ -42,6 +43,9 @@ pub enum Outcome {
     },
     /// It did not, or could not be read.
     Dropped(Dropped),
+    /// Not an article but a part of the one before: a translation or reply printed inside it, which is not read, or a
+    /// table or figure that others hold the rights to. Counted beside articles, of those read to their end.
+    PartDropped(Dropped),
 }
 
 /// Adds to `fingerprint` everything that can change what [`ingest`] yields: the rules, the settings and every byte of
@@ -124,7 +128,7 @@ struct Stop;
 /// An article's place in the order of outcomes.
 enum Slot {
     /// It is being judged.
-    Judging(Receiver<Judged>),
+    Judging(Receiver<Verdict>),
     Ready(Judged),
     Failed(CorpusError),
 }
@@ -174,12 +178,15 @@ fn pass(
             });
             let mut take = || -> Result<(), CorpusError> {
                 for slot in &slots {
-                    let judged = match slot {
-                        Slot::Ready(judged) => judged,
+                    let Verdict { judged, parts } = match slot {
+                        Slot::Ready(judged) => judged.into(),
                         Slot::Failed(error) => return Err(error),
-                        Slot::Judging(judged) => judged.recv().map_err(|_| CorpusError::Judge)?,
+                        Slot::Judging(verdict) => verdict.recv().map_err(|_| CorpusError::Judge)?,
                     };
                     on(settle(judged, &mut seen))?;
+                    for part in parts {
+                        on(Outcome::PartDropped(part))?;
+                    }
                     progress(counted.load(Ordering::Relaxed));
                 }
                 Ok(())

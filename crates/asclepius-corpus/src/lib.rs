@@ -11,6 +11,8 @@
 //! - `prose`: paragraphs as text: citations and figure references taken out, inline markup read through.
 //! - `licence`, `standing`, `human`, `language`: the gates, each a pure function over an article.
 //! - `headings`, `narrative`, `patients`: where the case is, and where one patient ends and the next begins.
+//! - `floats`, `tables`: which patient a table or figure is about, and both as text of their own.
+//! - `sub_articles`: what is printed inside an article, told apart and never read.
 //! - [`fetch`]: articles from the public bucket, over HTTP; the only part that waits for anything.
 //! - [`demographics`]: age and sex as stated.
 //! - `pmc_patients`: the published table as a second kind of source.
@@ -24,6 +26,7 @@ mod encoding;
 mod error;
 mod evaluation;
 pub mod fetch;
+mod floats;
 mod headings;
 mod human;
 pub mod ingest;
@@ -40,6 +43,8 @@ mod seen;
 pub mod source;
 mod split;
 mod standing;
+mod sub_articles;
+mod tables;
 mod xml;
 
 pub use config::CorpusConfig;

@@ -38,7 +38,7 @@ fn run(config: &CorpusConfig) -> Vec<(String, Option<Reason>)> {
     let mut take = |outcome| {
         all.push(match outcome {
             Outcome::Admitted { reports, .. } => (reports[0].report_id.to_string(), None),
-            Outcome::Dropped(dropped) => (dropped.id, Some(dropped.reason)),
+            Outcome::Dropped(dropped) | Outcome::PartDropped(dropped) => (dropped.id, Some(dropped.reason)),
         });
         Ok(())
     };
@@ -156,7 +156,7 @@ fn both_versions_of_pmc_patients_give_the_same_patients() {
         let mut take = |outcome| {
             match outcome {
                 Outcome::Admitted { reports: more, .. } => reports.extend(more),
-                Outcome::Dropped(row) => dropped.push((row.id, row.reason)),
+                Outcome::Dropped(row) | Outcome::PartDropped(row) => dropped.push((row.id, row.reason)),
             }
             Ok(())
         };
