@@ -104,7 +104,7 @@ impl Grid {
         let head =
             in_head || (self.body.is_empty() && !cells.is_empty() && cells.iter().all(|cell| cell.name() == "th"));
         for cell in cells.iter().copied() {
-            self.hang(&mut filled);
+            self.hang(&mut filled)?;
             let text = cell_text(cell);
             let (columns, rows) = spans(cell);
             for _ in 0..columns.min(COLUMNS.saturating_sub(filled.len())) {
@@ -115,11 +115,11 @@ impl Grid {
                     }
                     self.hanging[column] = (rows - 1, text.clone());
                 }
-                self.take(&text)?;
+                self.take(text.len())?;
                 filled.push(text.clone());
             }
         }
-        self.hang(&mut filled);
+        self.hang(&mut filled)?;
         if filled.iter().all(String::is_empty) {
             return Ok(());
         }
@@ -132,16 +132,17 @@ impl Grid {
     }
 
     /// Fills the next columns with what reaches down into them.
-    fn hang(&mut self, filled: &mut Vec<String>) {
+    fn hang(&mut self, filled: &mut Vec<String>) -> Result<(), TooLarge> {
         while let Some((left, text)) = self.hanging.get_mut(filled.len()).filter(|(left, _)| *left > 0) {
             *left -= 1;
             filled.push(text.clone());
-            (self.cells, self.bytes) = (self.cells + 1, self.bytes + filled.last().map_or(0, String::len));
+            self.take(filled.last().map_or(0, String::len))?;
         }
+        Ok(())
     }
 
-    fn take(&mut self, text: &str) -> Result<(), TooLarge> {
-        (self.cells, self.bytes) = (self.cells + 1, self.bytes + text.len());
+    fn take(&mut self, bytes: usize) -> Result<(), TooLarge> {
+        (self.cells, self.bytes) = (self.cells + 1, self.bytes + bytes);
         let rows = self.head.len() + self.body.len() + 1;
         if self.cells > CELLS || self.bytes > BYTES { Err(TooLarge { rows }) } else { Ok(()) }
     }
@@ -152,13 +153,16 @@ impl Grid {
             let width = self.head.iter().map(Vec::len).max().unwrap_or_default();
             let mut head = vec![String::new(); width];
             for (column, text) in head.iter_mut().enumerate() {
-                let mut parts: Vec<&str> = Vec::new();
-                for part in self.head.iter().filter_map(|row| row.get(column)).filter(|part| !part.is_empty()) {
-                    if parts.last() != Some(&part.as_str()) {
-                        parts.push(part);
-                    }
+                let (mut last, mut between) = ("", "");
+                for row in &self.head {
+                    let Some(part) = row.get(column).filter(|part| !part.is_empty() && *part != last) else { continue };
+                    text.push_str(between);
+                    text.push_str(part);
+                    // "Day: 1" below a name for several columns, "Before surgery" of one over two rows.
+                    let mut beside = [column.checked_sub(1), Some(column + 1)].into_iter().flatten();
+                    between = if beside.any(|at| row.get(at) == Some(part)) { ": " } else { " " };
+                    last = part;
                 }
-                *text = parts.join(": ");
             }
             lines.push(line(&head));
             lines.push(line(&vec!["---".to_owned(); width]));

@@ -52,6 +52,10 @@ fn tables_of_other_models_and_without_a_head_are_read() {
              <tbody><row><entry morerows=\"1\">ALT</entry><entry>40</entry><entry>41</entry></row><row><entry>42</entry><entry>43</entry></row></tbody></tgroup>",
             "| Test | Day | Day |\n| --- | --- | --- |\n| ALT | 40 | 41 |\n| ALT | 42 | 43 |",
         ),
+        (
+            "<thead><tr><th>A</th><th>Before</th></tr><tr><th></th><th>surgery</th></tr></thead><tr><td>1</td><td>2</td></tr>",
+            "| A | Before surgery |\n| --- | --- |\n| 1 | 2 |",
+        ),
         // A span that reaches beyond its part of the table ends with it, one that makes no sense is none.
         (
             "<thead><tr><th rowspan=\"9\">A</th><th>B</th></tr></thead><tbody><tr><td rowspan=\"x\" colspan=\"-1\">1</td><td>2</td></tr></tbody>",
