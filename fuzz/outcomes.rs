@@ -1,6 +1,6 @@
 //! The public door of the corpus, as the targets use it: whatever bytes arrive, every outcome is checked.
 
-use asclepius_corpus::{CorpusConfig, Outcome, SourceKind, ingest_reader};
+use asclepius_corpus::{CorpusConfig, Outcome, SourceKind, ingest_small};
 use asclepius_schema::{Licence, Report};
 
 /// The reports that `bytes` come to. An unreadable table's header is an error and an answer too.
@@ -33,6 +33,6 @@ pub fn reports(kind: SourceKind, bytes: &[u8]) -> Vec<Report> {
         }
         Ok(())
     };
-    let _ = ingest_reader(&config, "input", kind, bytes, &mut take);
+    let _ = ingest_small(&config, "input", kind, bytes, &mut take);
     admitted
 }

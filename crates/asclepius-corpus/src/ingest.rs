@@ -5,6 +5,7 @@
 //! the results in their order and holds each against those before it. What is under way is bounded in number and in
 //! bytes, so that the corpus may be of any size.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -122,6 +123,38 @@ pub fn ingest_reader(
     pass(config, &FileList::default(), &read, on, &|_| ())
 }
 
+/// The same again on the caller's thread alone, an article at a time: for sources so small that handing them to other
+/// threads would cost more than reading them.
+///
+/// # Errors
+/// As [`ingest_reader`].
+pub fn ingest_small(
+    config: &CorpusConfig,
+    name: &str,
+    kind: SourceKind,
+    bytes: &[u8],
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+) -> Result<(), CorpusError> {
+    config.validate()?;
+    let mut seen = Seen::new(config.near_duplicate, EvaluationSets::read(&config.evaluation_sets)?);
+    let failed = RefCell::new(None);
+    let take = RefCell::new(|verdict: Verdict| {
+        settle_all(verdict, &mut seen, on).map_err(|error| {
+            *failed.borrow_mut() = Some(error);
+            Stop
+        })
+    });
+    let (lists, budget, stopped) = (FileList::default(), Budget::default(), AtomicBool::new(false));
+    let left = AtomicU64::new(config.limit.map_or(u64::MAX, |limit| limit as u64));
+    let to = To::Here { take: &take, failed: &failed };
+    let taken = Arc::new(AtomicU64::new(0));
+    let queue = Queue { config, lists: &lists, to, left, budget: &budget, stopped: &stopped, taken };
+    let source = Source { path: name.into(), name: name.to_owned(), kind, bytes: bytes.len() as u64 };
+    // Why it stopped stands in `failed`, or no more was asked for.
+    let _ = queue.reader(&source, bytes, None);
+    failed.into_inner().map_or(Ok(()), Err)
+}
+
 /// Nobody wants any more, or no more is asked for.
 struct Stop;
 
@@ -172,21 +205,18 @@ fn pass(
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 let left = AtomicU64::new(config.limit.map_or(u64::MAX, |limit| limit as u64));
-                let queue = Queue { config, lists, scope, sender, left, budget, stopped, taken };
+                let queue = Queue { config, lists, to: To::Pool { scope, sender }, left, budget, stopped, taken };
                 // Either the files are read or nobody listens: both end here.
                 let _ = read(&queue);
             });
             let mut take = || -> Result<(), CorpusError> {
                 for slot in &slots {
-                    let Verdict { judged, parts } = match slot {
+                    let verdict = match slot {
                         Slot::Ready(judged) => judged.into(),
                         Slot::Failed(error) => return Err(error),
                         Slot::Judging(verdict) => verdict.recv().map_err(|_| CorpusError::Judge)?,
                     };
-                    on(settle(judged, &mut seen))?;
-                    for part in parts {
-                        on(Outcome::PartDropped(part))?;
-                    }
+                    settle_all(verdict, &mut seen, on)?;
                     progress(counted.load(Ordering::Relaxed));
                 }
                 Ok(())
@@ -198,6 +228,16 @@ fn pass(
             taken
         })
     })
+}
+
+/// Hands on what became of an article, and of its parts.
+fn settle_all(
+    verdict: Verdict,
+    seen: &mut Seen,
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+) -> Result<(), CorpusError> {
+    on(settle(verdict.judged, seen))?;
+    verdict.parts.into_iter().try_for_each(|part| on(Outcome::PartDropped(part)))
 }
 
 /// Holds an article against those before it.
@@ -217,12 +257,19 @@ fn settle(judged: Judged, seen: &mut Seen) -> Outcome {
     }
 }
 
+/// Who judges, and who takes what comes of it.
+enum To<'q, 's> {
+    /// The threads of the pool judge; the caller's takes, in order.
+    Pool { scope: &'q rayon::Scope<'s>, sender: SyncSender<Slot> },
+    /// Everything happens on this thread.
+    Here { take: &'q RefCell<dyn FnMut(Verdict) -> Result<(), Stop> + 'q>, failed: &'q RefCell<Option<CorpusError>> },
+}
+
 /// The reading thread's side.
 struct Queue<'q, 's> {
     config: &'s CorpusConfig,
     lists: &'s FileList,
-    scope: &'q rayon::Scope<'s>,
-    sender: SyncSender<Slot>,
+    to: To<'q, 's>,
     /// How many more articles are asked for.
     left: AtomicU64,
     budget: &'s Budget,
@@ -247,7 +294,7 @@ impl<R: Read> Read for Counted<R> {
 
 impl Queue<'_, '_> {
     /// Takes the next place in the order.
-    fn place(&self, slot: Slot) -> Result<(), Stop> {
+    fn place(&self) -> Result<(), Stop> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Stop);
         }
@@ -256,11 +303,19 @@ impl Queue<'_, '_> {
             return Err(Stop);
         }
         self.left.store(left - 1, Ordering::Relaxed);
-        self.sender.send(slot).map_err(|_| Stop)
+        Ok(())
+    }
+
+    fn ready(&self, judged: Judged) -> Result<(), Stop> {
+        self.place()?;
+        match &self.to {
+            To::Pool { sender, .. } => sender.send(Slot::Ready(judged)).map_err(|_| Stop),
+            To::Here { take, .. } => (take.borrow_mut())(judged.into()),
+        }
     }
 
     fn unreadable(&self, name: &str, detail: &str) -> Result<(), Stop> {
-        self.place(Slot::Ready(Judged::Dropped(unreadable(name, detail))))
+        self.ready(Judged::Dropped(unreadable(name, detail)))
     }
 
     fn source(&self, source: &Source) -> Result<(), Stop> {
@@ -332,15 +387,24 @@ impl Queue<'_, '_> {
     }
 
     fn judge(&self, raw: Raw, name: &Arc<str>, metadata: Option<Arc<Metadata>>) -> Result<(), Stop> {
+        self.place()?;
+        let (config, lists, budget) = (self.config, self.lists, self.budget);
+        let (scope, sender) = match &self.to {
+            To::Pool { scope, sender } => (scope, sender),
+            To::Here { take, .. } => {
+                let verdict = judge(&raw, name, config, &|article| lists.filed(metadata.as_deref(), article));
+                return (take.borrow_mut())(verdict);
+            }
+        };
         let (judged, slot) = sync_channel(1);
         let bytes = raw.bytes.len();
-        self.budget.take(bytes);
-        if let Err(stop) = self.place(Slot::Judging(slot)) {
-            self.budget.give(bytes);
-            return Err(stop);
+        budget.take(bytes);
+        if sender.send(Slot::Judging(slot)).is_err() {
+            budget.give(bytes);
+            return Err(Stop);
         }
-        let (config, lists, budget, name) = (self.config, self.lists, self.budget, Arc::clone(name));
-        self.scope.spawn(move |_| {
+        let name = Arc::clone(name);
+        scope.spawn(move |_| {
             let result = judge(&raw, &name, config, &|article| lists.filed(metadata.as_deref(), article));
             drop(raw);
             budget.give(bytes);
@@ -360,7 +424,7 @@ impl Queue<'_, '_> {
                 )),
                 Ok(reports) => table_group(reports, self.config.min_words, &source.name),
             };
-            self.place(Slot::Ready(judged))
+            self.ready(judged)
         };
         let read = match source.kind {
             SourceKind::PmcPatientsJson => pmc_patients::read_json(&source.path, reader, &mut take),
@@ -370,7 +434,11 @@ impl Queue<'_, '_> {
             Ok(()) => Ok(()),
             Err(pmc_patients::Ended::Stopped(stop)) => Err(stop),
             Err(pmc_patients::Ended::Failed(error)) => {
-                let _ = self.sender.send(Slot::Failed(error));
+                match &self.to {
+                    // Nobody may be listening any more.
+                    To::Pool { sender, .. } => drop(sender.send(Slot::Failed(error))),
+                    To::Here { failed, .. } => *failed.borrow_mut() = Some(error),
+                }
                 Err(Stop)
             }
         }

@@ -49,6 +49,6 @@ mod xml;
 
 pub use config::CorpusConfig;
 pub use error::CorpusError;
-pub use ingest::{Outcome, fingerprint_inputs, ingest, ingest_reader};
+pub use ingest::{Outcome, fingerprint_inputs, ingest, ingest_reader, ingest_small};
 pub use judge::read_only;
 pub use source::{Source, SourceKind, sources};
