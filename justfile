@@ -66,6 +66,10 @@ bench-tokens tokenizer:
 oracle seed="0" models="24":
     bash tools/oracle/run.sh "$1" "$2"
 
+# libFuzzer on what the corpus reads, one target or each in turn; needs nightly Rust and `cargo install cargo-fuzz`
+fuzz target="" seconds="600":
+    bash fuzz/run.sh "$1" "$2"
+
 # the binary with CUDA, target/cuda/asclepius; needs neither a card nor CUDA
 cuda-build:
     bash tools/cuda/build.sh

@@ -191,7 +191,10 @@ pub(crate) fn part_of_title(heading: &str) -> Part {
             | acknowledge?ment|abbreviation|supplement|additional\ (?:file|information)|appendix|references?$|bibliography|publisher|orcid|copyright|licen[sc]e
             | institutional\ review|provenance|peer\ review|role\ of\ the\ fund|support$|grants?$|sources?\ of\ (?:funding|support)|credit|guarantor|registration
             | highlights?$|keywords?$|key\ words|footnotes?|notes?$|glossary|approval|human\ (?:and\ animal\ )?(?:rights|ethics)|research\ registration|trial\ registration
-            | list\ of\ abbreviations|for\ publication|participate|use\ of\ (?:ai|generative)|generative|how\ to\ cite|search\ strategy)",
+            | list\ of\ abbreviations
+            | letters?\ (?:to|from)\ the\ editor|(?:reply|replies|responses?)\ (?:to|from|by|of)\ (?:the\ )?(?:authors?|editors?|reviewers?|referees?|letters?|comments?)\b
+            | (?:(?:authors?|editors?|reviewers?|referees?)'?s?'?|editorial|expert|invited|guest)\ (?:reply|replies|responses?|notes?|comments?|commentar(?:y|ies)|reports?|reviews?)$
+            | for\ publication|participate|use\ of\ (?:ai|generative)|generative|how\ to\ cite|search\ strategy)",
         )
     });
     static CONSENT: LazyLock<Regex> = LazyLock::new(|| {

@@ -23,6 +23,8 @@ pub(crate) struct Patient {
     pub text: String,
     /// Titles of the sections the text is from.
     pub section: String,
+    /// Where each `<p>` of it lies in the article; see [`Paragraph::place`].
+    pub places: Vec<u32>,
 }
 
 /// What was found in a body.
@@ -347,14 +349,16 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
 fn join<'a, 'b: 'a>(pieces: impl Iterator<Item = &'a Piece<'b>>) -> Patient {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut sections: Vec<&str> = Vec::new();
+    let mut places = Vec::new();
     for piece in pieces {
         let text = narrative::case_sentences(&piece.paragraph.text);
         if text.chars().any(char::is_alphanumeric) {
             paragraphs.push(text);
+            places.push(piece.paragraph.place);
             if !piece.section.is_empty() && !sections.contains(&piece.section) {
                 sections.push(piece.section);
             }
         }
     }
-    Patient { text: paragraphs.join("\n\n"), section: sections.join("; ") }
+    Patient { text: paragraphs.join("\n\n"), section: sections.join("; "), places }
 }

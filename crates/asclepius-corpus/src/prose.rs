@@ -25,6 +25,8 @@ pub(crate) struct Paragraph {
     pub heading: bool,
     /// The few words in bold or italics that it opens with; empty when it opens otherwise.
     pub lead: String,
+    /// Where the `<p>` that it is from lies in its article.
+    pub place: u32,
     /// See [`Self::introduction`].
     pub(crate) introduction: OnceCell<Option<usize>>,
 }

@@ -105,7 +105,7 @@ pub(crate) fn named(subjects: &[String]) -> Vec<&'static str> {
         let plain = plain(subject);
         let whole =
             plain.replace(" and ", " ").split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
-        let parts = plain.split(" | ").flat_map(|part| part.split(" and "));
+        let parts = plain.split('|').flat_map(|part| part.split(" and "));
         for name in std::iter::once(whole.as_str()).chain(parts) {
             let name = name.trim();
             found

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memmem};
 
+use crate::encoding::{Told, Transcoder, tell};
 use crate::marks::{Mark, Marks};
 
 /// The most bytes of XML one article may have.
@@ -20,7 +21,7 @@ const READ_BYTES: usize = 1 << 16;
 /// Why an article, or the rest of a file, cannot be read.
 #[derive(Debug)]
 pub(crate) struct Damage {
-    /// Byte of the (decompressed) file.
+    /// Byte of the (decompressed) file; of one that is not UTF-8, of its text as UTF-8.
     pub position: u64,
     /// What is wrong there.
     pub what: String,
@@ -30,8 +31,10 @@ pub(crate) struct Damage {
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub bytes: Vec<u8>,
-    /// Where they begin in the (decompressed) file.
+    /// Where they begin in the (decompressed) file; see [`Damage::position`].
     pub position: u64,
+    /// What the file was written in where that is not UTF-8.
+    pub encoding: Option<&'static str>,
     /// The document type, whose internal subset may declare entities.
     pub doctype: Option<Arc<str>>,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Raw {
 /// Yields every `<article>` of a reader, or what is wrong with it.
 pub(crate) struct Split<R> {
     inner: R,
+    /// Of a file that is not UTF-8; what is in the buffer has gone through it.
+    transcoder: Option<Transcoder>,
     buffer: Vec<u8>,
     /// Place in the file of the buffer's first byte.
     base: u64,
@@ -55,6 +60,7 @@ impl<R: BufRead> Split<R> {
     pub fn new(inner: R) -> Self {
         Self {
             inner,
+            transcoder: None,
             buffer: Vec::new(),
             base: 0,
             at: 0,
@@ -71,22 +77,46 @@ impl<R: BufRead> Split<R> {
 
     /// Reads on; false at the end of the file.
     fn fill(&mut self) -> Result<bool, Damage> {
-        let read = loop {
-            match self.inner.fill_buf() {
+        let before = self.buffer.len();
+        loop {
+            let read = match self.inner.fill_buf() {
                 Ok(bytes) => {
                     let bytes = &bytes[..bytes.len().min(READ_BYTES)];
-                    self.buffer.extend_from_slice(bytes);
-                    break bytes.len();
+                    match &mut self.transcoder {
+                        None => self.buffer.extend_from_slice(bytes),
+                        Some(transcoder) => transcoder.append(bytes, &mut self.buffer, bytes.is_empty()),
+                    }
+                    bytes.len()
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let position = self.base + self.buffer.len() as u64;
                     return Err(Damage { position, what: error.to_string() });
                 }
+            };
+            self.inner.consume(read);
+            // A decoder may have to see more before it gives anything.
+            if read == 0 || self.buffer.len() > before {
+                return Ok(self.buffer.len() > before);
             }
-        };
-        self.inner.consume(read);
-        Ok(read > 0)
+        }
+    }
+
+    /// Finds out what the file is written in, and turns what has been read of it into UTF-8.
+    fn begin(&mut self) -> Result<(), Damage> {
+        let mut whole = false;
+        loop {
+            match tell(&self.buffer, whole).map_err(|what| self.damage(what))? {
+                Told::Unsure => whole = !self.fill()?,
+                Told::Utf8 => return Ok(()),
+                Told::Other(mut transcoder) => {
+                    let bytes = std::mem::take(&mut self.buffer);
+                    transcoder.append(&bytes, &mut self.buffer, false);
+                    self.transcoder = Some(transcoder);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Forgets what has been dealt with.
@@ -142,13 +172,13 @@ impl<R: BufRead> Split<R> {
     /// Reads to the end of the next article. `Err((damage, true))` ends the file.
     fn read(&mut self) -> Result<Option<Raw>, (Damage, bool)> {
         let fatal = |damage| (damage, true);
+        if !self.any {
+            self.begin().map_err(fatal)?;
+        }
         loop {
             self.drop_read();
             let Some(found) = memchr(b'<', &self.buffer) else {
                 self.at = self.buffer.len();
-                if self.base == 0 && self.buffer.iter().take(4).any(|byte| *byte == 0) {
-                    return Err(fatal(self.damage("it is no UTF-8")));
-                }
                 if self.fill().map_err(fatal)? {
                     continue;
                 }
@@ -160,9 +190,6 @@ impl<R: BufRead> Split<R> {
                     None => Ok(None),
                 };
             };
-            if self.base == 0 && matches!(self.buffer[..2.min(self.buffer.len())], [0xff, 0xfe] | [0xfe, 0xff]) {
-                return Err(fatal(self.damage("it is UTF-16, not UTF-8")));
-            }
             self.at = found;
             while self.buffer.len() < found + 9 && self.fill().map_err(fatal)? {}
             let rest = &self.buffer[found..];
@@ -220,6 +247,7 @@ impl<R: BufRead> Split<R> {
         let raw = Raw {
             bytes: self.buffer[self.at..end].to_vec(),
             position: self.base + self.at as u64,
+            encoding: self.transcoder.as_ref().map(Transcoder::name),
             doctype: self.doctype.clone(),
         };
         self.at = end;
@@ -358,8 +386,11 @@ impl<R: BufRead> Iterator for Split<R> {
             Ok(Some(article)) => Some(Ok(article)),
             Ok(None) if self.any => None,
             Ok(None) => Some(Err(self.damage("there is no <article> in it"))),
-            Err((damage, last)) => {
+            Err((mut damage, last)) => {
                 self.finished = last;
+                if let Some(transcoder) = &self.transcoder {
+                    damage.what.push_str(&format!(" (in the text decoded from {})", transcoder.name()));
+                }
                 Some(Err(damage))
             }
         };

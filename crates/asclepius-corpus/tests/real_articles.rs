@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use asclepius_corpus::{CorpusConfig, Outcome, demographics, ingest};
-use asclepius_schema::{Licence, Reason, Report, Sex};
+use asclepius_schema::{Dropped, Licence, Reason, Report, Sex};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -29,6 +29,7 @@ fn shared(folder: &str) -> Option<PathBuf> {
 struct Outcomes {
     admitted: BTreeMap<String, Vec<Report>>,
     dropped: BTreeMap<String, Reason>,
+    parts: Vec<Dropped>,
 }
 
 fn outcomes(input: &Path, licences: &[Licence]) -> Outcomes {
@@ -44,6 +45,7 @@ fn outcomes(input: &Path, licences: &[Licence]) -> Outcomes {
             Outcome::Dropped(dropped) => {
                 all.dropped.insert(dropped.id, dropped.reason);
             }
+            Outcome::PartDropped(part) => all.parts.push(part),
         }
         Ok(())
     };

@@ -78,6 +78,12 @@ pub struct Report {
     pub source: String,
     /// Title of the section, or sections, that the text is from.
     pub section: String,
+    /// Tables that the case text refers to or holds, each as text: its label, a line `| cell | cell |` for every row (those
+    /// of the head as one, closed by a line `| --- | --- |`), and its footnotes, a line each. Never part of `report`.
+    pub tables: Vec<String>,
+    /// Captions of the tables and figures that the case text refers to or holds, labels included, in the article's order.
+    /// Never part of `report`.
+    pub captions: Vec<String>,
 }
 
 /// Where a generated text came from: one accepted call to the chat API.

@@ -34,14 +34,15 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let directory = StageDir::begin(&run.directory, Stage::Ingest.directory())?;
     let mut reports = ReportWriter::create(&directory.path().join(REPORTS))?;
     let mut dropped = DroppedWriter::create(directory.path())?;
-    let (mut counts, mut patients, mut tally) = (Counts::default(), Counts::default(), Tally::default());
+    let (mut counts, mut patients, mut parts) = (Counts::default(), Counts::default(), Counts::default());
+    let mut tally = Tally::default();
     let mut take = |article: Article| -> Result<(), SinkError> {
         if run.interrupt.is_set() {
             return Err("interrupted".into());
         }
-        counts.input += 1;
         match article {
             Article::Admitted { reports: cases, skipped, .. } => {
+                counts.input += 1;
                 counts.out += 1;
                 patients.input += (cases.len() + skipped.len()) as u64;
                 patients.out += cases.len() as u64;
@@ -53,7 +54,14 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
                     dropped.write(row, &mut patients)?;
                 }
             }
-            Article::Dropped(row) => dropped.write(&row, &mut counts)?,
+            Article::Dropped(row) => {
+                counts.input += 1;
+                dropped.write(&row, &mut counts)?;
+            }
+            Article::PartDropped(row) => {
+                parts.input += 1;
+                dropped.write(&row, &mut parts)?;
+            }
         }
         Ok(())
     };
@@ -79,6 +87,10 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     manifest.details.insert(CORPUS_FIGURES.to_owned(), serde_json::to_value(&figures)?);
     (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
     manifest.also.insert("patient".to_owned(), patients);
+    // Only what is left out of an article counts here, not what it is made of.
+    if parts.input > 0 {
+        manifest.also.insert("part".to_owned(), parts);
+    }
     directory.commit(&manifest)?;
     Ok(manifest)
 }

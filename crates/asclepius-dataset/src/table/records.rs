@@ -23,6 +23,8 @@ pub trait Record: Clone + Sized + 'static {
     const NAME: &'static str;
     /// Columns that even a foreign file must have; see [`super::read_instructions_any`].
     const LEAST: &'static [&'static str];
+    /// Columns that files of earlier versions lack: read as empty there.
+    const LATER: &'static [&'static str] = &[];
     /// Its columns, in order.
     fn columns() -> Vec<Column<Self>>;
     /// Reads one row.
@@ -90,6 +92,7 @@ macro_rules! read_call {
 impl Record for Report {
     const NAME: &'static str = "report";
     const LEAST: &'static [&'static str] = &["report_id", "report"];
+    const LATER: &'static [&'static str] = &["tables", "captions"];
 
     fn columns() -> Vec<Column<Self>> {
         vec![
@@ -111,6 +114,8 @@ impl Record for Report {
             Column { name: "subjects", get: Get::Texts(|row| &row.subjects) },
             Column { name: "source", get: Get::Text(|row| Some(&row.source)) },
             Column { name: "section", get: Get::Text(|row| Some(&row.section)) },
+            Column { name: "tables", get: Get::Texts(|row| &row.tables) },
+            Column { name: "captions", get: Get::Texts(|row| &row.captions) },
         ]
     }
 
@@ -146,6 +151,8 @@ impl Record for Report {
             subjects: cells.get("subjects")?,
             source: cells.get("source")?,
             section: cells.get("section")?,
+            tables: cells.later("tables")?,
+            captions: cells.later("captions")?,
         })
     }
 }
