@@ -86,13 +86,13 @@ fn names_that_lead_out_and_links_are_refused_and_nothing_is_written_outside() {
 fn bombs_depth_size_and_wrong_encodings_are_errors_of_one_article() {
     let workspace = Workspace::new();
     let folder = workspace.path().join("in");
-    let laughs: String = (b'b'..=b'j')
+    let laughs: Vec<String> = (b'b'..=b'j')
         .map(|letter| {
             let before = format!("&{};", char::from(letter - 1));
             format!("<!ENTITY {} \"{}\">", char::from(letter), before.repeat(10))
         })
         .collect();
-    let bomb = format!("<!DOCTYPE article [<!ENTITY a \"ha\">{laughs}]>");
+    let bomb = format!("<!DOCTYPE article [<!ENTITY a \"ha\">{}]>", laughs.concat());
     let with = |id: &str, doctype: &str, text: &str| {
         format!("{doctype}{}", article(id).xml().replace("was admitted", &format!("was admitted {text}")))
     };

@@ -60,7 +60,7 @@ pub(crate) fn of_patients(root: Element<'_>, patients: &[Patient], id: &ArticleI
             Dropped::new(format!("{id}/{name}[{n}]"), reason, format!("{}: {detail}", label(float.element)))
         };
         let caption = caption(float.element);
-        if let Some(sign) = foreign(float.element, &caption) {
+        if let Some(sign) = foreign(float.element, caption.as_deref()) {
             dropped.push(refuse(Reason::LicenceNotAdmitted, &format!("it is not the article's own: {sign}")));
             continue;
         }
@@ -196,7 +196,7 @@ fn caption(float: Element<'_>) -> Option<String> {
 }
 
 /// The sign that somebody else holds the rights to a float.
-fn foreign(float: Element<'_>, caption: &Option<String>) -> Option<String> {
+fn foreign(float: Element<'_>, caption: Option<&str>) -> Option<String> {
     static RIGHTS: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?i)\b(?:re(?:printed|produced|used)|adapted|modified|taken)\s+(?:with\s+(?:\w+\s+)?permission|from|by\s+permission|under\s+(?:a\s+)?licen[cs]e)|\bwith\s+(?:\w+\s+)?permission\s+(?:from|of|by)\b|\bcopyright\b|©|\ball rights reserved\b",
@@ -221,5 +221,5 @@ fn foreign(float: Element<'_>, caption: &Option<String>) -> Option<String> {
         return Some("it has a permission statement of its own".to_owned());
     }
     let sign = |text: &str| RIGHTS.find(text).map(|found| format!("\"{}\"", found.as_str()));
-    sign(caption.as_deref().unwrap_or_default()).or_else(|| sign(&beside))
+    sign(caption.unwrap_or_default()).or_else(|| sign(&beside))
 }

@@ -161,8 +161,8 @@ fn listing(state: &State, query: &str) -> String {
     };
     let (prefix, after) = (field("prefix="), field("start-after="));
     let keys = state.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(PAGE);
-    let keys: String = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
-    format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">{keys}</ListBucketResult>")
+    let keys: Vec<String> = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+    format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">{}</ListBucketResult>", keys.concat())
 }
 
 fn head(mut stream: &TcpStream, status: u16, headers: &str) -> std::io::Result<()> {

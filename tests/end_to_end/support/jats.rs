@@ -54,12 +54,12 @@ impl Jats {
     pub fn xml(&self) -> String {
         let Self { id, licence, .. } = self;
         let year = self.year.map(|year| format!("<pub-date pub-type=\"epub\"><year>{year}</year></pub-date>"));
-        let subjects: String = self
+        let subjects: Vec<String> = self
             .subjects
             .iter()
             .map(|subject| format!("<subj-group><subject>{subject}</subject></subj-group>"))
             .collect();
-        let cases: String = self
+        let cases: Vec<String> = self
             .patients
             .iter()
             .zip(1..)
@@ -67,26 +67,27 @@ impl Jats {
             .collect();
         let cases = match self.patients.as_slice() {
             [only] => format!("<p>{}</p>", self.case(only, 1)),
-            _ => cases,
+            _ => cases.concat(),
         };
         format!(
             "<article xmlns:xlink=\"x\" article-type=\"case-report\"><front><journal-meta><journal-title-group>\
              <journal-title>Journal of Invented Cases</journal-title></journal-title-group></journal-meta><article-meta>\
              <article-id pub-id-type=\"pmcid\">{id}</article-id><article-id pub-id-type=\"doi\">10.5555/{id}</article-id>\
-             <article-categories>{subjects}</article-categories><title-group><article-title>Fever after drug {id}\
+             <article-categories>{}</article-categories><title-group><article-title>Fever after drug {id}\
              </article-title></title-group><contrib-group><contrib contrib-type=\"author\"><name><surname>Doe</surname>\
              <given-names>J</given-names></name></contrib></contrib-group>{}<permissions><license \
              xlink:href=\"https://creativecommons.org/{licence}/\"/></permissions></article-meta></front><body><sec>\
              <title>Case report</title>{cases}</sec></body></article>",
+            subjects.concat(),
             year.unwrap_or_default()
         )
     }
 
     fn case(&self, patient: &str, n: usize) -> String {
         let drug = format!("{}x{n}", self.id.to_lowercase().replace('.', "v"));
-        let days: String =
+        let days: Vec<String> =
             (1..25).map(|day| format!("On day {day} {drug} was given {day} times and {drug}l{day} rose. ")).collect();
-        format!("{patient} was admitted with fever. {days}")
+        format!("{patient} was admitted with fever. {}", days.concat())
     }
 }
 

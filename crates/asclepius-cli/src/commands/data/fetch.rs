@@ -37,7 +37,9 @@ pub fn run(args: &FetchArgs) -> Outcome {
     let mut tally = Tally::default();
     let ended = work(&config, &mut tally, &mut list);
     let listed = list.finish();
-    debug_assert!(tally.balances());
+    if !tally.balances() {
+        return Err(anyhow!("the counts of fetched articles do not add up: {tally:?}").into());
+    }
     // What came is told even where the next thing that is told is a failure.
     if tally.input > 0 || ended.is_ok() {
         report(args, &tally)?;
