@@ -144,6 +144,40 @@ fn the_embedded_teacher_answers_the_same_as_a_server_of_its_own() {
 }
 
 #[test]
+fn a_model_of_ours_writes_the_notes_and_several_at_a_time_change_none() {
+    let trained = Workspace::new();
+    // Untrained but for a step, and with room for whole reports.
+    trained
+        .command("pretrain")
+        .set("pretrain.input", quoted(&finished().stage("dataset")))
+        .set("pretrain.init.max_position_embeddings", 8192)
+        .set("pretrain.max_steps", 1)
+        .ends(0);
+    let model = trained.stage("pretrain").join("final");
+    let notes = |workspace: &Workspace, concurrency: usize| {
+        workspace
+            .command("notes")
+            .set("notes.input", quoted(&finished().stage("corpus")))
+            .set("notes.max_tokens", 400)
+            .set("teacher.endpoint", "\"embedded:model\"")
+            .set("teacher.model", quoted(&model))
+            .set("teacher.concurrency", concurrency)
+            .ends(0);
+        let rows = asclepius_dataset::read_notes(&workspace.stage("notes").join("notes.parquet")).expect("written");
+        rows.map(|row| row.expect("sound")).collect::<Vec<_>>()
+    };
+    let workspace = Workspace::new();
+    let alone = notes(&workspace, 1);
+    let counts = manifest(&workspace.stage("notes"))["counts"].clone();
+    assert_eq!((&counts["in"], &counts["pending"]), (&Value::from(reports()), &Value::from(0)), "{counts}");
+    assert!(!alone.is_empty() && alone.iter().all(|note| note.teacher_model.starts_with("pretrain/final@")));
+    assert_eq!(notes(&Workspace::new(), 4), alone);
+
+    let missing = workspace.command("notes").set("teacher.endpoint", "\"embedded:model\"");
+    missing.set("teacher.model", "\"no/such/model\"").ends(2).says(&["teacher.model", "no/such/model"]);
+}
+
+#[test]
 fn a_budget_that_is_reached_leaves_rows_pending_and_is_never_overrun() {
     // 100 tokens at a dollar may be received, 40 are: after two calls, 150 dollars do not allow a third.
     let server = ChatServer::start(|_| Act::AnswerFor(40));

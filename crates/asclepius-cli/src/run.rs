@@ -26,6 +26,8 @@ pub struct Run {
     pub ledger: PathBuf,
     /// Which share of the reports is asked for, where it is not all.
     pub shard: Option<Shard>,
+    /// The teacher's name, once it is known; see [`crate::teacher::name`].
+    pub teacher: std::sync::OnceLock<String>,
     /// Set by Ctrl-C.
     pub interrupt: Interrupt,
     /// Where async stages run.
@@ -153,7 +155,7 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
     let interrupt = Interrupt::listen(&runtime);
     let directory = pipeline.run_dir();
     let ledger = directory.join("ledger");
-    Ok(Run { pipeline, directory, ledger, shard: None, interrupt, runtime })
+    Ok(Run { pipeline, directory, ledger, shard: None, teacher: std::sync::OnceLock::new(), interrupt, runtime })
 }
 
 /// Keeps other processes out of a directory until it is dropped: two of them would take turns at removing each other's

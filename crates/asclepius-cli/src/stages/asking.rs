@@ -42,6 +42,8 @@ pub fn wait(
             }
         }
     });
+    // Nothing is in flight any more; what gathers batches must end before the ledger is opened again.
+    run.runtime.block_on(teacher.client.shutdown(Duration::ZERO));
     teacher.client.stats().check()?;
     run.check_interrupt()?;
     finished.map_err(|error| match error {

@@ -27,7 +27,7 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     let teacher = &run.config().teacher;
     let fingerprint = Fingerprint::new("notes")
         .file("reports", &input(run)?)?
-        .setting("model", &teacher.model_name())
+        .setting("model", &crate::teacher::name(run)?)
         .setting("extra_body", &teacher.extra_body);
     let fingerprint = match run.shard {
         Some(shard) => fingerprint.bytes("shard", shard.to_string().as_bytes()),
@@ -65,7 +65,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         Ok(())
     };
     let config = run.config();
-    let work = write_notes(&reports, &config.notes, &teacher.client, config.teacher.concurrency, &mut take);
+    let work = write_notes(&reports, &config.notes, &teacher.client, config.teacher.rows_at_once(), &mut take);
     asking::wait(run, &teacher, &bar, work)?;
     notes.finish()?;
     dropped.finish()?;

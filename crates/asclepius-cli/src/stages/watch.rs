@@ -50,7 +50,10 @@ impl Watch {
         let rows_per_minute = (done - done_then) as f64 / minutes;
         let minutes_left = (rows_per_minute > 0.0).then(|| (total - done) as f64 / rows_per_minute);
         if bar.is_drawn() {
-            let mut words = vec![format!("{} of {} in flight", stats.in_flight, stats.limit)];
+            let mut words = vec![match stats.batches {
+                0 => format!("{} of {} in flight", stats.in_flight, stats.limit),
+                batches => format!("{} calls in {batches} batches", stats.batched),
+            }];
             words.push(match stats.tokens_per_minute {
                 Some(limit) => format!("{tokens_per_minute:.0} of {limit:.0} tokens/min"),
                 None => format!("{tokens_per_minute:.0} tokens/min"),
@@ -70,6 +73,7 @@ impl Watch {
         let line = json!({
             "stage": bar.stage(), "done": done, "total": total, "pending": stats.pending,
             "in_flight": stats.in_flight, "in_flight_limit": stats.limit,
+            "batches": stats.batches, "batched": stats.batched,
             "tokens_per_minute": tokens_per_minute, "tokens_per_minute_limit": stats.tokens_per_minute,
             "rate_limited": stats.rate_limited, "failed": stats.failed, "paused_seconds": stats.paused_seconds,
             "spent_usd": stats.spent_usd, "budget_usd": self.budget_usd, "minutes_left": minutes_left,

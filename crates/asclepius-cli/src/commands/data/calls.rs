@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use asclepius_dataset::CallWriter;
-use asclepius_llm::{Entry, Intent, Ledger, Outcome as Ending, Record};
+use asclepius_llm::{BatchRecord, BatchStep, Entry, Intent, Ledger, Outcome as Ending, Record};
 use asclepius_schema::CallRecord;
 use serde::Serialize;
 
@@ -65,6 +65,10 @@ pub fn run(pipeline: &Pipeline, out: Option<&Path>, json: bool) -> Outcome {
                 withdrawn.remove(&entry.intent);
                 count(&mut sums, ended(entry))?;
             }
+            Record::Batch(BatchRecord { batch, step: BatchStep::Closed { unanswered_cost_nothing: true }, .. }) => {
+                open.retain(|_, intent: &mut Intent| intent.batch.as_ref() != Some(&batch));
+            }
+            Record::Batch(_) => {}
             Record::CarriedOver(record) => {
                 let sum = sums.entry("compacted away".to_owned()).or_default();
                 sum.add(record.carried.prompt_tokens, record.carried.completion_tokens, record.carried.cost_usd);
