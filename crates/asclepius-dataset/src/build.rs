@@ -152,9 +152,16 @@ impl Stage<'_> {
                 parents: self.inputs.notes.clone(),
             })?;
             let verdict = if noted {
-                verdict_of(self.config.gates.judge_instruction(&row.question, &row.answer)).and_then(|scores| {
-                    first_of_its_kind(&mut seen, &[&row.note, &row.question], scores, "asked before about this note")
-                })
+                verdict_of(self.config.gates.judge_instruction(&row.question, &row.answer, &row.note)).and_then(
+                    |scores| {
+                        first_of_its_kind(
+                            &mut seen,
+                            &[&row.note, &row.question],
+                            scores,
+                            "asked before about this note",
+                        )
+                    },
+                )
             } else {
                 Err((Reason::NoteDropped, "its note was dropped".to_owned()))
             };
