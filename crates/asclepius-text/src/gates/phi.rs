@@ -133,9 +133,9 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Device, r"(?i)\b(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}\b".into()),
         (PhiKind::Device, r"\(01\)\s?\d{14}(?:\s?\(\d\d\)\s?[\w\-]+)*".into()),
         (PhiKind::SocialSecurity, r"\b\d{3}[- ]\d{2}[- ]\d{4}\b".into()),
-        (PhiKind::SocialSecurity, r"(?i)\b(?:[x*]{3}[- ]?[x*]{2}[- ]?)\d{4}\b".into()),
+        (PhiKind::SocialSecurity, r"(?i)[x*]{3}[- ]?[x*]{2}[- ]?\d{4}\b|\bss\s?#\s*\d{9}\b".into()),
         (PhiKind::SocialSecurity, labelled(r"ssn|s\.s\.n|ss#|soc(?:ial)?\.? sec(?:urity)?\.?|social insurance|tax(?:payer)? id|national insurance")),
-        (PhiKind::Fax, format!(r"(?i)\b(?:tele)?fa(?:x|csimile)(?:ed)?{GAP}(?:to\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{5,}}\d)")),
+        (PhiKind::Fax, format!(r"(?i)\b(?:tele)?fa(?:x|csimile)(?:ed)?{GAP}(?:to\s|at\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{5,}}\d)")),
         (PhiKind::Biometric, r"(?i)\b(?:finger ?-?prints?|thumb ?-?prints?|palm ?-?prints?|voice ?-?prints?|retinal? scans?|iris (?:scans?|codes?|patterns?|templates?)|(?:palm|hand|finger) (?:vein|geometry)(?: scan| template)?|facial[- ]recognition|face ?-?id|gait signature|biometrics?|dna profiles?|genetic profiles?|ear ?prints?)(?:\s(?:template|scan|hash|record|id|code|file|enrolment|enrollment|reference|key|data|sample|profile|map|card|image))*(?:[\s:#]*[A-Z]{0,6}[-_ ]?\d[\w\-]*)?".into()),
         (PhiKind::MedicalRecord, labelled(r"mrn|m\.r\.n|mr#|med(?:ical)?\.? ?rec(?:ord)?s?|hospital (?:no|number|id|record)|chart|case record|patient (?:id|number|no|identifier)|pt ?id|pid|unit (?:record )?(?:number|no)|nhs|ur number|ur no|urn|emr|ehr|health record|case file|clinic number|h(?:osp)? ?no|record (?:no|number)|file (?:no|number)|empi|cpi")),
         (PhiKind::HealthPlan, labelled(r"member(?:ship)?(?: id)?|subscriber|policy(?: ?holder)?|beneficiary|insurance(?: card| policy| id)?|health[- ]?plan|medicare|medicaid|mbi|hicn|group (?:no|number|id)|payer id|plan (?:id|no|number)|insured|blue ?cross|aetna|cigna|humana|kaiser|tricare|ehic|health card|ohip|insurer|coverage|enrollee")),
@@ -164,6 +164,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Phone, format!(r"(?i)\b(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|pager|beeper|ext(?:ension)?|call(?:ed)?(?: at| on| back)?|contact|whatsapp|hotline|reach(?:ed|able)?(?: at| on)?|bleep|sms|text)\b{GAP}(?:at\s|on\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{2,}}\d(?:\s?(?:x|ext\.?|extension)\s?\d+)?)\b")),
         (PhiKind::Phone, r"\+\d{1,3}[\s.\-]?(?:\(\d{1,4}\)[\s.\-]?)?\d{1,4}(?:[\s.\-]?\d{2,4}){1,4}\b".into()),
         (PhiKind::Phone, r"(?:\b1[\s.\-])?(?:\(\d{3}\)\s?|\b\d{3}[\s.\-–])\d{3}[\s.\-–]\d{4}\b(?:\s?(?:x|ext\.?)\s?\d+)?".into()),
+        (PhiKind::Phone, r"\b[2-9]\d{2}[-–]\d{4}\b".into()),
         (PhiKind::Phone, r"\b0\d{2,4}[\s\-]\d{3,4}[\s\-]?\d{3,4}\b".into()),
         (PhiKind::Geography, r"\b\d{1,5}[A-Za-z]?,?\s(?:(?:[NSEW]\.?|North|South|East|West)\s)?(?:[A-Z][\w'’.\-]+\s){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Crescent|Close|Highway|Hwy|Parkway|Pkwy|Square|Sq|Circle|Cir|Row|Gardens|Hill|Walk|Mews|Trail|Loop)\b\.?(?:,?\s(?:Apt|Apartment|Unit|Suite|Ste|Flat|#)\.?\s?\w+)?".into()),
         (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
@@ -242,14 +243,22 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                     && ["pager", "ext", "beeper", "bleep", "tel", "phone"].iter().any(|word| label.contains(word))))
                 && !measured
         }
-        PhiKind::Phone => digits >= 7,
+        PhiKind::Phone => digits >= 7 && !measured,
+        // Tumour stages have the shape of a Canadian postal code.
+        PhiKind::Geography => !(found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M')),
+        PhiKind::Age if label.trim() == "at" => {
+            let mut next = text[range.end..].chars();
+            matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
+                && !next.next().is_some_and(|c| c.is_ascii_digit())
+        }
         PhiKind::Biometric => true,
         PhiKind::PhotoOrOther if range == whole && !found.contains('.') => {
             let lower = found.to_lowercase();
             ["photo", "picture", "snapshot", "selfie", "portrait", "headshot", "mugshot", "mug shot"]
                 .iter()
                 .any(|word| lower.contains(word))
-                || (lower.contains("image") || lower.contains("video")) && lower.contains("face")
+                || (lower.contains("image") || lower.contains("video"))
+                    && (lower.contains("face") || lower.contains("facial"))
         }
         PhiKind::Date => {
             !found.is_empty() && !(found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric))

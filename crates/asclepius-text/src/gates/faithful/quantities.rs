@@ -25,6 +25,8 @@ pub(super) struct Quantity {
     pub values: Vec<f64>,
     /// The last place the figure states, in the same base.
     pub precision: f64,
+    /// How many of its base the unit is; a figure without a unit is compared without.
+    pub scale: f64,
     pub unit: Option<String>,
     /// Where in [`Sentence::line`].
     pub at: usize,
@@ -56,6 +58,7 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
                     kind: Kind::Interval,
                     values: value,
                     precision: 0.0,
+                    scale,
                     unit: Some(unit.to_owned()),
                     at: whole.start(),
                 });
@@ -86,7 +89,7 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
         };
         let (values, precision) = readings(number.as_str());
         let values = values.into_iter().map(|value| value * scale).collect();
-        found.push(Quantity { kind, values, precision: precision * scale, unit, at: number.start() });
+        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, at: number.start() });
         share_unit(&mut found, line, number.start());
     }
     found
@@ -111,6 +114,7 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         let scale = stated.0.first().filter(|value| **value != 0.0).map_or(1.0, |value| scale / value);
         earlier.values.iter_mut().for_each(|value| *value *= scale);
         earlier.precision *= scale;
+        earlier.scale *= scale;
         (earlier.unit, earlier.kind) = (later.unit.clone(), later.kind);
         end = earlier.at;
     }
@@ -236,17 +240,18 @@ impl Quantity {
             // A figure whose unit one side leaves out, never a time.
             _ => self.kind == Kind::Measure && source.kind == Kind::Measure || self.unit.is_none(),
         };
-        units
-            && self
-                .values
-                .iter()
-                .any(|own| source.values.iter().any(|other| self.is_rounding(*own, *other, source.precision)))
+        let (own, other) =
+            if self.unit.is_some() == source.unit.is_some() { (1.0, 1.0) } else { (self.scale, source.scale) };
+        let fits = |left: f64, right: f64| {
+            self.is_rounding(left / own, right / other, source.precision / other, self.precision / own)
+        };
+        units && self.values.iter().any(|left| source.values.iter().any(|right| fits(*left, *right)))
     }
 
-    fn is_rounding(&self, own: f64, other: f64, precision: f64) -> bool {
+    fn is_rounding(&self, own: f64, other: f64, exact: f64, precision: f64) -> bool {
         let gap = (own - other).abs();
         // Rounding keeps at least two figures.
-        let rounds = precision < self.precision * 0.99 && own >= 10.0 * self.precision;
-        gap <= 1e-6 * own.abs().max(1e-6) || (rounds && self.kind != Kind::Age && gap <= self.precision * 0.5 + 1e-9)
+        let rounds = exact < precision * 0.99 && own >= 10.0 * precision && self.kind != Kind::Age;
+        gap <= 1e-6 * own.abs().max(1e-6) || (rounds && gap <= precision * 0.5 + 1e-9)
     }
 }

@@ -212,6 +212,7 @@ struct Patterns {
     initials: Regex,
     reversed: Regex,
     run: Regex,
+    subject: Regex,
     place: Regex,
     facility: Regex,
 }
@@ -226,7 +227,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt)\b\.?\s+(?P<id>{sequence})"
         )),
         labelled: new(&format!(
-            r"(?:(?i:patient(?:['’]s)?(?:\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|a\.?k\.?a\.?|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
+            r"(?:(?i:patient(?:['’]s)?(?:\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|a\.?k\.?a\.?|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
         )),
         credentials: new(&format!(
             r"(?P<id>{sequence}),?\s+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|Ph\.?D\.?|N\.?P\.?|PA-?C?|MBBS|FRCS|FACS|FRCP|FACC|DDS|LCSW|MSW|CRNA|PharmD|DPM|APRN|DNP|BSN|CNM|MPH|OD|LPN|CNA|DPT|PT|OT)\b"
@@ -236,8 +237,11 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         )),
         reversed: new(&format!(r"\b(?P<id>{WORD},\s{WORD}(?:\s[A-Z]\b\.?)?)")),
         run: new(&format!(r"(?P<id>{WORD}(?:\s+(?:[A-Z]\.\s+)?(?:{PARTICLE}\s)?{WORD}){{0,3}})")),
+        subject: new(&format!(
+            r"\b(?P<id>{WORD}\s+(?:[A-Z]\.\s)?(?:{PARTICLE}\s)?{WORD}(?:\s{WORD})?),?\s(?:is an?\s|was\s(?:seen|admitted|extubated|intubated|discharged|transferred|referred|brought|taken|born|examined|evaluated|sent|last\sseen)|(?:presents|presented|reports|reported|denies|denied|states|stated|tolerated|underwent|complains|complained|came|fell|arrived|called|agreed|agrees|consented|refused|lives|works|feels|felt|says|said|has\sbeen\s(?:seen|followed))\b)"
+        )),
         place: new(
-            r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
+            r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
         ),
         facility: new(
             r"(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
@@ -290,6 +294,13 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     }
     for hit in patterns.initials.captures_iter(text) {
         found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
+    }
+    for hit in patterns.subject.captures_iter(text) {
+        let range = id(&hit);
+        if text[range.clone()].split_whitespace().any(|word| is_word(word) || is_town(word) || is_acronym(word)) {
+            continue;
+        }
+        found.extend(trimmed(text, range, false).map(|range| (PhiKind::Name, range)));
     }
     for hit in patterns.reversed.captures_iter(text) {
         let range = id(&hit);
@@ -399,7 +410,8 @@ fn lower(word: &str) -> String {
 }
 
 fn plain(word: &str) -> String {
-    let folded = lower(word).chars().map(|letter| match letter {
+    let word = lower(word);
+    let folded = word.chars().map(|letter| match letter {
         'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' | 'ą' => 'a',
         'é' | 'è' | 'ê' | 'ë' | 'ę' | 'ě' => 'e',
         'í' | 'ì' | 'î' | 'ï' => 'i',
