@@ -248,6 +248,8 @@ fn scores(note: &str, report: &str) -> Vec<(String, f32)> {
 fn planted(kind: &Kind, note: &str) -> Vec<(String, String)> {
     let changes: Vec<(std::ops::Range<usize>, String)> =
         kind.pattern.captures_iter(note).filter_map(|hit| Some((hit.get(0)?.range(), (kind.change)(&hit)?))).collect();
+    let changes: Vec<_> =
+        changes.into_iter().filter(|(range, _)| !still_denied(kind.name, &note[..range.start])).collect();
     let step = changes.len().div_ceil(PER_NOTE).max(1);
     let changed = changes.iter().step_by(step).map(|(range, to)| {
         let mut text = note.to_owned();
@@ -258,6 +260,12 @@ fn planted(kind: &Kind, note: &str) -> Vec<(String, String)> {
         (text, shown)
     });
     changed.collect()
+}
+
+/// "No rash, no swelling" denies the swelling without its second "no" too, so dropping that one is no error.
+fn still_denied(kind: &str, before: &str) -> bool {
+    let list = Regex::new(r"(?i)\b(?:no|not|without|denied|denies)\b[^.;:\n]*(?:,|\band|\bor) ?$").expect("a pattern");
+    kind == "negation dropped" && list.is_match(before)
 }
 
 fn another_sex(note: &str) -> Option<String> {

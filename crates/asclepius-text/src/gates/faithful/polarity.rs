@@ -60,9 +60,7 @@ fn denied(sentence: &Sentence) -> Vec<bool> {
         if after {
             mark_after(words, index, &mut denied);
         } else if DENY_AROUND.contains(&text) {
-            for (at, other) in words.iter().enumerate() {
-                denied[at] |= other.phrase == word.phrase && at.abs_diff(index) <= 8;
-            }
+            mark_around(words, index, &mut denied);
         }
     }
     denied
@@ -70,9 +68,28 @@ fn denied(sentence: &Sentence) -> Vec<bool> {
 
 fn mark_after(words: &[Word], index: usize, denied: &mut [bool]) {
     let clause = words[index].clause;
-    for (at, word) in words.iter().enumerate().skip(index + 1).take(14) {
+    for (at, word) in words.iter().enumerate().skip(index + 1) {
         if word.clause != clause || (at > index + 1 && ENDS.contains(&word.text.as_str())) {
             return;
+        }
+        denied[at] = true;
+    }
+}
+
+/// Back to what the verb's phrase begins with, forward to its end or the next verb.
+fn mark_around(words: &[Word], index: usize, denied: &mut [bool]) {
+    let phrase = words[index].phrase;
+    let ends = |word: &Word| word.phrase != phrase || word.text == "that" || ENDS.contains(&word.text.as_str());
+    for at in (0..index).rev() {
+        // The verb that is denied stands right before.
+        if ends(&words[at]) && (words[at].phrase != phrase || at + 1 < index) {
+            break;
+        }
+        denied[at] = true;
+    }
+    for (at, word) in words.iter().enumerate().skip(index + 1) {
+        if ends(word) && (word.phrase != phrase || at > index + 1) {
+            break;
         }
         denied[at] = true;
     }

@@ -51,7 +51,10 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
     for hit in FIGURE.captures_iter(line) {
         let whole = hit.get(0).expect("the whole always matches");
         if let Some(unit) = hit.name("arttime") {
-            if hit.name("art").is_some_and(|art| art.as_str().starts_with('a')) {
+            // "Twice a day" is how often, not how long.
+            let before = line[..whole.start()].trim_end();
+            let often = ["once", "twice", "times", "thrice"].iter().any(|word| before.ends_with(word));
+            if !often && hit.name("art").is_some_and(|art| art.as_str().starts_with('a')) {
                 let (scale, unit) = time(unit.as_str());
                 let value = vec![scale];
                 found.push(Quantity {
@@ -140,7 +143,7 @@ fn readings(figure: &str) -> (Vec<f64>, f64) {
         if groups[1..].iter().all(|group| group.len() == 3) {
             values.extend(figure.replace(',', "").parse::<f64>().ok());
         }
-        if groups.len() == 2 && !figure.contains('.') {
+        if groups.len() == 2 && !figure.contains('.') && (groups[1].len() != 3 || groups[0] == "0") {
             values.extend(figure.replace(',', ".").parse::<f64>().ok());
             if groups[1].len() != 3 {
                 places = groups[1].len();
