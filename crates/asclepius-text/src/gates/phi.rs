@@ -174,9 +174,16 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)|(?:[Rr]ue|[Vv]ia|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
     ];
     list.into_iter()
-        .map(|(kind, pattern)| (kind, Regex::new(&pattern).unwrap_or_else(|error| panic!("{kind:?}: {error}"))))
+        .map(|(kind, pattern)| {
+            (kind, Regex::new(&ascii_boundaries(&pattern)).unwrap_or_else(|error| panic!("{kind:?}: {error}")))
+        })
         .collect()
 });
+
+/// The same pattern with ASCII word boundaries: those of Unicode send every text with a `°` to the slow engine.
+fn ascii_boundaries(pattern: &str) -> String {
+    pattern.replace(r"\b", r"(?-u:\b)")
+}
 
 /// Every identifier of a text, in order, none overlapping another.
 pub fn scan(text: &str) -> Vec<PhiSpan> {

@@ -221,7 +221,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let sequence = format!(
         r"(?:[A-Z]\.[\s\-]?){{0,3}}(?:{PARTICLE}\s)?{WORD}(?:\s+(?:[A-Z]\.?\s+)?(?:{PARTICLE}\s)?{WORD}){{0,3}}"
     );
-    let new = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
+    let new = |pattern: &str| Regex::new(&super::ascii_boundaries(pattern)).expect("the pattern is valid");
     Patterns {
         titled: new(&format!(
             r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt)\b\.?\s+(?P<id>{sequence})"
