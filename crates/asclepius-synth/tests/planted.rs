@@ -378,5 +378,6 @@ fn planted_errors_are_caught_and_faithful_notes_pass() {
     }
 }
 
-/// Kinds that rules without a model catch less often.
-const BELOW_NINETY: &[&str] = &["negation added", "bare number"];
+/// Kinds that fall short of that: words such as "could not stand" hold nothing that the rules know, and "LCA" is also an
+/// antigen.
+const BELOW_NINETY: &[&str] = &["negation dropped", "side in shorthand"];

@@ -202,9 +202,11 @@ const TIME_WORDS: &[(&str, &str)] = &[
 fn time_words(sentence: &Sentence) -> Vec<&'static str> {
     let mut found = Vec::new();
     for (index, word) in sentence.words.iter().enumerate() {
-        let counted = index.checked_sub(1).and_then(|before| sentence.words.get(before)).is_some_and(|before| {
-            before.text.starts_with(|first: char| first.is_ascii_digit()) || matches!(before.text.as_str(), "a" | "an")
-        });
+        let before = |steps: usize| index.checked_sub(steps).map_or("", |at| sentence.words[at].text.as_str());
+        // "Once a month" is how often: no interval, so its word is asked for here.
+        let often = matches!(before(2), "once" | "twice" | "thrice" | "times");
+        let counted =
+            before(1).starts_with(|first: char| first.is_ascii_digit()) || (matches!(before(1), "a" | "an") && !often);
         if !counted {
             found.extend(TIME_WORDS.iter().find(|(name, _)| *name == word.text).map(|(_, unit)| *unit));
         }
