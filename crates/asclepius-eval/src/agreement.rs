@@ -80,12 +80,11 @@ fn categories(items: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn equal_pairs(item: &[u8]) -> f64 {
-    let mut equal = 0;
-    for (at, left) in item.iter().enumerate() {
-        equal += item[at + 1..].iter().filter(|right| *right == left).count();
-    }
-    let pairs = item.len() * (item.len() - 1) / 2;
-    equal as f64 / pairs as f64
+    let pairs_of = |count: usize| count * count.saturating_sub(1) / 2;
+    let mut sorted = item.to_vec();
+    sorted.sort_unstable();
+    let equal: usize = sorted.chunk_by(|left, right| left == right).map(|same| pairs_of(same.len())).sum();
+    equal as f64 / pairs_of(item.len()) as f64
 }
 
 /// alpha = 1 - (n - 1) * sum o_ck d_ck / sum n_c n_k d_ck over pairs of values c < k, where o_ck counts pairs of ratings

@@ -1,0 +1,106 @@
+//! Left and right, bound to what they stand beside.
+
+use super::reading::{Reading, Sentence};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+fn side(sentence: &Sentence, at: usize) -> Option<Side> {
+    let word = |index: usize| sentence.words.get(index).map_or("", |word| word.text.as_str());
+    match word(at) {
+        // "left the hospital", "was left open"
+        "left"
+            if matches!(
+                word(at + 1),
+                "the" | "hospital" | "home" | "against" | "untreated" | "open" | "intact" | "alone" | "in"
+            ) =>
+        {
+            None
+        }
+        "left" => Some(Side::Left),
+        "right" if word(at + 1) == "after" => None,
+        "right" => Some(Side::Right),
+        "bilateral" | "bilaterally" | "both" => Some(Side::Both),
+        _ => None,
+    }
+}
+
+struct Mention {
+    sentence: usize,
+    at: usize,
+    side: Side,
+}
+
+fn mentions(reading: &Reading) -> Vec<Mention> {
+    let in_sentence = |(sentence, words): (usize, &Sentence)| {
+        let found = (0..words.words.len()).filter_map(|at| Some(Mention { sentence, at, side: side(words, at)? }));
+        found.collect::<Vec<_>>()
+    };
+    reading.sentences.iter().enumerate().flat_map(in_sentence).collect()
+}
+
+/// Sides of the text whose closest mention in the source has another side, or that the source never gives.
+pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> usize {
+    let known = mentions(source);
+    let contradicted = |asked: &Mention| {
+        let closest = |side: Side| {
+            let same = known.iter().filter(|mention| mention.side == side);
+            same.map(|mention| {
+                let words = likeness(
+                    &text.sentences[asked.sentence],
+                    asked.at,
+                    &source.sentences[mention.sentence],
+                    mention.at,
+                );
+                words + 6.0 * overlaps[asked.sentence][mention.sentence]
+            })
+            .fold(None, |best: Option<f32>, likeness| Some(best.map_or(likeness, |best| best.max(likeness))))
+        };
+        let (left, right, both) = (closest(Side::Left), closest(Side::Right), closest(Side::Both));
+        match asked.side {
+            // "Both" is too common a word to ask for; two sides in one sentence are both.
+            Side::Both => false,
+            Side::Left | Side::Right => {
+                let (own, other) = if asked.side == Side::Left { (left, right) } else { (right, left) };
+                match (own, other) {
+                    (None, None) => both.is_none(),
+                    (None, Some(_)) => true,
+                    (Some(own), Some(other)) => own + 0.5 < other,
+                    (Some(_), None) => false,
+                }
+            }
+        }
+    };
+    mentions(text).iter().filter(|asked| contradicted(asked)).count()
+}
+
+/// How alike the words around two mentions are; the word that a side stands before counts most.
+fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32 {
+    let word = |sentence: &Sentence, index: Option<usize>| {
+        index.and_then(|index| sentence.words.get(index)).map_or(String::new(), |word| word.text.clone())
+    };
+    let same = |step: usize, forward: bool| {
+        let index = |from: usize| if forward { from.checked_add(step) } else { from.checked_sub(step) };
+        let own = word(own, index(at));
+        !own.is_empty() && own == word(other, index(other_at))
+    };
+    let mut score = 0.0;
+    for (step, weight) in [(1, 3.0), (2, 2.0), (3, 1.0)] {
+        score += if same(step, true) { weight } else { 0.0 };
+        score += if same(step, false) { weight / 2.0 } else { 0.0 };
+    }
+    let around = |sentence: &Sentence, at: usize| -> Vec<String> {
+        let window = &sentence.words[at.saturating_sub(5)..(at + 6).min(sentence.words.len())];
+        window
+            .iter()
+            .map(|word| word.stem.clone())
+            .filter(|stem| !stem.is_empty() && stem != "left" && stem != "right")
+            .collect()
+    };
+    let nearby = around(other, other_at);
+    score + around(own, at).iter().filter(|stem| nearby.contains(stem)).count() as f32
+}
