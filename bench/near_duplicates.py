@@ -2,8 +2,8 @@
 
     python bench/near_duplicates.py [--notes 40000] [--runs 5] [--work DIR] [--out FILE.json]
 
-Needs datasketch, xxhash and pyarrow, and `cargo build --release -p asclepius-dataset --examples`. The notes are drawn, with
-a seed, from the sentences of the repository's own sample notes; one in ten is an edited copy of an earlier one. Both
+Needs datasketch, xxhash and pyarrow, and `cargo build --release -p asclepius-dataset --examples`. The notes are those
+of sample_notes.py; one in ten is an edited copy of an earlier one. Both
 sides do the same: words in lower case, sequences of five, 128 permutations, the same bands, and a note goes when an earlier
 one that stays is more alike than the threshold. Both clocks start with the texts in memory and stop at the list of
 notes that go. This project also counts the true similarity of every candidate; the other side gets to trust its bands, and
@@ -22,25 +22,19 @@ import sys
 import time
 from pathlib import Path
 
+import sample_notes
+
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 0.8
 WORDS = 5
 
 
 def draw_notes(path, count):
-    """Notes of 8 to 40 sentences with numbers and one word in eight of their own; every tenth an edited copy."""
+    """Every tenth note is an edited copy of an earlier one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sources = sorted((ROOT / "data/ci-tiny/notes").glob("*.parquet"))
-    notes = [note for source in sources for note in pq.read_table(source)["note"].to_pylist()]
-    sentences = sorted({line.strip() for note in notes for line in note.replace(". ", ".\n").splitlines() if line.strip()})
-    draw = random.Random(20240101)
-
-    def vary(sentence):
-        words = [word if draw.random() > 0.125 else f"term{draw.randrange(50_000)}" for word in sentence.split(" ")]
-        return re.sub("[0-9]", lambda _: draw.choice("0123456789"), " ".join(words))
-
+    draw, known = random.Random(20240101), sample_notes.sentences()
     rows = []
     for number in range(count):
         if number % 10 == 9:
@@ -49,7 +43,7 @@ def draw_notes(path, count):
                 words[draw.randrange(len(words))] = f"edit{number}"
             rows.append(" ".join(words))
         else:
-            rows.append("\n".join(vary(sentence) for sentence in draw.choices(sentences, k=draw.randint(8, 40))))
+            rows.append(sample_notes.draw_note(draw, known))
     table = pa.table({"report_id": [f"note-{n}" for n in range(count)], "note": rows})
     pq.write_table(table, path, compression="zstd", row_group_size=10_000)
 

@@ -3,9 +3,9 @@
     python bench/tokenise.py TOKENIZER_DIR [--notes 100000] [--runs 5] [--length 2048] [--work DIR] [--out FILE.json]
 
 Needs datasets, transformers and pyarrow, and `cargo build --release -p asclepius-cli -p asclepius-dataset --examples`.
-The notes are drawn, with a seed, from the sentences of the repository's own sample notes. Both sides get two processes
-or threads. The other side's clock runs over its two calls of `map` alone; ours over everything: hashing and reading the
-Parquet file, tokens, the file they are kept in, packing.
+The notes are those of sample_notes.py. Both sides get two processes or threads. The other side's clock runs over its
+two calls of `map` alone; ours over everything: hashing and reading the Parquet file, tokens, the file they are kept in,
+packing.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import random
-import re
 import shutil
 import statistics
 import subprocess
@@ -21,27 +20,18 @@ import sys
 import time
 from pathlib import Path
 
+import sample_notes
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
 
 
 def draw_notes(path, count):
-    """Notes of 8 to 40 sentences, with their numbers changed so that no two notes are alike."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sources = sorted((ROOT / "data/ci-tiny/notes").glob("*.parquet"))
-    notes = [note for source in sources for note in pq.read_table(source)["note"].to_pylist()]
-    sentences = sorted({line.strip() for note in notes for line in note.replace(". ", ".\n").splitlines() if line.strip()})
-    random_numbers = random.Random(20240101)
-
-    def vary(sentence):
-        return re.sub("[0-9]", lambda _: random_numbers.choice("0123456789"), sentence)
-
-    rows = []
-    for _ in range(count):
-        chosen = random_numbers.choices(sentences, k=random_numbers.randint(8, 40))
-        rows.append("\n".join(vary(sentence) for sentence in chosen))
+    draw, known = random.Random(20240101), sample_notes.sentences()
+    rows = [sample_notes.draw_note(draw, known) for _ in range(count)]
     table = pa.table({"report_id": [f"note-{n}" for n in range(count)], "note": rows})
     pq.write_table(table, path, compression="zstd", row_group_size=10_000)
     return sum(len(row.encode()) for row in rows)

@@ -72,7 +72,7 @@ fn generate(sample: &Path, inputs: &Inputs, count: usize) -> Result<(), Box<dyn 
         let mut noted: Vec<String> = own.iter().filter(|_| copied || draw.below(4) > 0).cloned().collect();
         if copied {
             let edited = draw.below(noted.len());
-            noted[edited] = "Seen again in clinic and doing well".to_owned();
+            "Seen again in clinic and doing well".clone_into(&mut noted[edited]);
         }
         writers.0.write(&Report {
             patient_id,

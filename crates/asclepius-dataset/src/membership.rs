@@ -141,6 +141,8 @@ fn standard_error(auc: f64, members: f64, others: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -193,7 +195,11 @@ mod tests {
             let mut wins = 0.0;
             for member in &members {
                 for other in &others {
-                    wins += if member > other { 1.0 } else if member == other { 0.5 } else { 0.0 };
+                    wins += match member.cmp(other) {
+                        Ordering::Greater => 1.0,
+                        Ordering::Equal => 0.5,
+                        Ordering::Less => 0.0,
+                    };
                 }
             }
             prop_assert!((auc - wins / (members.len() * others.len()) as f64).abs() < 1e-12);

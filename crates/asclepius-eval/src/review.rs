@@ -329,7 +329,7 @@ mod tests {
                 question: "Which?".to_owned(),
                 answer: "- that one".to_owned(),
                 // One task in ten rows is rare.
-                task: if number % 10 == 0 { Task::Summary } else { Task::Qa },
+                task: if number.is_multiple_of(10) { Task::Summary } else { Task::Qa },
                 report_id: asclepius_schema::ReportId::from_stored(format!("PMC{number}.1-1")),
                 article_id: asclepius_schema::ArticleId::from_stored(format!("PMC{number}")),
                 index: 0,

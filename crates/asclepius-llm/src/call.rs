@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn messages_count_by_their_canonical_json() {
-        let messages = vec![Message::system("a \"b\"\n\u{1}ü</x>"), Message::user(""), Message::assistant("c")];
+        let messages = [Message::system("a \"b\"\n\u{1}ü</x>"), Message::user(""), Message::assistant("c")];
         for count in 0..=messages.len() {
             let value = serde_json::to_value(&messages[..count]).expect("plain data");
             assert_eq!(canonical(&messages[..count]), asclepius_schema::fingerprint::canonical(&value).into_bytes());
