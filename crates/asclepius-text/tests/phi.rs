@@ -682,7 +682,10 @@ const CLEAN: &[&str] = &[
     "Raynaud phenomenon since her twenties.",
 ];
 
-fn fill() -> Vec<(String, Option<(PhiKind, std::ops::Range<usize>)>)> {
+/// A sentence and what it identifies, if it does.
+type Labelled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
+
+fn fill() -> Vec<Labelled> {
     let mut rows = Vec::new();
     for set in SET {
         for (at, sentence) in set.sentences.iter().enumerate() {
@@ -703,6 +706,7 @@ fn fill() -> Vec<(String, Option<(PhiKind, std::ops::Range<usize>)>)> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
 fn identifiers_of_all_eighteen_kinds_are_found() {
     let mut table: BTreeMap<PhiKind, (usize, usize, usize)> = BTreeMap::new();
     let (mut right, mut spans) = (0, 0);

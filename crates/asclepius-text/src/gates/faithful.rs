@@ -78,9 +78,10 @@ impl<'a> Pair<'a> {
                 let figure = |(_, quantity): &(usize, Quantity)| {
                     quantity.unit.is_none() && age.values.iter().any(|value| quantity.values.contains(&(value / 12.0)))
                 };
-                !general
-                    && !known.iter().any(|other| age.agrees(other))
-                    && !(known.is_empty() && self.quantities.iter().any(figure))
+                // Where the source gives no age as such, a bare figure may be one.
+                let supported = known.iter().any(|other| age.agrees(other))
+                    || (known.is_empty() && self.quantities.iter().any(figure));
+                !general && !supported
             })
             .count()
         });

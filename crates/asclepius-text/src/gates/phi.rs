@@ -258,7 +258,6 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
             matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
                 && !next.next().is_some_and(|c| c.is_ascii_digit())
         }
-        PhiKind::Biometric => true,
         PhiKind::PhotoOrOther if range == whole && !found.contains('.') => {
             let lower = found.to_lowercase();
             ["photo", "picture", "snapshot", "selfie", "portrait", "headshot", "mugshot", "mug shot"]
@@ -268,7 +267,9 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                     && (lower.contains("face") || lower.contains("facial"))
         }
         PhiKind::Date => {
-            !found.is_empty() && !(found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric))
+            // "May" alone is a verb.
+            let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
+            !found.is_empty() && !verb
         }
         _ => true,
     }

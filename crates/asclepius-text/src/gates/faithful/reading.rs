@@ -19,6 +19,8 @@ pub(super) struct Word {
     pub clause: u16,
     /// The same with commas.
     pub phrase: u16,
+    /// Written in capitals throughout.
+    pub capitals: bool,
 }
 
 /// One sentence.
@@ -121,6 +123,7 @@ fn read(sentence: &str) -> Sentence {
             continue;
         };
         let text = plain_word(&rest[..end]);
+        let capitals = rest[..end].bytes().all(|letter| letter.is_ascii_uppercase());
         rest = &rest[end..];
         // "twenty-five" is one number.
         if let (Some(unit), Some(last)) = (numeral(&text).filter(|unit| (1..10).contains(unit)), words.last_mut()) {
@@ -138,10 +141,10 @@ fn read(sentence: &str) -> Sentence {
             phrase += 1;
         }
         let word = match numeral(&text) {
-            Some(value) => Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase },
+            Some(value) => Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals },
             None => {
                 let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
-                Word { text, stem, clause, phrase }
+                Word { text, stem, clause, phrase, capitals }
             }
         };
         line.push_str(&word.text);

@@ -46,36 +46,102 @@ fn mentions(reading: &Reading) -> Vec<Mention> {
 /// Sides of the text whose closest mention in the source has another side, or that the source never gives.
 pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> usize {
     let known = mentions(source);
-    let contradicted = |asked: &Mention| {
+    let pair = Aligned { text, source, overlaps };
+    let plain = mentions(text).iter().filter(|asked| pair.contradicted(asked, &known, true)).count();
+    let short = shorthand(text);
+    plain + short.iter().filter(|asked| pair.contradicted(asked, &written_out(text, asked, source), false)).count()
+}
+
+struct Aligned<'a> {
+    text: &'a Reading,
+    source: &'a Reading,
+    overlaps: &'a [Vec<f32>],
+}
+
+impl Aligned<'_> {
+    /// Whether the mention in the source that is most like this one has the other side. `needed`: also where the source
+    /// gives no side at all.
+    fn contradicted(&self, asked: &Mention, known: &[Mention], needed: bool) -> bool {
         let closest = |side: Side| {
             let same = known.iter().filter(|mention| mention.side == side);
             same.map(|mention| {
                 let words = likeness(
-                    &text.sentences[asked.sentence],
+                    &self.text.sentences[asked.sentence],
                     asked.at,
-                    &source.sentences[mention.sentence],
+                    &self.source.sentences[mention.sentence],
                     mention.at,
                 );
-                words + 6.0 * overlaps[asked.sentence][mention.sentence]
+                words + 6.0 * self.overlaps[asked.sentence][mention.sentence]
             })
             .fold(None, |best: Option<f32>, likeness| Some(best.map_or(likeness, |best| best.max(likeness))))
         };
         let (left, right, both) = (closest(Side::Left), closest(Side::Right), closest(Side::Both));
-        match asked.side {
+        let (own, other) = match asked.side {
             // "Both" is too common a word to ask for; two sides in one sentence are both.
-            Side::Both => false,
-            Side::Left | Side::Right => {
-                let (own, other) = if asked.side == Side::Left { (left, right) } else { (right, left) };
-                match (own, other) {
-                    (None, None) => both.is_none(),
-                    (None, Some(_)) => true,
-                    (Some(own), Some(other)) => own + 0.5 < other,
-                    (Some(_), None) => false,
-                }
-            }
+            Side::Both => return false,
+            Side::Left => (left, right),
+            Side::Right => (right, left),
+        };
+        match (own, other) {
+            (None, None) => needed && both.is_none(),
+            (None, Some(_)) => true,
+            (Some(own), Some(other)) => own + 0.5 < other,
+            (Some(_), None) => false,
         }
+    }
+}
+
+/// Words of the shape of "LCA" or "RVOT", whose first letter may be a side.
+fn shorthand(reading: &Reading) -> Vec<Mention> {
+    let in_sentence = |(sentence, words): (usize, &Sentence)| {
+        let found =
+            words.words.iter().enumerate().filter(|(_, word)| word.capitals && (2..=5).contains(&word.text.len()));
+        let side = |text: &str| match text.as_bytes()[0] {
+            b'l' => Some(Side::Left),
+            b'r' => Some(Side::Right),
+            _ => None,
+        };
+        let found = found.filter_map(|(at, word)| Some(Mention { sentence, at, side: side(&word.text)? }));
+        found.collect::<Vec<_>>()
     };
-    mentions(text).iter().filter(|asked| contradicted(asked)).count()
+    reading.sentences.iter().enumerate().flat_map(in_sentence).collect()
+}
+
+/// Where the source has the shorthand, or the one for the other side, or the words it can stand for: "left coronary
+/// artery" for "LCA". Words that begin alike and name no side ("lumbar puncture" for "LP") speak for the shorthand as
+/// it is.
+fn written_out(text: &Reading, asked: &Mention, source: &Reading) -> Vec<Mention> {
+    let short = text.sentences[asked.sentence].words[asked.at].text.as_str();
+    let rest = &short[1..];
+    let mut found = Vec::new();
+    for (sentence, words) in source.sentences.iter().enumerate() {
+        for (at, word) in words.words.iter().enumerate() {
+            let first = word.text.as_str();
+            let side = if word.capitals && first.len() == short.len() && first[1..] == *rest {
+                match first.as_bytes()[0] {
+                    b'l' => Some(Side::Left),
+                    b'r' => Some(Side::Right),
+                    _ => None,
+                }
+            } else if first.starts_with(&short[..1]) || matches!(first, "left" | "right") {
+                let after = words.words.get(at + 1..at + 1 + rest.len());
+                let spelt = after.is_some_and(|after| {
+                    after.iter().zip(rest.chars()).all(|(word, letter)| word.text.starts_with(letter))
+                });
+                match first {
+                    _ if !spelt => None,
+                    "left" => Some(Side::Left),
+                    "right" => Some(Side::Right),
+                    _ if word.stem.is_empty() => None,
+                    _ => Some(asked.side),
+                }
+            } else {
+                None
+            };
+            found.extend(side.map(|side| Mention { sentence, at, side }));
+        }
+    }
+    found
 }
 
 /// How alike the words around two mentions are; the word that a side stands before counts most.

@@ -355,7 +355,8 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     loop {
         let slice = &text[start..end];
         let first = slice.split_whitespace().next()?;
-        if !is_word(first) && !(is_acronym(first) && !is_known(first)) {
+        let foreign = is_acronym(first) && !is_known(first);
+        if !is_word(first) && !foreign {
             break;
         }
         // "Dr. Wilson" is a person, "Wilson disease" is not.
@@ -383,9 +384,9 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     loop {
         let slice = &text[start..end];
         let last = slice.split_whitespace().next_back()?;
-        let keep = slice.len() == last.len()
-            || !(is_word(last) && !is_eponym(last))
-                && !(is_acronym(last) && !is_known(last) && !slice.chars().all(|c| !c.is_lowercase()));
+        let word = is_word(last) && !is_eponym(last);
+        let foreign = is_acronym(last) && !is_known(last) && slice.chars().any(char::is_lowercase);
+        let keep = slice.len() == last.len() || !(word || foreign);
         if keep {
             break;
         }
