@@ -172,12 +172,23 @@ pub fn planted(kind: &Kind, note: &str) -> Vec<(String, String)> {
     let changed = changes.iter().step_by(step).map(|(range, to)| {
         let mut text = note.to_owned();
         text.replace_range(range.clone(), to);
+        if to.is_empty() && begins(&note[..range.start]) {
+            let first: String = text[range.start..].chars().take(1).flat_map(char::to_uppercase).collect();
+            let length = text[range.start..].chars().next().map_or(0, char::len_utf8);
+            text.replace_range(range.start..range.start + length, &first);
+        }
         let line_start = note[..range.start].rfind(['\n', '.']).map_or(0, |at| at + 1);
         let line_end = note[range.end..].find(['\n', '.']).map_or(note.len(), |at| range.end + at);
         let shown = format!("{} -> {to:?} in {:?}", &note[range.clone()], note[line_start..line_end].trim());
         (text, shown)
     });
     changed.collect()
+}
+
+/// Whether a sentence begins after this.
+fn begins(before: &str) -> bool {
+    let before = before.trim_end_matches(' ');
+    before.is_empty() || before.ends_with(['.', '\n', '-'])
 }
 
 /// "No rash, no swelling" denies the swelling without its second "no" too, so dropping that one is no error.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use asclepius_text::GatesConfig;
 use asclepius_text::gates::Gate;
+use asclepius_text::gates::faithful::{Pair, Reading};
 
 use cases::Case;
 use kinds::{another_noun, another_sex, foreign_statements, kinds, planted};
@@ -47,19 +48,23 @@ struct Row {
 #[derive(Default)]
 struct Table {
     texts: usize,
+    /// Untouched texts with anything against them, and what.
+    wrong: usize,
     rows: BTreeMap<&'static str, Row>,
     flagged: Vec<String>,
 }
 
 impl Table {
     /// Counts an untouched text.
-    fn untouched(&mut self, name: &str, scores: &Scores) {
+    fn untouched(&mut self, name: &str, scores: &Scores, text: &str, source: &str) {
         self.texts += 1;
-        let wrong: Vec<String> =
-            scores.iter().filter(|(_, score)| *score > 0.0).map(|(gate, score)| format!("{gate} {score}")).collect();
-        if !wrong.is_empty() {
-            self.flagged.push(format!("{name}: {}", wrong.join(", ")));
+        let (text, source) = (Reading::of(text), Reading::of(source));
+        let pair = Pair::new(&text, &source);
+        let wrong: Vec<_> = COMPARING.iter().zip(scores).filter(|(_, (_, score))| *score > 0.0).collect();
+        for (gate, _) in &wrong {
+            self.flagged.push(format!("{name}: {}: {:?}", gate.name(), pair.unsupported(**gate)));
         }
+        self.wrong += usize::from(!wrong.is_empty());
     }
 
     /// Counts a planted error. A text that was flagged before must be flagged more.
@@ -75,7 +80,7 @@ impl Table {
 
     #[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
     fn print(&self, title: &str, show: bool) {
-        println!("\n{title}: {} texts, {} untouched ones flagged", self.texts, self.flagged.len());
+        println!("\n{title}: {} texts, {} untouched ones flagged", self.texts, self.wrong);
         for (name, row) in &self.rows {
             let share = 100.0 * row.caught as f64 / row.planted as f64;
             println!("{name:30} {:4} of {:4} caught, {share:5.1} %", row.caught, row.planted);
@@ -92,7 +97,7 @@ impl Table {
     }
 
     fn hold(&self, most_flagged_percent: usize, short: &[(&str, usize)]) {
-        let flagged = self.flagged.len();
+        let flagged = self.wrong;
         assert!(flagged * 100 <= self.texts * most_flagged_percent, "{flagged} of {}: {:?}", self.texts, self.flagged);
         for (name, row) in &self.rows {
             let bound = short.iter().find(|(kind, _)| kind == name).map_or(90, |(_, bound)| *bound);
@@ -101,9 +106,20 @@ impl Table {
     }
 }
 
+/// Whether the changed text still states something there: an answer without its "No", or one that says that the note
+/// does not tell, has no fact to hold to the note.
+fn states(text: &str, changed: &str) -> bool {
+    let at = text.bytes().zip(changed.bytes()).take_while(|(one, other)| one == other).count();
+    let opening = at == 0 && (text.starts_with("No,") || text.starts_with("No."));
+    !opening && !(text.contains("The note does not") && at < 20)
+}
+
 fn plant_all(table: &mut Table, name: &str, text: &str, untouched: &Scores, scores: impl Fn(&str) -> Scores) {
     for kind in kinds() {
         for (changed, shown) in planted(&kind, text) {
+            if !states(text, &changed) {
+                continue;
+            }
             table.plant(kind.name, untouched, &scores(&changed), &format!("{name}: {shown}"));
         }
     }
@@ -117,7 +133,7 @@ fn measure(cases: &[&Case], all: &[&Case]) -> Table {
     for case in cases {
         let scores = |note: &str| of_note(note, &case.source);
         let untouched = scores(&case.text);
-        table.untouched(&case.name, &untouched);
+        table.untouched(&case.name, &untouched, &case.text, &case.source);
         plant_all(&mut table, &case.name, &case.text, &untouched, scores);
         if let Some(note) = another_noun(&case.text) {
             table.plant("sex, introduction alone", &untouched, &scores(&note), &case.name);
@@ -149,6 +165,21 @@ fn errors_in_extracted_notes_are_caught_and_faithful_notes_pass() {
 }
 
 #[test]
+fn faithful_notes_pass() {
+    let cases = cases::surveyed();
+    for held_back in [false, true] {
+        let mut table = Table::default();
+        for case in cases.iter().filter(|case| case.held_back == held_back) {
+            table.untouched(&case.name, &of_note(&case.text, &case.source), &case.text, &case.source);
+        }
+        table.print(if held_back { "surveyed, held back" } else { "surveyed, tuned on" }, !held_back);
+        if held_back {
+            table.hold(5, &[]);
+        }
+    }
+}
+
+#[test]
 fn errors_in_notes_and_answers_of_other_wording_are_caught_and_faithful_ones_pass() {
     let written = cases::written();
     let all: Vec<&Case> = written.iter().map(|written| &written.note).collect();
@@ -165,8 +196,7 @@ fn errors_in_notes_and_answers_of_other_wording_are_caught_and_faithful_ones_pas
                     comparing(GatesConfig::default().judge_instruction(question, answer, &note.text).scores)
                 };
                 let untouched = scores(answer);
-                let name = format!("{}: {answer}", note.name);
-                table.untouched(&name, &untouched);
+                table.untouched(&note.name, &untouched, answer, &format!("{}\n{question}", note.text));
                 plant_all(&mut table, &note.name, answer, &untouched, scores);
             }
         }

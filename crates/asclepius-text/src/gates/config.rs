@@ -405,7 +405,8 @@ impl GatesConfig {
             verdicts.push((Gate::Copied, copy_rate(note, report)));
             verdicts.push((Gate::CopiedStretch, longest_copy(note, report)));
             verdicts.push((Gate::Numbers, numbers(note, report)));
-            verdicts.extend(faithfulness(&Reading::of(note), &Reading::of(report)));
+            let (note, report) = (Reading::of(note), Reading::of(report));
+            verdicts.extend(faithfulness(&Pair::new(&note, &report)));
         }
         self.judge(verdicts)
     }
@@ -422,8 +423,7 @@ impl GatesConfig {
             (Gate::QuestionAnswer, ends_in_question(answer)),
             (Gate::Refusal, worse(refusal(question), refusal(answer))),
         ];
-        let source = Reading::of(&format!("{note}\n{question}"));
-        verdicts.extend(faithfulness(&Reading::of(&told(answer)), &source));
+        verdicts.extend(comparison(question, answer, note));
         self.judge(verdicts)
     }
 
@@ -439,8 +439,7 @@ impl GatesConfig {
 }
 
 /// The gates that compare a text with its source, fact by fact.
-fn faithfulness(text: &Reading, source: &Reading) -> [(Gate, Verdict); 8] {
-    let pair = Pair::new(text, source);
+fn faithfulness(pair: &Pair<'_>) -> [(Gate, Verdict); 8] {
     [
         (Gate::Age, pair.age()),
         (Gate::Drugs, pair.drugs()),
@@ -451,6 +450,27 @@ fn faithfulness(text: &Reading, source: &Reading) -> [(Gate, Verdict); 8] {
         (Gate::Sex, pair.sex()),
         (Gate::Statements, pair.statements()),
     ]
+}
+
+/// The same for an answer. Its facts may be the question's, too; what it denies, and which side it names, is the note's.
+fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] {
+    let told = told(answer);
+    let text = Reading::of(&told);
+    let note = Reading::of(note);
+    let both = note.followed_by(Reading::of(question));
+    let facts = Pair::new(&text, &both).reworded();
+    let mut verdicts = faithfulness(&facts);
+    // "The right." says what the question asks of.
+    let short = told.split_whitespace().count() < 6;
+    let placed = if short { Reading::of(&format!("{} {told}", question.trim_end_matches('?'))) } else { text.clone() };
+    for (gate, verdict) in &mut verdicts {
+        match gate {
+            Gate::Laterality => *verdict = Pair::new(&placed, &note).laterality(),
+            Gate::Negation => *verdict = Pair::new(&text, &note).negation(),
+            _ => {}
+        }
+    }
+    verdicts
 }
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ static DRUG_NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Beginnings of those names.
+pub(super) static DRUG_STEMS: LazyLock<HashSet<String>> =
+    LazyLock::new(|| DRUG_NAMES.keys().map(|name| super::reading::stem(name)).collect());
+
 static DRUG_ENDING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"^(?:[a-z]{2,}(?:cillin|mycin|micin|floxacin|cycline|conazole|nidazole|prazole|sartan|[^a]pril|olol|[vs]tatin|[aou]mab|[tl][iu]zumab|tinib|[aeilo]vir|[^a]parin|xaban|gatran|lukast|tidine|setron|gliptin|gliflozin|glitazone|semide|thiazide|triptan|barbital|azepam|azolam|dipine|platin|rubicin|taxel|penem|poetin|dronate|profen|curonium|fenac|coxib|tecan|bactam|fungin|ciclib|parib)|(?:cef|sulfa|pred)[a-z]{4,})$",
@@ -125,7 +129,6 @@ pub(super) fn is_clinical(word: &str) -> bool {
         "murmur",
         "tenderness",
         "bleeding",
-        "discharge",
         "erythema",
         "lesion",
         "lesions",

@@ -51,10 +51,10 @@ fn is_age(word: &str) -> bool {
 }
 
 /// Whether the text's patient is of the other sex than the source's.
-pub(super) fn contradict(text: &Reading, source: &Reading) -> bool {
+pub(super) fn contradict(text: &Reading, source: &Reading) -> Option<String> {
     let (own, known) = (read(text), read(source));
     let introduced = own.introduced.is_some() && known.introduced.is_some() && own.introduced != known.introduced;
     let foreign = (own.male > 0 && known.male == 0 && known.female > 0)
         || (own.female > 0 && known.female == 0 && known.male > 0);
-    introduced || foreign
+    (introduced || foreign).then(|| format!("{own:?} for {known:?}"))
 }

@@ -28,6 +28,8 @@ pub(super) struct Quantity {
     /// How many of its base the unit is; a figure without a unit is compared without.
     pub scale: f64,
     pub unit: Option<String>,
+    /// Says which one of several: a day, a stage, a case.
+    pub counts: bool,
     /// Where in [`Sentence::line`].
     pub at: usize,
 }
@@ -44,6 +46,52 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is valid")
 });
 
+/// Words after which "a week" is a stretch of time.
+const LONG: &[&str] = &[
+    "for",
+    "about",
+    "within",
+    "in",
+    "after",
+    "over",
+    "than",
+    "approximately",
+    "nearly",
+    "almost",
+    "half",
+    "of",
+    "during",
+    "through",
+    "around",
+    "only",
+    "past",
+    "last",
+    "next",
+    "had",
+    "and",
+    "or",
+    "lasting",
+    "took",
+    "roughly",
+    "some",
+    "throughout",
+    "until",
+    "by",
+    "every",
+    "under",
+    "at",
+    "lasted",
+    "just",
+    "was",
+    "to",
+];
+
+/// Words that a figure after them counts.
+const COUNTED: &[&str] = &[
+    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "step",
+    "number",
+];
+
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
 pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
     let line = sentence.line.as_str();
@@ -51,10 +99,11 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
     for hit in FIGURE.captures_iter(line) {
         let whole = hit.get(0).expect("the whole always matches");
         if let Some(unit) = hit.name("arttime") {
-            // "Twice a day" is how often, not how long.
             let before = line[..whole.start()].trim_end();
-            let often = ["once", "twice", "times", "thrice"].iter().any(|word| before.ends_with(word));
-            if !often && hit.name("art").is_some_and(|art| art.as_str().starts_with('a')) {
+            // "Twice a day" is how often, "15 cigarettes a day" is how much.
+            let word = before.rsplit(' ').next().unwrap_or_default();
+            let long = LONG.contains(&word) || before.is_empty() || before.ends_with([',', '(', ';', ':', '-']);
+            if long && hit.name("art").is_some_and(|art| art.as_str().starts_with('a')) {
                 let (scale, unit) = time(unit.as_str());
                 let value = vec![scale];
                 found.push(Quantity {
@@ -63,6 +112,7 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
                     precision: 0.0,
                     scale,
                     unit: Some(unit.to_owned()),
+                    counts: false,
                     at: whole.start(),
                 });
             }
@@ -71,6 +121,15 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
         let Some(number) = hit.name("n") else { continue };
         let before = line[..number.start()].chars().next_back();
         if before.is_some_and(char::is_alphabetic) || is_marker(line, number.start(), number.end()) {
+            continue;
+        }
+        // "2nd" is said as a word as often.
+        let ordinal = ["st", "nd", "rd", "th"].iter().any(|end| {
+            line[number.end()..]
+                .strip_prefix(end)
+                .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+        });
+        if ordinal {
             continue;
         }
         let aged = hit.name("aged2").is_some();
@@ -92,7 +151,9 @@ pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
         };
         let (values, precision) = readings(number.as_str());
         let values = values.into_iter().map(|value| value * scale).collect();
-        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, at: number.start() });
+        let before = line[..number.start()].trim_end().rsplit(' ').next().unwrap_or_default();
+        let counts = COUNTED.contains(&before);
+        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, counts, at: number.start() });
         share_unit(&mut found, line, number.start());
     }
     found
@@ -107,7 +168,7 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         let between = line[earlier.at..end]
             .trim_start_matches(|character: char| character.is_ascii_digit() || matches!(character, '.' | ','));
         let joined = matches!(between.trim(), "-" | "x" | "×" | "to" | "and" | "or" | "/" | "*" | "by");
-        if !joined || earlier.unit.is_some() || later.unit.is_none() {
+        if !joined || earlier.counts || earlier.unit.is_some() || later.unit.is_none() {
             return;
         }
         let scale = later.values.first().copied().unwrap_or(1.0);
@@ -240,7 +301,8 @@ impl Quantity {
                     || own.split('/').next() == Some(other.as_str())
                     || other.split('/').next() == Some(own.as_str())
             }
-            // A figure whose unit one side leaves out, never a time.
+            // A figure whose unit one side leaves out, never a time. What counts days or stages is no dose.
+            (Some(_), None) => self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts,
             _ => self.kind == Kind::Measure && source.kind == Kind::Measure || self.unit.is_none(),
         };
         let (own, other) =

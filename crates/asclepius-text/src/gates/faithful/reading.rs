@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use regex::{Captures, Regex};
 use rustc_hash::FxHashMap;
 
 use super::lexicon;
@@ -21,6 +23,8 @@ pub(super) struct Word {
     pub phrase: u16,
     /// Written in capitals throughout.
     pub capitals: bool,
+    /// What the table says that an abbreviation stands for, and where the text has the abbreviation.
+    pub expanded: bool,
 }
 
 /// One sentence.
@@ -34,7 +38,7 @@ pub(super) struct Sentence {
 }
 
 /// A text, read once for all gates.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reading {
     pub(super) sentences: Vec<Sentence>,
     /// Sentences by the stem of a content word.
@@ -46,9 +50,9 @@ pub struct Reading {
 impl Reading {
     /// Reads a text.
     pub fn of(text: &str) -> Self {
-        let written_out = write_out(text);
-        let sentences: Vec<Sentence> =
-            sentences::split(&written_out).into_iter().flat_map(|sentence| sentence.split('\n')).map(read).collect();
+        // Split first: what an abbreviation stands for does not begin like a sentence.
+        let lines = sentences::split(text).into_iter().flat_map(|sentence| sentence.split('\n'));
+        let sentences: Vec<Sentence> = lines.map(|line| read(&write_out(line))).collect();
         let mut by_stem: FxHashMap<String, Vec<usize>> = HashMap::default();
         let mut known = HashSet::new();
         for (index, sentence) in sentences.iter().enumerate() {
@@ -58,6 +62,27 @@ impl Reading {
             }
         }
         Self { sentences, by_stem, known }
+    }
+
+    /// This text with another one after it.
+    #[must_use]
+    pub fn followed_by(&self, other: Self) -> Self {
+        let mut whole = self.clone();
+        let shift = whole.sentences.len();
+        whole.sentences.extend(other.sentences);
+        whole.known.extend(other.known);
+        for (stem, sentences) in other.by_stem {
+            whole.by_stem.entry(stem).or_default().extend(sentences.into_iter().map(|at| at + shift));
+        }
+        whole
+    }
+
+    /// Whether a word occurs, or one that begins with it, or its own beginning: wards shorten words that way.
+    pub(super) fn knows_word(&self, word: &str) -> bool {
+        let shortened = |one: &str, other: &str| {
+            one.len() >= 3 && other.len() >= one.len() + 2 && other.starts_with(one) && lexicon::is_content(one)
+        };
+        self.known.contains(word) || self.known.iter().any(|known| shortened(word, known) || shortened(known, word))
     }
 
     /// For each sentence of this text, the share of `asked`'s content that it holds.
@@ -89,14 +114,57 @@ const TURNS: &[&str] = &[
     "yet",
 ];
 
-/// Replaces the table's abbreviations by what they stand for.
+/// Shorthand with a meaning that the table of terms has no place for: signs, and times as fractions ("6/52").
+static SHORTHAND: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let sign = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
+    vec![
+        (sign(r"(?i)(?-u:\b)w/o(?-u:\b)"), "without"),
+        (sign(r"(?i)(?-u:\b)w/ ?"), "with "),
+        (sign(r"(^|[\s(,])[+]ve(?-u:\b)"), "${1}positive"),
+        (sign(r"(^|[\s(,])[-−–]ve(?-u:\b)"), "${1}negative"),
+        (sign(r"([A-Za-z0-9])\+ve(?-u:\b)"), "${1} positive"),
+        (sign(r"(?i)(?-u:\b)dz(?-u:\b)"), "disease"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/7(?-u:\b)"), "${1}${2} days"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
+        (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
+        (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
+        (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
+    ]
+});
+
+/// Stands on each side of what was written out, until the line is read.
+const EXPANDED: char = '\u{e000}';
+
+/// "D3" and "HD#3" are a day, "vitamin D3" is none.
+static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?-u:\b)(?P<vitamin>(?i:vit(?:amin)?\.?)\s?)?(?:H|PO)?D\s?#?(?P<day>\d{1,3})(?-u:\b)")
+        .expect("the pattern is valid")
+});
+
+/// Replaces the table's abbreviations by what they stand for, and shorthand signs by words.
 fn write_out(text: &str) -> String {
+    let mut text = std::borrow::Cow::Borrowed(text);
+    let short = |text: &str| ["/", "ve", "dz", "q", "Q", "x", "×"].iter().any(|sign| text.contains(sign));
+    if short(&text) {
+        for (sign, words) in &*SHORTHAND {
+            text = std::borrow::Cow::Owned(sign.replace_all(&text, *words).into_owned());
+        }
+    }
+    let text = DAY.replace_all(&text, |hit: &Captures<'_>| match hit.name("vitamin") {
+        Some(_) => hit[0].to_owned(),
+        // Behind a figure "day" alone would be its unit.
+        None => format!("on day {}", &hit["day"]),
+    });
+    let text = text.as_ref();
     let mut result = String::with_capacity(text.len() * 2);
     let mut copied = 0;
     for found in abbreviations::find(text) {
         let Range { start, end } = found.range;
         result.push_str(&text[copied..start]);
+        result.push(EXPANDED);
         result.push_str(found.entry.term);
+        result.push(EXPANDED);
         copied = end;
     }
     result.push_str(&text[copied..]);
@@ -108,14 +176,21 @@ fn read(sentence: &str) -> Sentence {
     let mut line = String::with_capacity(sentence.len());
     let mut rest = sentence;
     let (mut clause, mut phrase) = (0_u16, 0_u16);
+    let mut expanded = false;
     while let Some(first) = rest.chars().next() {
         let end = if first.is_ascii_digit() {
             figure_end(rest)
         } else if first.is_alphabetic() {
             rest.find(|character: char| !character.is_alphabetic()).unwrap_or(rest.len())
         } else {
+            if first == EXPANDED {
+                expanded = !expanded;
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
             let mark = plain_mark(first);
-            let ends_clause = matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
+            let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
+            let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
             clause += u16::from(ends_clause);
             phrase += u16::from(ends_clause || mark == ',');
             line.push(mark);
@@ -141,10 +216,12 @@ fn read(sentence: &str) -> Sentence {
             phrase += 1;
         }
         let word = match numeral(&text) {
-            Some(value) => Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals },
+            Some(value) => {
+                Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals, expanded }
+            }
             None => {
                 let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
-                Word { text, stem, clause, phrase, capitals }
+                Word { text, stem, clause, phrase, capitals, expanded }
             }
         };
         line.push_str(&word.text);

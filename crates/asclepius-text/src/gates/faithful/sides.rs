@@ -1,6 +1,6 @@
 //! Left and right, bound to what they stand beside.
 
-use super::reading::{Reading, Sentence};
+use super::reading::{Reading, Sentence, Word};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -25,8 +25,23 @@ fn side(sentence: &Sentence, at: usize) -> Option<Side> {
         "right" if word(at + 1) == "after" => None,
         "right" => Some(Side::Right),
         "bilateral" | "bilaterally" | "both" => Some(Side::Both),
+        "l" | "r" => letter(sentence, at),
         _ => None,
     }
+}
+
+/// A capital alone before a word ("R knee"), which is no litre and no room.
+fn letter(sentence: &Sentence, at: usize) -> Option<Side> {
+    let word = sentence.words.get(at).filter(|word| word.capitals)?;
+    let figure =
+        |near: Option<&Word>| near.is_some_and(|near| near.text.starts_with(|first: char| first.is_ascii_digit()));
+    let (before, after) = (at.checked_sub(1).and_then(|at| sentence.words.get(at)), sentence.words.get(at + 1));
+    let measured =
+        after.is_none_or(|after| matches!(after.text.as_str(), "min" | "day" | "d" | "h" | "hr" | "kg" | "of"));
+    if figure(before) || figure(after) || measured {
+        return None;
+    }
+    Some(if word.text == "l" { Side::Left } else { Side::Right })
 }
 
 struct Mention {
@@ -44,12 +59,18 @@ fn mentions(reading: &Reading) -> Vec<Mention> {
 }
 
 /// Sides of the text whose closest mention in the source has another side, or that the source never gives.
-pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> usize {
+pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
     let known = mentions(source);
     let pair = Aligned { text, source, overlaps };
-    let plain = mentions(text).iter().filter(|asked| pair.contradicted(asked, &known, true)).count();
-    let short = shorthand(text);
-    plain + short.iter().filter(|asked| pair.contradicted(asked, &written_out(text, asked, source), false)).count()
+    let shown = |mention: &Mention| {
+        let words = &text.sentences[mention.sentence].words;
+        let near = &words[mention.at.saturating_sub(4)..(mention.at + 5).min(words.len())];
+        near.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    let plain = mentions(text).into_iter().filter(|asked| pair.contradicted(asked, &known, true));
+    let short = shorthand(text).into_iter();
+    let short = short.filter(|asked| pair.contradicted(asked, &written_out(text, asked, source), false));
+    plain.chain(short).map(|mention| shown(&mention)).collect()
 }
 
 struct Aligned<'a> {
@@ -62,6 +83,10 @@ impl Aligned<'_> {
     /// Whether the mention in the source that is most like this one has the other side. `needed`: also where the source
     /// gives no side at all.
     fn contradicted(&self, asked: &Mention, known: &[Mention], needed: bool) -> bool {
+        // Where a sentence names both sides, the sentence it comes from does not tell which is where.
+        let words = &self.text.sentences[asked.sentence];
+        let sides = (0..words.words.len()).filter_map(|at| side(words, at)).collect::<Vec<_>>();
+        let weight = if sides.iter().all(|side| *side == sides[0]) { 6.0 } else { 1.0 };
         let closest = |side: Side| {
             let same = known.iter().filter(|mention| mention.side == side);
             same.map(|mention| {
@@ -71,7 +96,7 @@ impl Aligned<'_> {
                     &self.source.sentences[mention.sentence],
                     mention.at,
                 );
-                words + 6.0 * self.overlaps[asked.sentence][mention.sentence]
+                words + weight * self.overlaps[asked.sentence][mention.sentence]
             })
             .fold(None, |best: Option<f32>, likeness| Some(best.map_or(likeness, |best| best.max(likeness))))
         };
