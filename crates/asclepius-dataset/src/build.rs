@@ -199,7 +199,7 @@ impl Stage<'_> {
                 let judged = Row::dropped(row.row_id(), Reason::NoteDropped, "its note was dropped");
                 return Ok::<_, DatasetError>((judged, row.article_id));
             }
-            let mut judgement = gates.judge_instruction(&row.question, &row.answer);
+            let mut judgement = gates.judge_instruction(&row.question, &row.answer, &row.note);
             judgement.add(gates, Gate::Contaminated, sets.overlap(&[&row.question, &row.answer]));
             Ok((Row::new(row.row_id(), judgement, &[&row.note, &row.question], None), row.article_id))
         };

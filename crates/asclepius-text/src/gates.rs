@@ -4,7 +4,9 @@
 //! configuration's business ([`GatesConfig`]). Details never hold a note's words.
 
 mod config;
+pub mod faithful;
 mod numbers;
+pub mod phi;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -87,6 +89,51 @@ pub fn ends_in_question(text: &str) -> Verdict {
     let end = text
         .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '”' | '’' | ')' | ']' | '*' | '_'));
     if end.ends_with('?') { Verdict::new(1.0, "ends in a question mark") } else { Verdict::new(0.0, "none") }
+}
+
+/// Score: lines that are headings, or begin with one.
+pub fn headings(text: &str) -> Verdict {
+    let heading = |line: &str| {
+        let line = line.trim().trim_matches(['*', '#', ' ']);
+        let head = line.split_once(':').map_or(line, |(head, _)| head);
+        let words = head.split_whitespace().count();
+        let capitals = head.chars().any(char::is_alphabetic) && !head.chars().any(char::is_lowercase);
+        let starts = head.starts_with(char::is_uppercase);
+        (1..=6).contains(&words) && starts && (line.contains(':') || (capitals && head.len() > 2))
+    };
+    let count = text.lines().filter(|line| heading(line)).count();
+    Verdict::new(count as f32, format!("{count} headings"))
+}
+
+/// Score: share of the words that are another language's: its small words, or written in another script.
+pub fn language(text: &str) -> Verdict {
+    const FOREIGN: &[&str] = &[
+        "der", "die", "das", "und", "ist", "wurde", "mit", "nicht", "eine", "einer", "dem", "den", "von", "zur", "el",
+        "los", "las", "que", "una", "con", "por", "paciente", "del", "fue", "se", "les", "des", "une", "dans", "est",
+        "avec", "pour", "du", "le", "la", "et", "il", "della", "che", "di", "per", "stato", "uma", "não", "foi", "com",
+        "het", "een", "van", "och", "som", "på", "ve", "bir",
+    ];
+    let words = words(text);
+    let foreign = words
+        .iter()
+        .filter(|word| {
+            let other_script = word.chars().any(|letter| {
+                letter.is_alphabetic() && letter > '\u{3ff}' && letter < '\u{1e00}' || letter > '\u{2fff}'
+            });
+            other_script || FOREIGN.contains(&word.as_str())
+        })
+        .count();
+    let share = if words.is_empty() { 0.0 } else { foreign as f32 / words.len() as f32 };
+    Verdict::new(share, format!("{foreign} of {} words are another language's", words.len()))
+}
+
+/// An answer without the sentences that say what the note does not tell.
+fn told(answer: &str) -> String {
+    static UNTOLD: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:note|record|chart|text) (?:does not|doesn['’]t|did not|never)|cannot be (?:answered|determined)|\bnot (?:mentioned|stated|documented|specified|recorded|given|provided|described)\b").expect("the pattern is valid")
+    });
+    let kept = crate::sentences::split(answer).into_iter().filter(|sentence| !UNTOLD.is_match(sentence));
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// Score: words of the text.

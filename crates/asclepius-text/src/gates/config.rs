@@ -8,7 +8,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Verdict, copy_rate, ends_in_question, length, longest_copy, model_talk, numbers, refusal};
+use super::faithful::{Pair, Reading};
+use super::phi::phi;
+use super::{
+    Verdict, copy_rate, ends_in_question, headings, language, length, longest_copy, model_talk, numbers, refusal, told,
+};
 use crate::TextError;
 
 /// A gate's threshold, or `false`: measured, but nothing is dropped.
@@ -80,6 +84,8 @@ impl JsonSchema for Threshold {
 /// Every gate. Its name is its key, its column in `scores`, and the order of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Gate {
+    /// [`Pair::age`] of note or answer, at most.
+    Age,
     /// [`length`] of the answer, at least.
     AnswerWords,
     /// Sequences of words shared with an evaluation set, at most. Measured where those sets are known.
@@ -88,6 +94,16 @@ pub enum Gate {
     Copied,
     /// [`longest_copy`] of the note, at most.
     CopiedStretch,
+    /// [`Pair::drugs`] of note or answer, at most.
+    Drugs,
+    /// [`headings`] of the note, at least.
+    Headings,
+    /// [`Pair::intervals`] of note or answer, at most.
+    Intervals,
+    /// [`language`] of any generated text, at most.
+    Language,
+    /// [`Pair::laterality`] of note or answer, at most.
+    Laterality,
     /// [`length`] of the note, at most.
     MaxWords,
     /// [`length`] of the note, at least.
@@ -96,44 +112,76 @@ pub enum Gate {
     ModelTalk,
     /// Similarity to another note, at most. Measured where all notes are known.
     NearDuplicate,
+    /// [`Pair::negation`] of note or answer, at most.
+    Negation,
     /// [`numbers`] of the note, at least.
     Numbers,
+    /// [`phi`] in any generated text, at most.
+    Phi,
+    /// [`Pair::quantities`] of note or answer, at most.
+    Quantities,
     /// [`ends_in_question`] of the answer, at most.
     QuestionAnswer,
     /// [`refusal`] in any generated text, at most.
     Refusal,
+    /// [`Pair::sex`] of note or answer, at most.
+    Sex,
+    /// [`Pair::statements`] of note or answer, at most.
+    Statements,
 }
 
 impl Gate {
     /// Every gate, sorted by name.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 22] = [
+        Self::Age,
         Self::AnswerWords,
         Self::Contaminated,
         Self::Copied,
         Self::CopiedStretch,
+        Self::Drugs,
+        Self::Headings,
+        Self::Intervals,
+        Self::Language,
+        Self::Laterality,
         Self::MaxWords,
         Self::MinWords,
         Self::ModelTalk,
         Self::NearDuplicate,
+        Self::Negation,
         Self::Numbers,
+        Self::Phi,
+        Self::Quantities,
         Self::QuestionAnswer,
         Self::Refusal,
+        Self::Sex,
+        Self::Statements,
     ];
 
     /// Key in `[dataset.gates]` and field in `scores`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Age => "age",
             Self::AnswerWords => "answer_words",
             Self::Contaminated => "contaminated",
             Self::Copied => "copied",
             Self::CopiedStretch => "copied_stretch",
+            Self::Drugs => "drugs",
+            Self::Headings => "headings",
+            Self::Intervals => "intervals",
+            Self::Language => "language",
+            Self::Laterality => "laterality",
             Self::MaxWords => "max_words",
             Self::MinWords => "min_words",
             Self::ModelTalk => "model_talk",
             Self::NearDuplicate => "near_duplicate",
+            Self::Negation => "negation",
             Self::Numbers => "numbers",
+            Self::Phi => "phi",
+            Self::Quantities => "quantities",
             Self::QuestionAnswer => "question_answer",
             Self::Refusal => "refusal",
+            Self::Sex => "sex",
+            Self::Statements => "statements",
         }
     }
 
@@ -143,18 +191,29 @@ impl Gate {
             Self::AnswerWords | Self::MinWords => Reason::TooShort,
             Self::Contaminated => Reason::Contaminated,
             Self::Copied | Self::CopiedStretch => Reason::Copied,
+            Self::Language => Reason::Language,
+            Self::Headings => Reason::Malformed,
             Self::MaxWords => Reason::TooLong,
             Self::ModelTalk => Reason::ModelTalk,
             Self::NearDuplicate => Reason::NearDuplicate,
-            Self::Numbers => Reason::Unfaithful,
+            Self::Phi => Reason::Phi,
             Self::QuestionAnswer => Reason::QuestionAnswer,
             Self::Refusal => Reason::Refusal,
+            Self::Age
+            | Self::Drugs
+            | Self::Intervals
+            | Self::Laterality
+            | Self::Negation
+            | Self::Numbers
+            | Self::Quantities
+            | Self::Sex
+            | Self::Statements => Reason::Unfaithful,
         }
     }
 
     /// Whether a high score is the good one.
     pub fn wants_at_least(self) -> bool {
-        matches!(self, Self::AnswerWords | Self::MinWords | Self::Numbers)
+        matches!(self, Self::AnswerWords | Self::Headings | Self::MinWords | Self::Numbers)
     }
 
     /// The gate of this name.
@@ -163,7 +222,7 @@ impl Gate {
     }
 
     fn is_share(self) -> bool {
-        matches!(self, Self::Copied | Self::NearDuplicate | Self::Numbers)
+        matches!(self, Self::Copied | Self::Language | Self::NearDuplicate | Self::Numbers)
     }
 }
 
@@ -171,6 +230,8 @@ impl Gate {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GatesConfig {
+    /// Most ages in a note, or an answer, that its report, or note, does not give. An age over 89 may be generalised.
+    pub age: Threshold,
     /// Fewest words of an answer.
     pub answer_words: Threshold,
     /// Most sequences of 13 words that a note, or a question or answer, shares with the evaluation sets of
@@ -181,6 +242,16 @@ pub struct GatesConfig {
     pub copied: Threshold,
     /// Longest stretch of words that a note may copy from the report.
     pub copied_stretch: Threshold,
+    /// Most drugs in a note, or an answer, that its report, or note, does not name there.
+    pub drugs: Threshold,
+    /// Fewest headings of a note.
+    pub headings: Threshold,
+    /// Most times and intervals without support in the report, or the note.
+    pub intervals: Threshold,
+    /// Greatest share of words that are another language's, in note, question or answer.
+    pub language: Threshold,
+    /// Most lefts and rights that are the other side, or none, in the report, or the note.
+    pub laterality: Threshold,
     /// Most words of a note.
     pub max_words: Threshold,
     /// Fewest words of a note.
@@ -190,28 +261,49 @@ pub struct GatesConfig {
     /// Greatest similarity of two notes, as the Jaccard index of their sequences of 5 words; of two that are more alike,
     /// the one whose id sorts first stays. From 0.5 on: below, notes are alike because medicine is.
     pub near_duplicate: Threshold,
+    /// Most sentences that affirm what the report, or the note, denies, or the reverse.
+    pub negation: Threshold,
     /// Least share of a note's numbers that occur in the report.
     pub numbers: Threshold,
+    /// Most identifiers of persons (the eighteen kinds of the HIPAA Safe Harbor rule) in note, question or answer.
+    pub phi: Threshold,
+    /// Most doses and measurements whose value and unit have no support in the report, or the note.
+    pub quantities: Threshold,
     /// 0: an answer must not end in a question mark.
     pub question_answer: Threshold,
     /// 0: note, question and answer must not open with a refusal.
     pub refusal: Threshold,
+    /// 0: the patient's sex must be the report's, or the note's.
+    pub sex: Threshold,
+    /// Most statements and clinical terms of which the report, or the note, knows nothing.
+    pub statements: Threshold,
 }
 
 impl Default for GatesConfig {
     fn default() -> Self {
         Self {
+            age: Threshold::Off,
             answer_words: Threshold::At(1.0),
             contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
+            drugs: Threshold::Off,
+            headings: Threshold::Off,
+            intervals: Threshold::Off,
+            language: Threshold::At(0.2),
+            laterality: Threshold::Off,
             max_words: Threshold::Off,
             min_words: Threshold::At(20.0),
             model_talk: Threshold::At(0.0),
             near_duplicate: Threshold::At(0.8),
+            negation: Threshold::Off,
             numbers: Threshold::At(0.8),
+            phi: Threshold::Off,
+            quantities: Threshold::Off,
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
+            sex: Threshold::Off,
+            statements: Threshold::Off,
         }
     }
 }
@@ -245,17 +337,28 @@ impl GatesConfig {
     /// The threshold of one gate.
     pub fn threshold(&self, gate: Gate) -> Threshold {
         match gate {
+            Gate::Age => self.age,
             Gate::AnswerWords => self.answer_words,
             Gate::Contaminated => self.contaminated,
             Gate::Copied => self.copied,
             Gate::CopiedStretch => self.copied_stretch,
+            Gate::Drugs => self.drugs,
+            Gate::Headings => self.headings,
+            Gate::Intervals => self.intervals,
+            Gate::Language => self.language,
+            Gate::Laterality => self.laterality,
             Gate::MaxWords => self.max_words,
             Gate::MinWords => self.min_words,
             Gate::ModelTalk => self.model_talk,
             Gate::NearDuplicate => self.near_duplicate,
+            Gate::Negation => self.negation,
             Gate::Numbers => self.numbers,
+            Gate::Phi => self.phi,
+            Gate::Quantities => self.quantities,
             Gate::QuestionAnswer => self.question_answer,
             Gate::Refusal => self.refusal,
+            Gate::Sex => self.sex,
+            Gate::Statements => self.statements,
         }
     }
 
@@ -290,28 +393,38 @@ impl GatesConfig {
     /// All gates on a note; without the report, those that compare with it have no score.
     pub fn judge_note(&self, note: &str, report: Option<&str>) -> Judgement {
         let mut verdicts = vec![
+            (Gate::Headings, headings(note)),
+            (Gate::Language, language(note)),
             (Gate::MaxWords, length(note)),
             (Gate::MinWords, length(note)),
             (Gate::ModelTalk, model_talk(note)),
+            (Gate::Phi, phi(note)),
             (Gate::Refusal, refusal(note)),
         ];
         if let Some(report) = report {
             verdicts.push((Gate::Copied, copy_rate(note, report)));
             verdicts.push((Gate::CopiedStretch, longest_copy(note, report)));
             verdicts.push((Gate::Numbers, numbers(note, report)));
+            let (note, report) = (Reading::of(note), Reading::of(report));
+            verdicts.extend(faithfulness(&Pair::new(&note, &report)));
         }
         self.judge(verdicts)
     }
 
-    /// All gates on a question and its answer. Its note passed [`Self::judge_note`].
-    pub fn judge_instruction(&self, question: &str, answer: &str) -> Judgement {
+    /// All gates on a question and its answer; its note passed [`Self::judge_note`]. What an answer says is looked for
+    /// in note and question, except where it says that the note does not tell.
+    pub fn judge_instruction(&self, question: &str, answer: &str, note: &str) -> Judgement {
         let worse = |a: Verdict, b: Verdict| if b.score > a.score { b } else { a };
-        self.judge(vec![
+        let mut verdicts = vec![
             (Gate::AnswerWords, length(answer)),
+            (Gate::Language, worse(language(question), language(answer))),
             (Gate::ModelTalk, worse(model_talk(question), model_talk(answer))),
+            (Gate::Phi, worse(phi(question), phi(answer))),
             (Gate::QuestionAnswer, ends_in_question(answer)),
             (Gate::Refusal, worse(refusal(question), refusal(answer))),
-        ])
+        ];
+        verdicts.extend(comparison(question, answer, note));
+        self.judge(verdicts)
     }
 
     fn judge(&self, mut verdicts: Vec<(Gate, Verdict)>) -> Judgement {
@@ -323,6 +436,41 @@ impl GatesConfig {
         let scores = verdicts.into_iter().map(|(gate, verdict)| (gate.name().to_owned(), verdict.score)).collect();
         Judgement { scores, failed }
     }
+}
+
+/// The gates that compare a text with its source, fact by fact.
+fn faithfulness(pair: &Pair<'_>) -> [(Gate, Verdict); 8] {
+    [
+        (Gate::Age, pair.age()),
+        (Gate::Drugs, pair.drugs()),
+        (Gate::Intervals, pair.intervals()),
+        (Gate::Laterality, pair.laterality()),
+        (Gate::Negation, pair.negation()),
+        (Gate::Quantities, pair.quantities()),
+        (Gate::Sex, pair.sex()),
+        (Gate::Statements, pair.statements()),
+    ]
+}
+
+/// The same for an answer. Its facts may be the question's, too; what it denies, and which side it names, is the note's.
+fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] {
+    let told = told(answer);
+    let text = Reading::of(&told);
+    let note = Reading::of(note);
+    let both = note.followed_by(Reading::of(question));
+    let facts = Pair::new(&text, &both).reworded();
+    let mut verdicts = faithfulness(&facts);
+    // "The right." says what the question asks of.
+    let short = told.split_whitespace().count() < 6;
+    let placed = if short { Reading::of(&format!("{} {told}", question.trim_end_matches('?'))) } else { text.clone() };
+    for (gate, verdict) in &mut verdicts {
+        match gate {
+            Gate::Laterality => *verdict = Pair::new(&placed, &note).laterality(),
+            Gate::Negation => *verdict = Pair::new(&text, &note).negation(),
+            _ => {}
+        }
+    }
+    verdicts
 }
 
 #[cfg(test)]
@@ -357,16 +505,50 @@ mod tests {
         assert!(config.validate().is_err());
     }
 
+    /// Every comparison of facts switched on.
+    fn faithful() -> GatesConfig {
+        let none = Threshold::At(0.0);
+        GatesConfig {
+            age: none,
+            drugs: none,
+            intervals: none,
+            laterality: none,
+            negation: none,
+            quantities: none,
+            sex: none,
+            statements: none,
+            ..GatesConfig::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_is_held_to_its_note_and_may_say_that_it_does_not_tell() {
+        let config = faithful();
+        let note = "Plan:\n- Aspirin 100 mg daily for two weeks. No fever. Mass of the left lung.";
+        for answer in
+            ["Aspirin 100 mg for 14 days.", "The note does not mention a dose of heparin, so it cannot be answered."]
+        {
+            assert_eq!(config.judge_instruction("What was given?", answer, note).failed, None, "{answer}");
+        }
+        for answer in ["Heparin.", "Aspirin 200 mg daily.", "Aspirin for two months.", "A mass of the right lung."] {
+            let reason = config.judge_instruction("What was found?", answer, note).reason();
+            assert_eq!(reason, Some(Reason::Unfaithful), "{answer}");
+        }
+    }
+
     #[test]
     fn a_row_fails_for_one_reason_and_keeps_all_scores() {
-        let config = GatesConfig { min_words: Threshold::At(3.0), ..GatesConfig::default() };
+        let config = GatesConfig { min_words: Threshold::At(3.0), ..faithful() };
         let report = "Hemoglobin was 9.5 g/dL on day 3.";
         let good = config.judge_note("Hb 9.5 on day 3", Some(report));
         assert_eq!(good.failed, None);
-        assert!(good.scores.is_sorted_by(|a, b| a.0 < b.0) && good.scores.len() == 7);
+        assert!(good.scores.is_sorted_by(|a, b| a.0 < b.0) && good.scores.len() == 18);
         let bad = config.judge_note("Hb 10.5 on day 3", Some(report));
         assert_eq!(bad.reason(), Some(Reason::Unfaithful));
-        assert_eq!(config.judge_instruction("Which Hb?", "Do you mean day 3?").reason(), Some(Reason::QuestionAnswer));
-        assert_eq!(config.judge_instruction("Which Hb?", " ").reason(), Some(Reason::TooShort));
+        assert_eq!(
+            config.judge_instruction("Which Hb?", "Do you mean day 3?", "Hb 9.5 on day 3").reason(),
+            Some(Reason::QuestionAnswer)
+        );
+        assert_eq!(config.judge_instruction("Which Hb?", " ", "Hb 9.5 on day 3").reason(), Some(Reason::TooShort));
     }
 }

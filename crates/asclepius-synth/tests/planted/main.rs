@@ -1,0 +1,208 @@
+//! Planted errors: the gates on faithful texts, and on the same texts with one fact changed.
+//!
+//! Each kind of error changes one fact in one place. Sources are halved: rules were tuned on one half, and the bounds
+//! below are for the other. `cargo test --release -p asclepius-synth --test planted -- --nocapture` prints every table,
+//! and what was missed in the half that may be looked at.
+
+mod cases;
+mod kinds;
+
+use std::collections::BTreeMap;
+
+use asclepius_text::GatesConfig;
+use asclepius_text::gates::Gate;
+use asclepius_text::gates::faithful::{Pair, Reading};
+
+use cases::Case;
+use kinds::{another_noun, another_sex, foreign_statements, kinds, planted};
+
+/// The gates that compare facts.
+const COMPARING: [Gate; 8] = [
+    Gate::Age,
+    Gate::Drugs,
+    Gate::Intervals,
+    Gate::Laterality,
+    Gate::Negation,
+    Gate::Quantities,
+    Gate::Sex,
+    Gate::Statements,
+];
+
+type Scores = Vec<(String, f32)>;
+
+fn comparing(all: Scores) -> Scores {
+    all.into_iter().filter(|(name, _)| COMPARING.iter().any(|gate| gate.name() == name)).collect()
+}
+
+fn of_note(note: &str, report: &str) -> Scores {
+    comparing(GatesConfig::default().judge_note(note, Some(report)).scores)
+}
+
+#[derive(Default)]
+struct Row {
+    planted: usize,
+    caught: usize,
+    missed: Vec<String>,
+}
+
+#[derive(Default)]
+struct Table {
+    texts: usize,
+    /// Untouched texts with anything against them, and what.
+    wrong: usize,
+    rows: BTreeMap<&'static str, Row>,
+    flagged: Vec<String>,
+}
+
+impl Table {
+    /// Counts an untouched text.
+    fn untouched(&mut self, name: &str, scores: &Scores, text: &str, source: &str) {
+        self.texts += 1;
+        let (text, source) = (Reading::of(text), Reading::of(source));
+        let pair = Pair::new(&text, &source);
+        let wrong: Vec<_> = COMPARING.iter().zip(scores).filter(|(_, (_, score))| *score > 0.0).collect();
+        for (gate, _) in &wrong {
+            self.flagged.push(format!("{name}: {}: {:?}", gate.name(), pair.unsupported(**gate)));
+        }
+        self.wrong += usize::from(!wrong.is_empty());
+    }
+
+    /// Counts a planted error. A text that was flagged before must be flagged more.
+    fn plant(&mut self, kind: &'static str, before: &Scores, after: &Scores, shown: &str) {
+        let row = self.rows.entry(kind).or_default();
+        row.planted += 1;
+        let caught = after.iter().zip(before).any(|(after, before)| after.1 > before.1);
+        row.caught += usize::from(caught);
+        if !caught {
+            row.missed.push(shown.to_owned());
+        }
+    }
+
+    #[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
+    fn print(&self, title: &str, show: bool) {
+        println!("\n{title}: {} texts, {} untouched ones flagged", self.texts, self.wrong);
+        for (name, row) in &self.rows {
+            let share = 100.0 * row.caught as f64 / row.planted as f64;
+            println!("{name:30} {:4} of {:4} caught, {share:5.1} %", row.caught, row.planted);
+        }
+        if !show {
+            return;
+        }
+        println!("{:#?}", self.flagged);
+        for (name, row) in &self.rows {
+            for missed in row.missed.iter().take(40) {
+                println!("missed {name}: {missed}");
+            }
+        }
+    }
+
+    fn hold(&self, most_flagged_percent: usize, short: &[(&str, usize)]) {
+        let flagged = self.wrong;
+        assert!(flagged * 100 <= self.texts * most_flagged_percent, "{flagged} of {}: {:?}", self.texts, self.flagged);
+        for (name, row) in &self.rows {
+            let bound = short.iter().find(|(kind, _)| kind == name).map_or(90, |(_, bound)| *bound);
+            assert!(row.caught * 100 >= row.planted * bound, "{name}: {} of {}", row.caught, row.planted);
+        }
+    }
+}
+
+/// Whether the changed text still states something there: an answer without its "No", or one that says that the note
+/// does not tell, has no fact to hold to the note.
+fn states(text: &str, changed: &str) -> bool {
+    let at = text.bytes().zip(changed.bytes()).take_while(|(one, other)| one == other).count();
+    let opening = at == 0 && (text.starts_with("No,") || text.starts_with("No."));
+    !opening && !(text.contains("The note does not") && at < 20)
+}
+
+fn plant_all(table: &mut Table, name: &str, text: &str, untouched: &Scores, scores: impl Fn(&str) -> Scores) {
+    for kind in kinds() {
+        for (changed, shown) in planted(&kind, text) {
+            if !states(text, &changed) {
+                continue;
+            }
+            table.plant(kind.name, untouched, &scores(&changed), &format!("{name}: {shown}"));
+        }
+    }
+    if let Some(changed) = another_sex(text) {
+        table.plant("sex", untouched, &scores(&changed), name);
+    }
+}
+
+fn measure(cases: &[&Case], all: &[&Case]) -> Table {
+    let mut table = Table::default();
+    for case in cases {
+        let scores = |note: &str| of_note(note, &case.source);
+        let untouched = scores(&case.text);
+        table.untouched(&case.name, &untouched, &case.text, &case.source);
+        plant_all(&mut table, &case.name, &case.text, &untouched, scores);
+        if let Some(note) = another_noun(&case.text) {
+            table.plant("sex, introduction alone", &untouched, &scores(&note), &case.name);
+        }
+        let position = all.iter().position(|other| other.name == case.name).unwrap_or_default();
+        let other = all[(position + 7) % all.len()];
+        for statement in foreign_statements(&other.text) {
+            let note = format!("{}\n- {statement}\n", case.text);
+            table.plant(
+                "another patient's statement",
+                &untouched,
+                &scores(&note),
+                &format!("{}: {statement}", case.name),
+            );
+        }
+    }
+    table
+}
+
+#[test]
+fn errors_in_extracted_notes_are_caught_and_faithful_notes_pass() {
+    let cases = cases::extracted();
+    let all: Vec<&Case> = cases.iter().collect();
+    let half = |held_back| all.iter().copied().filter(|case| case.held_back == held_back).collect::<Vec<_>>();
+    measure(&half(false), &all).print("extracted notes, tuned on", true);
+    let table = measure(&half(true), &all);
+    table.print("extracted notes, held back", false);
+    table.hold(15, BELOW_NINETY);
+}
+
+#[test]
+fn faithful_notes_pass() {
+    let cases = cases::surveyed();
+    for held_back in [false, true] {
+        let mut table = Table::default();
+        for case in cases.iter().filter(|case| case.held_back == held_back) {
+            table.untouched(&case.name, &of_note(&case.text, &case.source), &case.text, &case.source);
+        }
+        table.print(if held_back { "surveyed, held back" } else { "surveyed, tuned on" }, !held_back);
+        if held_back {
+            table.hold(5, &[]);
+        }
+    }
+}
+
+#[test]
+fn errors_in_notes_and_answers_of_other_wording_are_caught_and_faithful_ones_pass() {
+    let written = cases::written();
+    let all: Vec<&Case> = written.iter().map(|written| &written.note).collect();
+    for held_back in [false, true] {
+        let half: Vec<_> = written.iter().filter(|written| written.note.held_back == held_back).collect();
+        let notes: Vec<&Case> = half.iter().map(|written| &written.note).collect();
+        let title = if held_back { "held back" } else { "tuned on" };
+        measure(&notes, &all).print(&format!("written notes, {title}"), !held_back);
+        let mut table = Table::default();
+        for written in half {
+            let note = &written.note;
+            for (question, answer) in &written.answers {
+                let scores = |answer: &str| {
+                    comparing(GatesConfig::default().judge_instruction(question, answer, &note.text).scores)
+                };
+                let untouched = scores(answer);
+                table.untouched(&note.name, &untouched, answer, &format!("{}\n{question}", note.text));
+                plant_all(&mut table, &note.name, answer, &untouched, scores);
+            }
+        }
+        table.print(&format!("written answers, {title}"), !held_back);
+    }
+}
+
+/// Kinds that fall short of ninety in a hundred, and what they reach.
+const BELOW_NINETY: &[(&str, usize)] = &[("negation dropped", 85), ("result turned", 0)];

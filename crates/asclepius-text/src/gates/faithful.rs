@@ -1,0 +1,375 @@
+//! Whether a note says only what its report says, and an answer only what its note says: rules, no model.
+//!
+//! Both texts are read once ([`Reading`]). A gate takes each fact of its kind from the text and looks for it in the
+//! source, first of all in the sentence that the text's own sentence comes from: the one that shares most of its words
+//! with content. Scores count facts without support.
+
+mod lexicon;
+mod person;
+mod polarity;
+mod quantities;
+mod reading;
+mod sides;
+mod statements;
+
+use std::collections::BTreeSet;
+
+pub use reading::Reading;
+
+use self::quantities::{Kind, Quantity};
+use self::reading::Sentence;
+use super::{Gate, Verdict};
+
+/// A text beside its source, and what each gate needs of both.
+pub struct Pair<'a> {
+    text: &'a Reading,
+    source: &'a Reading,
+    /// The text may say things in words of its own.
+    reworded: bool,
+    /// For each sentence of the text, how much of it each sentence of the source holds.
+    overlaps: Vec<Vec<f32>>,
+    /// Quantities of the source, each with its sentence.
+    quantities: Vec<(usize, Quantity)>,
+}
+
+/// A sentence's origin is known when this share of its content stands in one sentence of the source.
+const SAME_SENTENCE: f32 = 0.6;
+/// Then it is the source's own.
+const VERBATIM: f32 = 0.9;
+
+impl<'a> Pair<'a> {
+    /// Aligns a text with its source.
+    pub fn new(text: &'a Reading, source: &'a Reading) -> Self {
+        let overlaps = text.sentences.iter().map(|sentence| source.overlaps(sentence)).collect();
+        let found = source.sentences.iter().map(quantities::find).enumerate();
+        let quantities =
+            found.flat_map(|(index, found)| found.into_iter().map(move |quantity| (index, quantity))).collect();
+        Self { text, source, reworded: false, overlaps, quantities }
+    }
+
+    /// A text that is asked to say things in words of its own, as answers are.
+    #[must_use]
+    pub fn reworded(self) -> Self {
+        Self { reworded: true, ..self }
+    }
+
+    /// Doses, measurements and other figures that the source does not state with that unit.
+    pub fn quantities(&self) -> Verdict {
+        count(&self.unsupported(Gate::Quantities), "quantities")
+    }
+
+    /// Intervals, times and frequencies that the source does not state.
+    pub fn intervals(&self) -> Verdict {
+        count(&self.unsupported(Gate::Intervals), "intervals")
+    }
+
+    /// Ages that the source does not give its patient; "over 89" stands for any age above that.
+    pub fn age(&self) -> Verdict {
+        count(&self.unsupported(Gate::Age), "ages")
+    }
+
+    /// Whether the text makes a woman of a man or the reverse. Score: 1 or 0.
+    pub fn sex(&self) -> Verdict {
+        count(&self.unsupported(Gate::Sex), "statements of the patient's sex")
+    }
+
+    /// Drugs that the source does not name, or not where the sentence comes from.
+    pub fn drugs(&self) -> Verdict {
+        count(&self.unsupported(Gate::Drugs), "drugs")
+    }
+
+    /// Left that was right, or a side that the source does not give.
+    pub fn laterality(&self) -> Verdict {
+        count(&self.unsupported(Gate::Laterality), "sides")
+    }
+
+    /// Findings that the source denies and the text affirms, or the reverse.
+    pub fn negation(&self) -> Verdict {
+        count(&self.unsupported(Gate::Negation), "negations")
+    }
+
+    /// Statements of which the source knows nothing, and clinical terms that it does not hold.
+    pub fn statements(&self) -> Verdict {
+        count(&self.unsupported(Gate::Statements), "statements and clinical terms")
+    }
+
+    /// The facts that speak against the text under one of these gates, in its own words as the gate reads them: for
+    /// whoever checks verdicts by eye, and not for a log. Empty for the other gates.
+    pub fn unsupported(&self, gate: Gate) -> Vec<String> {
+        match gate {
+            Gate::Age => self.facts(|_, sentence| self.unsupported_ages(sentence)),
+            Gate::Drugs => self.facts(|index, sentence| self.unsupported_drugs(index, sentence)),
+            Gate::Intervals => self.facts(|index, sentence| {
+                let mut found = self.unsupported_figures(Kind::Interval, index, sentence);
+                found.extend(self.unsupported_times(index, sentence));
+                found
+            }),
+            Gate::Laterality => sides::contradictions(self.text, self.source, &self.overlaps),
+            Gate::Negation => polarity::contradictions(self.text, self.source, &self.overlaps, self.reworded),
+            Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
+            Gate::Sex => person::contradict(self.text, self.source).into_iter().collect(),
+            Gate::Statements => statements::unsupported(self.text, self.source, &self.overlaps, self.reworded),
+            _ => Vec::new(),
+        }
+    }
+
+    fn facts(&self, of_sentence: impl Fn(usize, &Sentence) -> Vec<String>) -> Vec<String> {
+        self.text.sentences.iter().enumerate().flat_map(|(index, sentence)| of_sentence(index, sentence)).collect()
+    }
+
+    fn unsupported_ages(&self, sentence: &Sentence) -> Vec<String> {
+        let known: Vec<&Quantity> = self
+            .quantities
+            .iter()
+            .map(|(_, quantity)| quantity)
+            .filter(|quantity| quantity.kind == Kind::Age)
+            .collect();
+        let above = known
+            .iter()
+            .any(|age| age.unit.as_deref() == Some("month") && age.values.iter().any(|value| *value > 89.0 * 12.0));
+        let ages = quantities::find(sentence).into_iter().filter(|quantity| quantity.kind == Kind::Age);
+        ages.filter(|age| {
+            let general = above && age.values.iter().any(|value| (89.0 * 12.0..=90.0 * 12.0).contains(value));
+            let figure = |(_, quantity): &(usize, Quantity)| {
+                quantity.unit.is_none() && age.values.iter().any(|value| quantity.values.contains(&(value / 12.0)))
+            };
+            // Where the source gives no age as such, a bare figure may be one.
+            let supported =
+                known.iter().any(|other| age.agrees(other)) || (known.is_empty() && self.quantities.iter().any(figure));
+            !general && !supported
+        })
+        .map(|age| around(sentence, age.at))
+        .collect()
+    }
+
+    fn unsupported_drugs(&self, index: usize, sentence: &Sentence) -> Vec<String> {
+        let named: BTreeSet<&str> = drugs_of(sentence).collect();
+        // "Methylpred" and "vanc" name a drug by its beginning.
+        let names =
+            |word: &str, drug: &str| lexicon::drug(word) == Some(drug) || (word.len() >= 4 && drug.starts_with(word));
+        named
+            .into_iter()
+            .filter(|drug| !self.supported(index, |source| source.words.iter().any(|word| names(&word.text, drug))))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn unsupported_times(&self, index: usize, sentence: &Sentence) -> Vec<String> {
+        time_words(sentence)
+            .into_iter()
+            .filter(|word| !self.supported(index, |source| has_time(source, word)))
+            .map(|word| format!("{word} in {}", sentence.line.trim()))
+            .collect()
+    }
+
+    fn unsupported_figures(&self, kind: Kind, index: usize, sentence: &Sentence) -> Vec<String> {
+        let asked = quantities::find(sentence).into_iter().filter(|quantity| quantity.kind == kind);
+        asked
+            .filter(|quantity| !self.supported_figure(index, quantity))
+            .map(|quantity| around(sentence, quantity.at))
+            .collect()
+    }
+
+    /// Whether the source states the figure where the sentence comes from, or beside the same words.
+    fn supported_figure(&self, index: usize, asked: &Quantity) -> bool {
+        let line = self.text.sentences[index].line.as_str();
+        let agreeing: Vec<&(usize, Quantity)> =
+            self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
+        if agreeing.is_empty() {
+            return self.stated_otherwise(asked);
+        }
+        let stems = self.context(line, asked.at);
+        // One word alone may stand for something else there, a drug hardly.
+        let telling = stems.len() > 1 || stems.iter().any(|stem| lexicon::DRUG_STEMS.contains(stem));
+        let beside = |found: &(usize, Quantity)| {
+            let near = within(&self.source.sentences[found.0].line, found.1.at, FAR);
+            stems.iter().any(|stem| near.contains(stem.as_str()))
+        };
+        let best = self.overlaps[index].iter().copied().fold(0.0, f32::max);
+        let copied = best >= VERBATIM && self.is_copied(index);
+        if best >= SAME_SENTENCE && self.text.sentences[index].content.len() >= 3 {
+            let near = self.near_origin(index, agreeing.iter().map(|(at, _)| *at));
+            // Who writes in words of his own draws neighbouring sentences into one.
+            let beside = |at: usize| [at.wrapping_sub(1), at + 1];
+            if near || copied {
+                return near;
+            }
+            if self.near_origin(index, agreeing.iter().flat_map(|(at, _)| beside(*at))) {
+                return true;
+            }
+        }
+        // A dose whose unit the source leaves out there is told from another figure by the words beside it alone.
+        let stated = self.reworded || asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit.is_some());
+        (!telling && stated) || agreeing.iter().any(|found| beside(found))
+    }
+
+    /// Beginnings of the words with content closest to a place in a line, as far as the source holds them.
+    fn context(&self, line: &str, at: usize) -> Vec<String> {
+        let (before, after) = line.split_at(at);
+        let word = |word: &str| -> Option<String> {
+            let word = word.trim_matches(|character: char| !character.is_alphabetic());
+            let stem = reading::stem(word);
+            let counts = lexicon::is_content(word) && word.is_ascii() && (3..=7).contains(&stem.len());
+            (counts && self.source.known.contains(word)).then_some(stem)
+        };
+        let mut stems: Vec<String> = before.rsplit(' ').take(5).filter_map(word).take(2).collect();
+        stems.extend(after.split(' ').skip(1).take(4).filter_map(word).take(1));
+        stems
+    }
+
+    fn supported(&self, index: usize, holds: impl Fn(&Sentence) -> bool) -> bool {
+        let mut support = (0..self.source.sentences.len()).filter(|&at| holds(&self.source.sentences[at])).peekable();
+        support.peek().is_some() && self.near_origin(index, support)
+    }
+
+    /// Whether a fact's sentences are where this sentence comes from, as far as that is known.
+    fn near_origin(&self, index: usize, support: impl Iterator<Item = usize>) -> bool {
+        let overlaps = &self.overlaps[index];
+        let best = overlaps.iter().copied().fold(0.0, f32::max);
+        if best < SAME_SENTENCE || self.text.sentences[index].content.len() < 3 {
+            return true;
+        }
+        let mut support = support;
+        support.any(|at| overlaps.get(at).is_some_and(|overlap| *overlap >= 0.5 * best))
+    }
+
+    /// Whether most pairs of neighbouring words stand in one sentence of the source.
+    fn is_copied(&self, index: usize) -> bool {
+        let pairs = |sentence: &'a Sentence| -> BTreeSet<(&'a str, &'a str)> {
+            sentence.words.windows(2).map(|pair| (pair[0].text.as_str(), pair[1].text.as_str())).collect()
+        };
+        let own = pairs(&self.text.sentences[index]);
+        let overlaps = &self.overlaps[index];
+        let origins = self.source.sentences.iter().zip(overlaps).filter(|(_, overlap)| **overlap >= VERBATIM);
+        origins.map(|(origin, _)| own.intersection(&pairs(origin)).count()).any(|shared| shared * 10 >= own.len() * 7)
+    }
+
+    /// A figure that the source has as an ordinal ("the fourth day"), or whose unit it says once for several ("at three
+    /// months and at six").
+    fn stated_otherwise(&self, asked: &Quantity) -> bool {
+        let stated = asked.values.first().map_or(0.0, |value| value / asked.scale);
+        if asked.counts {
+            let word = ORDINALS.get((stated as usize).wrapping_sub(1));
+            return word.is_some_and(|word| self.source.known.contains(*word));
+        }
+        let bare = |at: usize| {
+            let same = |(index, found): &&(usize, Quantity)| *index == at && found.unit.is_none() && !found.counts;
+            self.quantities.iter().filter(same).any(|(_, found)| found.values.contains(&stated))
+        };
+        let unit_once = |(at, found): &(usize, Quantity)| {
+            found.kind == Kind::Interval && found.unit == asked.unit && found.scale == asked.scale && bare(*at)
+        };
+        asked.kind == Kind::Interval
+            && (self.quantities.iter().any(unit_once) || (self.reworded && (0..self.source.sentences.len()).any(bare)))
+    }
+}
+
+fn count(facts: &[String], what: &str) -> Verdict {
+    Verdict::new(facts.len() as f32, format!("{} {what} have no support in the source", facts.len()))
+}
+
+const ORDINALS: &[&str] = &[
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+];
+
+/// Bytes on each side of a figure in which the source must hold one of the words beside it.
+const FAR: usize = 90;
+
+/// What stands around a place.
+fn within(line: &str, at: usize, bytes: usize) -> &str {
+    let from = (0..=at.saturating_sub(bytes)).rev().find(|&from| line.is_char_boundary(from)).unwrap_or(0);
+    let to = ((at + bytes).min(line.len())..=line.len()).find(|&to| line.is_char_boundary(to)).unwrap_or(line.len());
+    &line[from..to]
+}
+
+/// A place in a sentence with some of what stands there.
+fn around(sentence: &Sentence, at: usize) -> String {
+    let line = sentence.line.as_str();
+    let from = line[..at].char_indices().rev().take(30).last().map_or(at, |(from, _)| from);
+    let to = line[at..].char_indices().nth(24).map_or(line.len(), |(to, _)| at + to);
+    format!("{}[{}", &line[from..at], &line[at..to])
+}
+
+fn drugs_of(sentence: &Sentence) -> impl Iterator<Item = &str> {
+    sentence.words.iter().filter_map(|word| lexicon::drug(&word.text))
+}
+
+/// Times told without a figure: "last week", "daily", "in March".
+const TIME_WORDS: &[(&str, &str)] = &[
+    ("week", "week"),
+    ("weeks", "week"),
+    ("weekly", "week"),
+    ("month", "month"),
+    ("months", "month"),
+    ("monthly", "month"),
+    ("year", "year"),
+    ("years", "year"),
+    ("yearly", "year"),
+    ("annually", "year"),
+    ("hour", "hour"),
+    ("hours", "hour"),
+    ("hourly", "hour"),
+    ("daily", "day"),
+    ("minutes", "minute"),
+    ("january", "january"),
+    ("february", "february"),
+    ("april", "april"),
+    ("june", "june"),
+    ("july", "july"),
+    ("august", "august"),
+    ("september", "september"),
+    ("october", "october"),
+    ("november", "november"),
+    ("december", "december"),
+    ("morning", "morning"),
+    ("evening", "evening"),
+    ("yesterday", "yesterday"),
+    ("tomorrow", "tomorrow"),
+];
+
+fn time_words(sentence: &Sentence) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for (index, word) in sentence.words.iter().enumerate() {
+        let before = |steps: usize| index.checked_sub(steps).map_or("", |at| sentence.words[at].text.as_str());
+        // "Once a month" is how often: no interval, so its word is asked for here.
+        let often = matches!(before(2), "once" | "twice" | "thrice" | "times");
+        let counted =
+            before(1).starts_with(|first: char| first.is_ascii_digit()) || (matches!(before(1), "a" | "an") && !often);
+        if !counted {
+            found.extend(TIME_WORDS.iter().find(|(name, _)| *name == word.text).map(|(_, unit)| *unit));
+        }
+    }
+    found
+}
+
+fn has_time(sentence: &Sentence, unit: &str) -> bool {
+    let same = |word: &str| {
+        TIME_WORDS.iter().any(|(name, of)| *name == word && *of == unit)
+            || (unit == "day"
+                && matches!(
+                    word,
+                    "day" | "days" | "qd" | "d" | "od" | "bd" | "bid" | "tds" | "tid" | "qds" | "qid" | "nocte"
+                ))
+            || (unit.len() > 4 && word.len() > 2 && unit.starts_with(word))
+            || (unit == "year" && matches!(word, "y" | "yr" | "yrs" | "yo"))
+    };
+    sentence.words.iter().any(|word| same(&word.text))
+}
+
+/// Whether a word in lower case is a drug or a clinical term.
+pub(super) fn is_drug_or_clinical(word: &str) -> bool {
+    lexicon::drug(word).is_some() || lexicon::is_clinical(word)
+}

@@ -1,0 +1,322 @@
+//! Quantities, doses, ages and intervals as values with a unit, so that `0.5 g` is `500 mg` and `two weeks` `14 days`.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::reading::Sentence;
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A measurement or dose, or a figure without a unit.
+    Measure,
+    /// A stretch of time.
+    Interval,
+    /// The patient's age.
+    Age,
+}
+
+/// A figure with its unit, in that unit's base.
+#[derive(Debug, Clone)]
+pub(super) struct Quantity {
+    pub kind: Kind,
+    /// What the figure can mean: 1,200 is 1200 or, elsewhere in the world, 1.2.
+    pub values: Vec<f64>,
+    /// The last place the figure states, in the same base.
+    pub precision: f64,
+    /// How many of its base the unit is; a figure without a unit is compared without.
+    pub scale: f64,
+    pub unit: Option<String>,
+    /// Says which one of several: a day, a stage, a case.
+    pub counts: bool,
+    /// Where in [`Sentence::line`].
+    pub at: usize,
+}
+
+static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
+    let number = r"\d+(?:[.,]\d+)*";
+    let part = r"(?:micrograms?|milligrams?|kilograms?|grams?|milliliters?|millilitres?|liters?|litres?|deciliters?|units?|mcg|mg|ug|ng|pg|fg|kg|gm|g|meq|mmol|umol|nmol|pmol|mosm|miu|uiu|iu|u|ml|dl|ul|cl|fl|l|mmhg|mm hg|cmh2o|cm h2o|kpa|cm|mm|um|nm|km|m2|m3|cm2|mm2|mm3|cm3|m|gy|cgy|hz|khz|mhz|bpm|msec|ms|mv|ma|kcal|fr|percent|%|beats?|breaths?|drops?|tablets?|capsules?|puffs?|°\s?c|°\s?f|degrees?(?: celsius| fahrenheit| c| f)?|celsius|fahrenheit|diopters?)";
+    let over = r"(?:\s?(?:/|per)\s?(?:kg|dl|ml|ul|l|day|d|hours?|hr|h|minutes?|min|m|m2|mm3|week|dose|24 ?h|hpf|sec|s|year|g))*";
+    let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mos?|years?|yrs?|yr|y|decades?)";
+    let age = r"(?:[- ]?(?P<ageunit>years?|yrs?|yr|months?|mos?|mo|weeks?|wks?|wk|days?|y|hours?)[- ]?(?:old|of age)\b|[- ]?(?P<yo>y/o|y\.o\.?|yo|y\.?/o\.?)|(?P<sexed>m|f)\b)";
+    Regex::new(&format!(
+        r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>second|minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
+    ))
+    .expect("the pattern is valid")
+});
+
+/// Words after which "a week" is a stretch of time.
+const LONG: &[&str] = &[
+    "for",
+    "about",
+    "within",
+    "in",
+    "after",
+    "over",
+    "than",
+    "approximately",
+    "nearly",
+    "almost",
+    "half",
+    "of",
+    "during",
+    "through",
+    "around",
+    "only",
+    "past",
+    "last",
+    "next",
+    "had",
+    "and",
+    "or",
+    "lasting",
+    "took",
+    "roughly",
+    "some",
+    "throughout",
+    "until",
+    "by",
+    "every",
+    "under",
+    "at",
+    "lasted",
+    "just",
+    "was",
+    "to",
+];
+
+/// Words that a figure after them counts.
+const COUNTED: &[&str] = &[
+    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "step",
+    "number",
+];
+
+/// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
+pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
+    let line = sentence.line.as_str();
+    let mut found: Vec<Quantity> = Vec::new();
+    for hit in FIGURE.captures_iter(line) {
+        let whole = hit.get(0).expect("the whole always matches");
+        if let Some(unit) = hit.name("arttime") {
+            let before = line[..whole.start()].trim_end();
+            // "Twice a day" is how often, "15 cigarettes a day" is how much.
+            let word = before.rsplit(' ').next().unwrap_or_default();
+            let long = LONG.contains(&word) || before.is_empty() || before.ends_with([',', '(', ';', ':', '-']);
+            if long && hit.name("art").is_some_and(|art| art.as_str().starts_with('a')) {
+                let (scale, unit) = time(unit.as_str());
+                let value = vec![scale];
+                found.push(Quantity {
+                    kind: Kind::Interval,
+                    values: value,
+                    precision: 0.0,
+                    scale,
+                    unit: Some(unit.to_owned()),
+                    counts: false,
+                    at: whole.start(),
+                });
+            }
+            continue;
+        }
+        let Some(number) = hit.name("n") else { continue };
+        let before = line[..number.start()].chars().next_back();
+        if before.is_some_and(char::is_alphabetic) || is_marker(line, number.start(), number.end()) {
+            continue;
+        }
+        // "2nd" is said as a word as often.
+        let ordinal = ["st", "nd", "rd", "th"].iter().any(|end| {
+            line[number.end()..]
+                .strip_prefix(end)
+                .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+        });
+        if ordinal {
+            continue;
+        }
+        let aged = hit.name("aged2").is_some();
+        let (kind, scale, unit) = if let Some(unit) = hit.name("ageunit") {
+            let (scale, unit) = time(unit.as_str());
+            (Kind::Age, scale, Some(unit.to_owned()))
+        } else if hit.name("yo").is_some() || hit.name("sexed").is_some() {
+            (Kind::Age, 12.0, Some("month".to_owned()))
+        } else if let Some(unit) = hit.name("time") {
+            let (scale, unit) = time(unit.as_str());
+            (if aged { Kind::Age } else { Kind::Interval }, scale, Some(unit.to_owned()))
+        } else if let Some(unit) = hit.name("unit") {
+            let (scale, unit) = measure(unit.as_str());
+            (Kind::Measure, scale, Some(unit))
+        } else if aged {
+            (Kind::Age, 12.0, Some("month".to_owned()))
+        } else {
+            (Kind::Measure, 1.0, None)
+        };
+        let (values, precision) = readings(number.as_str());
+        let values = values.into_iter().map(|value| value * scale).collect();
+        let before = line[..number.start()].trim_end().rsplit(' ').next().unwrap_or_default();
+        let counts = COUNTED.contains(&before);
+        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, counts, at: number.start() });
+        share_unit(&mut found, line, number.start());
+    }
+    found
+}
+
+/// The figure before takes the unit of the last one where only a dash, a cross or "to" stands between.
+fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
+    let mut end = start;
+    for index in (1..found.len()).rev() {
+        let (left, right) = found.split_at_mut(index);
+        let (Some(earlier), Some(later)) = (left.last_mut(), right.first()) else { return };
+        let between = line[earlier.at..end]
+            .trim_start_matches(|character: char| character.is_ascii_digit() || matches!(character, '.' | ','));
+        let joined = matches!(between.trim(), "-" | "x" | "×" | "to" | "and" | "or" | "/" | "*" | "by");
+        if !joined || earlier.counts || earlier.unit.is_some() || later.unit.is_none() {
+            return;
+        }
+        let scale = later.values.first().copied().unwrap_or(1.0);
+        let stated = readings(
+            &line[later.at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ',')).collect::<String>(),
+        );
+        let scale = stated.0.first().filter(|value| **value != 0.0).map_or(1.0, |value| scale / value);
+        earlier.values.iter_mut().for_each(|value| *value *= scale);
+        earlier.precision *= scale;
+        earlier.scale *= scale;
+        (earlier.unit, earlier.kind) = (later.unit.clone(), later.kind);
+        end = earlier.at;
+    }
+}
+
+/// `1.` or `2)` at a line's beginning, `#1`, and the `2/2` that means "secondary to".
+fn is_marker(line: &str, start: usize, end: usize) -> bool {
+    let after = &line[end..];
+    let bare = line[..start]
+        .trim_matches(|character: char| character.is_whitespace() || matches!(character, '-' | '*' | '(' | '#'))
+        .is_empty();
+    let marked = after.starts_with(['.', ')', ':']) && after[1..].chars().next().is_none_or(char::is_whitespace);
+    (bare && (marked || line[..start].ends_with('#')))
+        || (&line[start..end] == "2" && (after.starts_with("/2 ") || line[..start].ends_with(" 2/")))
+}
+
+fn readings(figure: &str) -> (Vec<f64>, f64) {
+    let figure = figure.trim_end_matches(['.', ',']);
+    let mut values = Vec::new();
+    let mut places = figure.rsplit_once('.').map_or(0, |(_, fraction)| fraction.len());
+    if figure.matches('.').count() <= 1 {
+        let groups: Vec<&str> = figure.split('.').next().unwrap_or(figure).split(',').collect();
+        if groups[1..].iter().all(|group| group.len() == 3) {
+            values.extend(figure.replace(',', "").parse::<f64>().ok());
+        }
+        if groups.len() == 2 && !figure.contains('.') && (groups[1].len() != 3 || groups[0] == "0") {
+            values.extend(figure.replace(',', ".").parse::<f64>().ok());
+            if groups[1].len() != 3 {
+                places = groups[1].len();
+            }
+        }
+    }
+    if values.is_empty() {
+        values.extend(figure.split(['.', ',']).filter_map(|part| part.parse::<f64>().ok()));
+        places = 0;
+    }
+    (values, 10_f64.powi(-(places as i32)))
+}
+
+/// Minutes, days or months: a month is no fixed number of days.
+pub(super) fn time(unit: &str) -> (f64, &'static str) {
+    match unit.as_bytes() {
+        [b's', ..] => (1.0 / 60.0, "minute"),
+        [b'm', b'i', ..] => (1.0, "minute"),
+        [b'h', ..] => (1.0 / 24.0, "day"),
+        [b'd', b'e', ..] => (120.0, "month"),
+        [b'd', ..] => (1.0, "day"),
+        [b'w', ..] => (7.0, "day"),
+        [b'm', ..] => (1.0, "month"),
+        _ => (12.0, "month"),
+    }
+}
+
+/// A unit's base and how many of that it is.
+fn measure(unit: &str) -> (f64, String) {
+    let unit = unit.replace("per", "/").replace(char::is_whitespace, "");
+    let (first, over) = unit.split_once('/').map_or((unit.as_str(), None), |(first, over)| (first, Some(over)));
+    let plain = match first {
+        "microgram" | "micrograms" | "ug" => "mcg",
+        "milligram" | "milligrams" => "mg",
+        "gram" | "grams" | "gm" => "g",
+        "kilogram" | "kilograms" => "kg",
+        "milliliter" | "milliliters" | "millilitre" | "millilitres" => "ml",
+        "liter" | "liters" | "litre" | "litres" => "l",
+        "unit" | "units" | "iu" => "u",
+        "percent" => "%",
+        "cmh2o" | "kpa" => first,
+        "beats" | "beat" | "bpm" => "beat",
+        "breaths" | "breath" => "breath",
+        other
+            if other.starts_with(['°'])
+                || other.starts_with("degree")
+                || other == "celsius"
+                || other == "fahrenheit" =>
+        {
+            if other.ends_with('f') || other.ends_with("fahrenheit") {
+                "f"
+            } else {
+                "c"
+            }
+        }
+        other => other,
+    };
+    let (scale, base) = match plain {
+        "kg" => (1e6, "mg"),
+        "g" => (1e3, "mg"),
+        "mg" => (1.0, "mg"),
+        "mcg" => (1e-3, "mg"),
+        "l" => (1e3, "ml"),
+        "dl" => (1e2, "ml"),
+        "cl" => (1e1, "ml"),
+        "cm" => (1e1, "mm"),
+        "m" => (1e3, "mm"),
+        other => (1.0, other),
+    };
+    // A rate over one's own minute is said with or without it.
+    let over = over.filter(|_| !matches!(base, "beat" | "breath"));
+    let base = match over {
+        None => base.to_owned(),
+        Some(over) => {
+            let over = over
+                .replace("hours", "h")
+                .replace("hour", "h")
+                .replace("hr", "h")
+                .replace("minutes", "min")
+                .replace("minute", "min")
+                .replace("day", "d");
+            format!("{base}/{over}")
+        }
+    };
+    (scale, base)
+}
+
+impl Quantity {
+    /// Whether `source` states the same, or states it more precisely and this is its rounding.
+    pub(super) fn agrees(&self, source: &Self) -> bool {
+        let units = match (&self.unit, &source.unit) {
+            (Some(own), Some(other)) => {
+                own == other
+                    || own.split('/').next() == Some(other.as_str())
+                    || other.split('/').next() == Some(own.as_str())
+            }
+            // A figure whose unit one side leaves out, never a time. What counts days or stages is no dose.
+            (Some(_), None) => self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts,
+            _ => self.kind == Kind::Measure && source.kind == Kind::Measure || self.unit.is_none(),
+        };
+        let (own, other) =
+            if self.unit.is_some() == source.unit.is_some() { (1.0, 1.0) } else { (self.scale, source.scale) };
+        let fits = |left: f64, right: f64| {
+            self.is_rounding(left / own, right / other, source.precision / other, self.precision / own)
+        };
+        units && self.values.iter().any(|left| source.values.iter().any(|right| fits(*left, *right)))
+    }
+
+    fn is_rounding(&self, own: f64, other: f64, exact: f64, precision: f64) -> bool {
+        let gap = (own - other).abs();
+        // Rounding keeps at least two figures.
+        let rounds = exact < precision * 0.99 && own >= 10.0 * precision && self.kind != Kind::Age;
+        gap <= 1e-6 * own.abs().max(1e-6) || (rounds && gap <= precision * 0.5 + 1e-9)
+    }
+}

@@ -1,0 +1,310 @@
+//! A text as the faithfulness gates read it: sentences of lower-case words, shorthand written out, numbers in figures.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use rustc_hash::FxHashMap;
+
+use super::lexicon;
+use crate::{abbreviations, sentences};
+
+/// One word.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    /// In lower case, numerals as figures, American spelling.
+    pub text: String,
+    /// What words of one family share; empty for words without content.
+    pub stem: String,
+    /// Counts what ends a clause before the word: marks other than commas, and words such as "but".
+    pub clause: u16,
+    /// The same with commas.
+    pub phrase: u16,
+    /// Written in capitals throughout.
+    pub capitals: bool,
+    /// What the table says that an abbreviation stands for, and where the text has the abbreviation.
+    pub expanded: bool,
+}
+
+/// One sentence.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sentence {
+    pub words: Vec<Word>,
+    /// The words with one space between them, marks kept: what the patterns for quantities read.
+    pub line: String,
+    /// Stems of the words with content, each once.
+    pub content: Vec<String>,
+}
+
+/// A text, read once for all gates.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub(super) sentences: Vec<Sentence>,
+    /// Sentences by the stem of a content word.
+    pub(super) by_stem: FxHashMap<String, Vec<usize>>,
+    /// Every word.
+    pub(super) known: HashSet<String>,
+}
+
+impl Reading {
+    /// Reads a text.
+    pub fn of(text: &str) -> Self {
+        // Split first: what an abbreviation stands for does not begin like a sentence.
+        let lines = sentences::split(text).into_iter().flat_map(|sentence| sentence.split('\n'));
+        let sentences: Vec<Sentence> = lines.map(|line| read(&write_out(line))).collect();
+        let mut by_stem: FxHashMap<String, Vec<usize>> = HashMap::default();
+        let mut known = HashSet::new();
+        for (index, sentence) in sentences.iter().enumerate() {
+            known.extend(sentence.words.iter().map(|word| word.text.clone()));
+            for stem in &sentence.content {
+                by_stem.entry(stem.clone()).or_default().push(index);
+            }
+        }
+        Self { sentences, by_stem, known }
+    }
+
+    /// This text with another one after it.
+    #[must_use]
+    pub fn followed_by(&self, other: Self) -> Self {
+        let mut whole = self.clone();
+        let shift = whole.sentences.len();
+        whole.sentences.extend(other.sentences);
+        whole.known.extend(other.known);
+        for (stem, sentences) in other.by_stem {
+            whole.by_stem.entry(stem).or_default().extend(sentences.into_iter().map(|at| at + shift));
+        }
+        whole
+    }
+
+    /// Whether a word occurs, or one that begins with it, or its own beginning: wards shorten words that way.
+    pub(super) fn knows_word(&self, word: &str) -> bool {
+        let shortened = |one: &str, other: &str| {
+            one.len() >= 3 && other.len() >= one.len() + 2 && other.starts_with(one) && lexicon::is_content(one)
+        };
+        self.known.contains(word) || self.known.iter().any(|known| shortened(word, known) || shortened(known, word))
+    }
+
+    /// For each sentence of this text, the share of `asked`'s content that it holds.
+    pub(super) fn overlaps(&self, asked: &Sentence) -> Vec<f32> {
+        let mut counts = vec![0_u32; self.sentences.len()];
+        for stem in &asked.content {
+            for &index in self.by_stem.get(stem).map_or(&[][..], Vec::as_slice) {
+                counts[index] += 1;
+            }
+        }
+        let total = asked.content.len().max(1) as f32;
+        counts.into_iter().map(|count| count as f32 / total).collect()
+    }
+}
+
+/// Words that turn from one clause to the next.
+const TURNS: &[&str] = &[
+    "but",
+    "however",
+    "although",
+    "though",
+    "except",
+    "whereas",
+    "while",
+    "which",
+    "who",
+    "because",
+    "therefore",
+    "yet",
+];
+
+/// Shorthand with a meaning that the table of terms has no place for: signs, and times as fractions ("6/52").
+static SHORTHAND: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let sign = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
+    vec![
+        (sign(r"(?i)(?-u:\b)w/o(?-u:\b)"), "without"),
+        (sign(r"(?i)(?-u:\b)w/ ?"), "with "),
+        (sign(r"(^|[\s(,])[+]ve(?-u:\b)"), "${1}positive"),
+        (sign(r"(^|[\s(,])[-−–]ve(?-u:\b)"), "${1}negative"),
+        (sign(r"([A-Za-z0-9])\+ve(?-u:\b)"), "${1} positive"),
+        (sign(r"(?i)(?-u:\b)dz(?-u:\b)"), "disease"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/7(?-u:\b)"), "${1}${2} days"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
+        (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
+        (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
+        (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
+        (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
+    ]
+});
+
+/// Stands on each side of what was written out, until the line is read.
+const EXPANDED: char = '\u{e000}';
+
+/// "D3" and "HD#3" are a day, "vitamin D3" is none.
+static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?-u:\b)(?P<vitamin>(?i:vit(?:amin)?\.?)\s?)?(?:H|PO)?D\s?#?(?P<day>\d{1,3})(?-u:\b)")
+        .expect("the pattern is valid")
+});
+
+/// Replaces the table's abbreviations by what they stand for, and shorthand signs by words.
+fn write_out(text: &str) -> String {
+    let mut text = std::borrow::Cow::Borrowed(text);
+    let short = |text: &str| ["/", "ve", "dz", "q", "Q", "x", "×"].iter().any(|sign| text.contains(sign));
+    if short(&text) {
+        for (sign, words) in &*SHORTHAND {
+            text = std::borrow::Cow::Owned(sign.replace_all(&text, *words).into_owned());
+        }
+    }
+    let text = DAY.replace_all(&text, |hit: &Captures<'_>| match hit.name("vitamin") {
+        Some(_) => hit[0].to_owned(),
+        // Behind a figure "day" alone would be its unit.
+        None => format!("on day {}", &hit["day"]),
+    });
+    let text = text.as_ref();
+    let mut result = String::with_capacity(text.len() * 2);
+    let mut copied = 0;
+    for found in abbreviations::find(text) {
+        let Range { start, end } = found.range;
+        result.push_str(&text[copied..start]);
+        result.push(EXPANDED);
+        result.push_str(found.entry.term);
+        result.push(EXPANDED);
+        copied = end;
+    }
+    result.push_str(&text[copied..]);
+    result
+}
+
+fn read(sentence: &str) -> Sentence {
+    let mut words: Vec<Word> = Vec::new();
+    let mut line = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    let (mut clause, mut phrase) = (0_u16, 0_u16);
+    let mut expanded = false;
+    while let Some(first) = rest.chars().next() {
+        let end = if first.is_ascii_digit() {
+            figure_end(rest)
+        } else if first.is_alphabetic() {
+            rest.find(|character: char| !character.is_alphabetic()).unwrap_or(rest.len())
+        } else {
+            if first == EXPANDED {
+                expanded = !expanded;
+                rest = &rest[first.len_utf8()..];
+                continue;
+            }
+            let mark = plain_mark(first);
+            let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
+            let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
+            clause += u16::from(ends_clause);
+            phrase += u16::from(ends_clause || mark == ',');
+            line.push(mark);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        let text = plain_word(&rest[..end]);
+        let capitals = rest[..end].bytes().all(|letter| letter.is_ascii_uppercase());
+        rest = &rest[end..];
+        // "twenty-five" is one number.
+        if let (Some(unit), Some(last)) = (numeral(&text).filter(|unit| (1..10).contains(unit)), words.last_mut()) {
+            let tens = last.text.parse::<u32>().ok().filter(|tens| *tens >= 20 && tens % 10 == 0 && *tens < 100);
+            let joined = line.len() > last.text.len() && line[..line.len() - 1].ends_with(last.text.as_str());
+            if let Some(tens) = tens.filter(|_| joined && last.stem == "numeral") {
+                line.truncate(line.len() - 1 - last.text.len());
+                last.text = (tens + unit).to_string();
+                line.push_str(&last.text);
+                continue;
+            }
+        }
+        if TURNS.contains(&text.as_str()) {
+            clause += 1;
+            phrase += 1;
+        }
+        let word = match numeral(&text) {
+            Some(value) => {
+                Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals, expanded }
+            }
+            None => {
+                let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
+                Word { text, stem, clause, phrase, capitals, expanded }
+            }
+        };
+        line.push_str(&word.text);
+        words.push(word);
+    }
+    for word in words.iter_mut().filter(|word| word.stem == "numeral") {
+        word.stem.clear();
+    }
+    let mut content: Vec<String> = words.iter().map(|word| word.stem.clone()).filter(|stem| !stem.is_empty()).collect();
+    content.sort_unstable();
+    content.dedup();
+    Sentence { words, line, content }
+}
+
+fn figure_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut end = 0;
+    while digit(end) || (end > 0 && matches!(bytes.get(end), Some(b'.' | b',')) && digit(end - 1) && digit(end + 1)) {
+        end += 1;
+    }
+    end
+}
+
+fn plain_mark(mark: char) -> char {
+    match mark {
+        '–' | '—' | '‐' | '‑' | '−' => '-',
+        '\u{a0}' | '\u{2009}' | '\u{202f}' | '\t' => ' ',
+        'µ' | 'μ' => 'u',
+        '·' => '.',
+        other => other,
+    }
+}
+
+/// Lower case, American spelling.
+fn plain_word(word: &str) -> String {
+    let lower = word.to_lowercase().replace(['µ', 'μ'], "u");
+    if lower.len() < 5 {
+        return lower;
+    }
+    let plain = lower
+        .replace("ae", "e")
+        .replace("oe", "e")
+        .replace("isation", "ization")
+        .replace("ising", "izing")
+        .replace("ised", "ized");
+    if plain.ends_with("our") && plain.len() == 6 { plain.replace("our", "or") } else { plain }
+}
+
+/// What the words of one family begin with.
+pub(super) fn stem(word: &str) -> String {
+    let word =
+        word.strip_suffix("ies").or_else(|| word.strip_suffix("es")).or_else(|| word.strip_suffix('s')).unwrap_or(word);
+    let word =
+        word.strip_suffix("ing").or_else(|| word.strip_suffix("ed")).filter(|stem| stem.len() >= 4).unwrap_or(word);
+    word.chars().take(7).collect::<String>().trim_end_matches(['y', 'i', 'e', 'a', 'o', 'u']).to_owned()
+}
+
+fn numeral(word: &str) -> Option<u32> {
+    // Ordinals and "one" are left: "the first", "one of".
+    const NUMERALS: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let unit = NUMERALS.iter().position(|numeral| word == *numeral);
+    unit.or_else(|| TENS.iter().position(|tens| word == *tens).map(|at| 10 * (at + 2))).map(|value| value as u32)
+}

@@ -1,0 +1,197 @@
+//! Left and right, bound to what they stand beside.
+
+use super::reading::{Reading, Sentence, Word};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+fn side(sentence: &Sentence, at: usize) -> Option<Side> {
+    let word = |index: usize| sentence.words.get(index).map_or("", |word| word.text.as_str());
+    match word(at) {
+        // "left the hospital", "was left open"
+        "left"
+            if matches!(
+                word(at + 1),
+                "the" | "hospital" | "home" | "against" | "untreated" | "open" | "intact" | "alone" | "in"
+            ) =>
+        {
+            None
+        }
+        "left" => Some(Side::Left),
+        "right" if word(at + 1) == "after" => None,
+        "right" => Some(Side::Right),
+        "bilateral" | "bilaterally" | "both" => Some(Side::Both),
+        "l" | "r" => letter(sentence, at),
+        _ => None,
+    }
+}
+
+/// A capital alone before a word ("R knee"), which is no litre and no room.
+fn letter(sentence: &Sentence, at: usize) -> Option<Side> {
+    let word = sentence.words.get(at).filter(|word| word.capitals)?;
+    let figure =
+        |near: Option<&Word>| near.is_some_and(|near| near.text.starts_with(|first: char| first.is_ascii_digit()));
+    let (before, after) = (at.checked_sub(1).and_then(|at| sentence.words.get(at)), sentence.words.get(at + 1));
+    let measured =
+        after.is_none_or(|after| matches!(after.text.as_str(), "min" | "day" | "d" | "h" | "hr" | "kg" | "of"));
+    if figure(before) || figure(after) || measured {
+        return None;
+    }
+    Some(if word.text == "l" { Side::Left } else { Side::Right })
+}
+
+struct Mention {
+    sentence: usize,
+    at: usize,
+    side: Side,
+}
+
+fn mentions(reading: &Reading) -> Vec<Mention> {
+    let in_sentence = |(sentence, words): (usize, &Sentence)| {
+        let found = (0..words.words.len()).filter_map(|at| Some(Mention { sentence, at, side: side(words, at)? }));
+        found.collect::<Vec<_>>()
+    };
+    reading.sentences.iter().enumerate().flat_map(in_sentence).collect()
+}
+
+/// Sides of the text whose closest mention in the source has another side, or that the source never gives.
+pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
+    let known = mentions(source);
+    let pair = Aligned { text, source, overlaps };
+    let shown = |mention: &Mention| {
+        let words = &text.sentences[mention.sentence].words;
+        let near = &words[mention.at.saturating_sub(4)..(mention.at + 5).min(words.len())];
+        near.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    let plain = mentions(text).into_iter().filter(|asked| pair.contradicted(asked, &known, true));
+    let short = shorthand(text).into_iter();
+    let short = short.filter(|asked| pair.contradicted(asked, &written_out(text, asked, source), false));
+    plain.chain(short).map(|mention| shown(&mention)).collect()
+}
+
+struct Aligned<'a> {
+    text: &'a Reading,
+    source: &'a Reading,
+    overlaps: &'a [Vec<f32>],
+}
+
+impl Aligned<'_> {
+    /// Whether the mention in the source that is most like this one has the other side. `needed`: also where the source
+    /// gives no side at all.
+    fn contradicted(&self, asked: &Mention, known: &[Mention], needed: bool) -> bool {
+        // Where a sentence names both sides, the sentence it comes from does not tell which is where.
+        let words = &self.text.sentences[asked.sentence];
+        let sides = (0..words.words.len()).filter_map(|at| side(words, at)).collect::<Vec<_>>();
+        let weight = if sides.iter().all(|side| *side == sides[0]) { 6.0 } else { 1.0 };
+        let closest = |side: Side| {
+            let same = known.iter().filter(|mention| mention.side == side);
+            same.map(|mention| {
+                let words = likeness(
+                    &self.text.sentences[asked.sentence],
+                    asked.at,
+                    &self.source.sentences[mention.sentence],
+                    mention.at,
+                );
+                words + weight * self.overlaps[asked.sentence][mention.sentence]
+            })
+            .fold(None, |best: Option<f32>, likeness| Some(best.map_or(likeness, |best| best.max(likeness))))
+        };
+        let (left, right, both) = (closest(Side::Left), closest(Side::Right), closest(Side::Both));
+        let (own, other) = match asked.side {
+            // "Both" is too common a word to ask for; two sides in one sentence are both.
+            Side::Both => return false,
+            Side::Left => (left, right),
+            Side::Right => (right, left),
+        };
+        match (own, other) {
+            (None, None) => needed && both.is_none(),
+            (None, Some(_)) => true,
+            (Some(own), Some(other)) => own + 0.5 < other,
+            (Some(_), None) => false,
+        }
+    }
+}
+
+/// Words of the shape of "LCA" or "RVOT", whose first letter may be a side.
+fn shorthand(reading: &Reading) -> Vec<Mention> {
+    let in_sentence = |(sentence, words): (usize, &Sentence)| {
+        let found =
+            words.words.iter().enumerate().filter(|(_, word)| word.capitals && (2..=5).contains(&word.text.len()));
+        let side = |text: &str| match text.as_bytes()[0] {
+            b'l' => Some(Side::Left),
+            b'r' => Some(Side::Right),
+            _ => None,
+        };
+        let found = found.filter_map(|(at, word)| Some(Mention { sentence, at, side: side(&word.text)? }));
+        found.collect::<Vec<_>>()
+    };
+    reading.sentences.iter().enumerate().flat_map(in_sentence).collect()
+}
+
+/// Where the source has the shorthand, or the one for the other side, or the words it can stand for: "left coronary
+/// artery" for "LCA". Words that begin alike and name no side ("lumbar puncture" for "LP") speak for the shorthand as
+/// it is.
+fn written_out(text: &Reading, asked: &Mention, source: &Reading) -> Vec<Mention> {
+    let short = text.sentences[asked.sentence].words[asked.at].text.as_str();
+    let rest = &short[1..];
+    let mut found = Vec::new();
+    for (sentence, words) in source.sentences.iter().enumerate() {
+        for (at, word) in words.words.iter().enumerate() {
+            let first = word.text.as_str();
+            let side = if word.capitals && first.len() == short.len() && first[1..] == *rest {
+                match first.as_bytes()[0] {
+                    b'l' => Some(Side::Left),
+                    b'r' => Some(Side::Right),
+                    _ => None,
+                }
+            } else if first.starts_with(&short[..1]) || matches!(first, "left" | "right") {
+                let after = words.words.get(at + 1..at + 1 + rest.len());
+                let spelt = after.is_some_and(|after| {
+                    after.iter().zip(rest.chars()).all(|(word, letter)| word.text.starts_with(letter))
+                });
+                match first {
+                    _ if !spelt => None,
+                    "left" => Some(Side::Left),
+                    "right" => Some(Side::Right),
+                    _ if word.stem.is_empty() => None,
+                    _ => Some(asked.side),
+                }
+            } else {
+                None
+            };
+            found.extend(side.map(|side| Mention { sentence, at, side }));
+        }
+    }
+    found
+}
+
+/// How alike the words around two mentions are; the word that a side stands before counts most.
+fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32 {
+    let word = |sentence: &Sentence, index: Option<usize>| {
+        index.and_then(|index| sentence.words.get(index)).map_or(String::new(), |word| word.text.clone())
+    };
+    let same = |step: usize, forward: bool| {
+        let index = |from: usize| if forward { from.checked_add(step) } else { from.checked_sub(step) };
+        let own = word(own, index(at));
+        !own.is_empty() && own == word(other, index(other_at))
+    };
+    let mut score = 0.0;
+    for (step, weight) in [(1, 3.0), (2, 2.0), (3, 1.0)] {
+        score += if same(step, true) { weight } else { 0.0 };
+        score += if same(step, false) { weight / 2.0 } else { 0.0 };
+    }
+    let around = |sentence: &Sentence, at: usize| -> Vec<String> {
+        let window = &sentence.words[at.saturating_sub(5)..(at + 6).min(sentence.words.len())];
+        window
+            .iter()
+            .map(|word| word.stem.clone())
+            .filter(|stem| !stem.is_empty() && stem != "left" && stem != "right")
+            .collect()
+    };
+    let nearby = around(other, other_at);
+    score + around(own, at).iter().filter(|stem| nearby.contains(stem)).count() as f32
+}

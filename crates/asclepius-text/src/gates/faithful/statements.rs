@@ -1,0 +1,106 @@
+//! Statements and clinical terms that the source knows nothing of.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::lexicon;
+use super::reading::{Reading, Word, stem};
+
+/// A statement needs this many words with content to be judged as a whole.
+const FEWEST_WORDS: usize = 4;
+/// Least share of a statement's content that the source must hold somewhere, and in one sentence. A text that is to say
+/// things in other words is held to less.
+const LEAST_KNOWN: f32 = 0.5;
+const LEAST_KNOWN_REWORDED: f32 = 0.3;
+const LEAST_TOGETHER: f32 = 0.25;
+
+/// Words for one thing, a group a line: what a doctor writes and what a report says.
+const SAME: &str = "cancer carcinoma malignancy malignant tumor tumour neoplasm mass
+bleeding hemorrhage haemorrhage blood
+fracture broken
+hypertension hypertensive
+pyrexia fever febrile afebrile temperature
+dyspnea breath breathless breathlessness
+pruritus itch itching itchy pruritic
+emesis vomiting
+lymphadenopathy lymph node nodes
+smoker smoking smoked tobacco cigarettes
+clot thrombus thrombosis
+anemia anemic hemoglobin
+paralysis plegia paresis weakness
+metastasis metastases metastatic mets
+dilatation dilation dilated
+jaundice jaundiced icterus icteric yellow
+arthralgia joint joints knee knees aching ache
+myalgia muscle muscles aching
+fatigue tired tiredness lethargy malaise exhaustion
+dysmenorrhea periods menstruation menses cycle
+hemoptysis coughed
+dysphagia swallowing swallow
+syncope syncopal faint fainted collapse collapsed consciousness
+edema swelling swollen
+erythema redness red
+rash eruption exanthem
+laparotomy operation surgery
+hypotonia tone floppy
+photophobia light
+seizure seizures convulsion convulsions fit fits epilepsy
+diaphoresis sweating sweats
+anorexia appetite
+lesion patch nodule plaque
+excision excised resection resected removed removal
+born birth delivery delivered
+died death dead";
+
+static GROUPS: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
+    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
+    for (group, line) in SAME.lines().enumerate() {
+        for word in line.split(' ') {
+            groups.entry(stem(word)).or_default().push(group);
+        }
+    }
+    groups
+});
+
+/// Statements without support, and clinical terms without support in the others.
+pub(super) fn unsupported(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let knows = |word: &Word| {
+        source.by_stem.contains_key(&word.stem) || alike(&word.stem, source) || source.knows_word(&word.text)
+    };
+    let least = if reworded { LEAST_KNOWN_REWORDED } else { LEAST_KNOWN };
+    for (sentence, overlaps) in text.sentences.iter().zip(overlaps) {
+        // An abbreviation that the table lacks says neither that the source knows the thing nor that it does not.
+        let content: Vec<&Word> = sentence
+            .words
+            .iter()
+            .filter(|word| {
+                !word.stem.is_empty() && (!(word.capitals || word.expanded) || source.known.contains(&word.text))
+            })
+            .collect();
+        let total = content.len();
+        let known = content.iter().filter(|word| knows(word)).count() as f32 / total.max(1) as f32;
+        let together = overlaps.iter().copied().fold(0.0, f32::max);
+        let scattered = !reworded && total > FEWEST_WORDS + 2 && together < LEAST_TOGETHER && known < 0.8;
+        if total >= FEWEST_WORDS && (known < least || scattered) {
+            found.push(sentence.line.trim().to_owned());
+            continue;
+        }
+        let mut foreign: Vec<&str> = sentence
+            .words
+            .iter()
+            .filter(|word| lexicon::is_clinical(&word.text) && lexicon::drug(&word.text).is_none())
+            .filter(|word| !word.expanded && !knows(&Word { stem: stem(&word.text), ..(*word).clone() }))
+            .map(|word| word.text.as_str())
+            .collect();
+        foreign.sort_unstable();
+        foreign.dedup();
+        found.extend(foreign.into_iter().map(str::to_owned));
+    }
+    found
+}
+
+fn alike(stem: &str, source: &Reading) -> bool {
+    let Some(groups) = GROUPS.get(stem) else { return false };
+    GROUPS.iter().any(|(other, of)| of.iter().any(|group| groups.contains(group)) && source.by_stem.contains_key(other))
+}

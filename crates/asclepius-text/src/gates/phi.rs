@@ -1,0 +1,322 @@
+//! Protected health information: the eighteen kinds of identifiers of the HIPAA Safe Harbor rule (45 CFR 164.514(b)(2)).
+//!
+//! [`scan`] gives spans with their kind. Patterns find what has a shape or a label; names and places, which have
+//! neither, come from [`names`]. Eponyms, drugs, units and headings are no names.
+
+mod names;
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::Verdict;
+
+/// The eighteen kinds, in the rule's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PhiKind {
+    /// Names of persons.
+    Name,
+    /// Places smaller than a state: streets, towns, postal codes.
+    Geography,
+    /// Dates finer than a year.
+    Date,
+    /// Ages over 89.
+    Age,
+    /// Telephone numbers.
+    Phone,
+    /// Fax numbers.
+    Fax,
+    /// Electronic mail addresses.
+    Mail,
+    /// Social security numbers.
+    SocialSecurity,
+    /// Medical record numbers.
+    MedicalRecord,
+    /// Numbers of a health plan's beneficiary.
+    HealthPlan,
+    /// Account numbers.
+    Account,
+    /// Numbers of certificates and licences.
+    Licence,
+    /// Vehicle identifiers, plates included.
+    Vehicle,
+    /// Device identifiers and serial numbers.
+    Device,
+    /// Web addresses.
+    Url,
+    /// Internet protocol addresses.
+    Ip,
+    /// Biometric identifiers.
+    Biometric,
+    /// Photographs of the face and comparable images, and any other unique number.
+    PhotoOrOther,
+}
+
+impl PhiKind {
+    /// Every kind, in the rule's order.
+    pub const ALL: [Self; 18] = [
+        Self::Name,
+        Self::Geography,
+        Self::Date,
+        Self::Age,
+        Self::Phone,
+        Self::Fax,
+        Self::Mail,
+        Self::SocialSecurity,
+        Self::MedicalRecord,
+        Self::HealthPlan,
+        Self::Account,
+        Self::Licence,
+        Self::Vehicle,
+        Self::Device,
+        Self::Url,
+        Self::Ip,
+        Self::Biometric,
+        Self::PhotoOrOther,
+    ];
+
+    /// For a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Geography => "geography",
+            Self::Date => "date",
+            Self::Age => "age over 89",
+            Self::Phone => "phone",
+            Self::Fax => "fax",
+            Self::Mail => "mail",
+            Self::SocialSecurity => "social security",
+            Self::MedicalRecord => "medical record",
+            Self::HealthPlan => "health plan",
+            Self::Account => "account",
+            Self::Licence => "licence",
+            Self::Vehicle => "vehicle",
+            Self::Device => "device",
+            Self::Url => "url",
+            Self::Ip => "ip",
+            Self::Biometric => "biometric",
+            Self::PhotoOrOther => "photo or other",
+        }
+    }
+}
+
+/// An identifier in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhiSpan {
+    /// Which of the eighteen.
+    pub kind: PhiKind,
+    /// Where, in bytes.
+    pub range: Range<usize>,
+}
+
+/// A number or code that a label introduces: it holds a digit.
+const CODE: &str = r"(?P<id>(?:[A-Za-z]{0,6}[-/. ]?)?\d[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+|\s\d{2,}[A-Za-z0-9]*)*)";
+/// What may stand between a label and its code.
+const GAP: &str = r"(?:\s*(?:\b(?:number|numbers|no|nr|num|id|ids|identifier|code|ref|reference|is|was|of|reads?|recorded as|given as|listed as|on file|ending(?: in)?|plate|tag|template|hash|key)\b|[:#=.(]|№|-\s))*\s*[#:(]?\s*";
+const MONTH: &str = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?";
+
+/// In the order of trust: where two overlap, the earlier counts.
+static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
+    let labelled = |label: &str| format!(r"(?i)\b(?:{label})(?:\b|[.#:]){GAP}{CODE}\b");
+    let ordinal = r"(?:st|nd|rd|th)?";
+    let year = r"(?:(?:19|20)\d\d|['’]\d\d)";
+    let list: Vec<(PhiKind, String)> = vec![
+        (PhiKind::Mail, r"(?i)\b[a-z0-9._%+\-]+\s?(?:@|\(at\)|\[at\])\s?[a-z0-9\-]+(?:\s?(?:\.|\(dot\)|\[dot\])\s?[a-z0-9\-]+)*\s?(?:\.|\(dot\)|\[dot\])\s?[a-z]{2,}\b".into()),
+        (PhiKind::Mail, r"(?i)\b[a-z0-9._\-]+ at [a-z0-9\-]+ dot [a-z]{2,}(?: dot [a-z]{2,})?\b".into()),
+        (PhiKind::PhotoOrOther, r"(?i)\b[\w\-]+\.(?:jpe?g|png|tiff?|bmp|heic|gif|dcm|mp4|mov|avi)\b".into()),
+        (PhiKind::Url, r"(?i)\b(?:https?|ftps?)\s?://\S+[\w/]".into()),
+        (PhiKind::Url, r"(?i)\bwww\.[\w\-.]+\.[a-z]{2,}(?:/[\w\-./?=&%#]*)?".into()),
+        (PhiKind::Url, r"(?i)\b(?:[a-z0-9\-]+\.)+(?:com|org|net|edu|gov|info|io|health|co\.uk|ac\.uk|nhs\.uk|de|fr|jp|eu|app|me|ca|au|in|br|it|es|nl|ch|se|no|us|link|care|clinic)(?:/[\w\-./?=&%#]+|\b)".into()),
+        (PhiKind::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?::\d{2,5}|/\d{1,2})?\b".into()),
+        (PhiKind::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b|\b(?:[0-9a-f]{1,4}:){2,7}:|(?:\s)::1\b".into()),
+        (PhiKind::Device, r"(?i)\b(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}\b".into()),
+        (PhiKind::Device, r"\(01\)\s?\d{14}(?:\s?\(\d\d\)\s?[\w\-]+)*".into()),
+        (PhiKind::SocialSecurity, r"\b\d{3}[- ]\d{2}[- ]\d{4}\b".into()),
+        (PhiKind::SocialSecurity, r"(?i)[x*]{3}[- ]?[x*]{2}[- ]?\d{4}\b|\bss\s?#\s*\d{9}\b".into()),
+        (PhiKind::SocialSecurity, labelled(r"ssn|s\.s\.n|ss#|soc(?:ial)?\.? sec(?:urity)?\.?|social insurance|tax(?:payer)? id|national insurance")),
+        (PhiKind::Fax, format!(r"(?i)\b(?:tele)?fa(?:x|csimile)(?:ed)?{GAP}(?:to\s|at\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{5,}}\d)")),
+        (PhiKind::Biometric, r"(?i)\b(?:finger ?-?prints?|thumb ?-?prints?|palm ?-?prints?|voice ?-?prints?|retinal? scans?|iris (?:scans?|codes?|patterns?|templates?)|(?:palm|hand|finger) (?:vein|geometry)(?: scan| template)?|facial[- ]recognition|face ?-?id|gait signature|biometrics?|dna profiles?|genetic profiles?|ear ?prints?)(?:\s(?:template|scan|hash|record|id|code|file|enrolment|enrollment|reference|key|data|sample|profile|map|card|image))*(?:[\s:#]*[A-Z]{0,6}[-_ ]?\d[\w\-]*)?".into()),
+        (PhiKind::MedicalRecord, labelled(r"mrn|m\.r\.n|mr#|med(?:ical)?\.? ?rec(?:ord)?s?|hospital (?:no|number|id|record)|chart|case record|patient (?:id|number|no|identifier)|pt ?id|pid|unit (?:record )?(?:number|no)|nhs|ur number|ur no|urn|emr|ehr|health record|case file|clinic number|h(?:osp)? ?no|record (?:no|number)|file (?:no|number)|empi|cpi")),
+        (PhiKind::HealthPlan, labelled(r"member(?:ship)?(?: id)?|subscriber|policy(?: ?holder)?|beneficiary|insurance(?: card| policy| id)?|health[- ]?plan|medicare|medicaid|mbi|hicn|group (?:no|number|id)|payer id|plan (?:id|no|number)|insured|blue ?cross|aetna|cigna|humana|kaiser|tricare|ehic|health card|ohip|insurer|coverage|enrollee")),
+        (PhiKind::Account, labelled(r"acc(?:oun)?t|billing|invoice|encounter|csn|fin|guarantor|bill|iban|bank|credit card|card ending|card|statement|receipt|visit (?:no|number|id)|ledger|payment|remittance|claim|hsn|har")),
+        (PhiKind::Account, r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){3,7}\b".into()),
+        (PhiKind::Licence, labelled(r"licen[cs]ed?|lic|dea|npi|driver['’]?s?|dl|passport|certificate|cert|certification|registration|reg|gmc|nmc|permit|board|credential|visa")),
+        (PhiKind::Vehicle, r"\b[A-HJ-NPR-Z0-9]{3}[A-HJ-NPR-Z0-9]{5}[0-9X][A-HJ-NPR-Z0-9]{2}\d{6}\b".into()),
+        (PhiKind::Vehicle, r"(?i)\b(?:vin|vehicle id(?:entification)?(?: number)?|chassis)\b(?:\s*(?:number|no|is|was|[:#.]))*\s*(?P<id>[A-Z0-9][A-Z0-9\-]{5,})".into()),
+        (PhiKind::Vehicle, r"(?:(?i:licen[cs]e|number|vehicle|reg(?:istration)?|car)\s(?i:plates?|tag|reg(?:istration)?)|(?i:plates?|registered|registration|tag|reg))(?i:\s(?:number|no\.?|is|was|read(?:ing|s)?|bearing|as))*[:#\s]*(?P<id>[A-Z0-9]{1,4}[-\s·]?[A-Z0-9]{1,4}(?:[-\s][A-Z0-9]{1,4})?)\b".into()),
+        (PhiKind::Device, labelled(r"serial|s/n|sn|ser|device|udi|lot|implant(?: id)?|imei|pacemaker (?:id|no|number|model)|generator (?:id|no|number)|pump id|asset|imsi|lead (?:id|sn)|model/serial|catalog|ref no|sensor id|hearing aid id")),
+        (PhiKind::PhotoOrOther, labelled(r"accession|specimen|study (?:id|no|number|subject)|subject|trial(?: id)?|barcode|bar code|badge|employee|student|sample|enrolment|enrollment|participant|registry|requisition|order|prescription|rx|ticket|inmate|service (?:no|number)|wristband|research|donor|unos|tracking|confirmation|authorization|authorisation|referral|employee id|military|biobank|staff")),
+        (PhiKind::PhotoOrOther, r"(?i)\b(?:full[- ]?face|facial|face|frontal|head[- ]and[- ]shoulders?|portrait|passport[- ]style|mug ?shot|identifiable|unmasked|selfie|headshot)(?:\s(?:view|clinical|colou?r|frontal|digital))*\s?(?:photo(?:graph)?s?|pictures?|images?|snapshots?|selfie|video|portrait)?(?:\s(?:of|showing)\s(?:the\s|her\s|his\s)?(?:patient['’]?s?|face|full face)(?:\s(?:face|head))?)?".into()),
+        (PhiKind::PhotoOrOther, r"(?i)\b(?:photo(?:graph)?s?|pictures?|images?|snapshots?|video|selfie)\s(?:of|showing|with)\s(?:the\s|her\s|his\s|their\s|patient['’]?s?\s|full\s|whole\s|entire\s|uncovered\s|un?masked\s)*(?:face|facial features|visible face)".into()),
+        (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}{ordinal}[\s\-./]*(?:of\s)?{MONTH}(?:[\s,\-./]*{year})?\b")),
+        (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
+        (PhiKind::Date, format!(r"(?i)\b(?:early|late|mid)?[\s\-]?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
+        (PhiKind::Date, r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?".into()),
+        (PhiKind::Date, r"\b(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:(?:19|20)\d\d|\d\d)\b".into()),
+        (PhiKind::Date, r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b".into()),
+        (PhiKind::Date, r"(?i)\b(?:on|dated?|dob:?|since|until|from|before|after|by|born|d\.o\.b\.?:?|seen|due|admitted|discharged)\s(?P<id>(?:1[0-2]|0?[1-9])[/\-](?:3[01]|[12]\d|0?[1-9]))\b".into()),
+        (PhiKind::Date, r"(?i)\b(?P<id>(?:1[0-2]|0?[1-9])/(?:(?:19|20)\d\d))\b".into()),
+        (PhiKind::Date, r"(?i)\b(?:in|since|of|until|by|during|last|from|through|and|to|this|before|after)\s(?P<id>(?:early |late |mid-?)?(?:january|february|april|june|july|august|september|october|november|december))\b".into()),
+        (PhiKind::Age, r"(?i)\b(?:9\d|1[0-2]\d)(?:[-\s]?(?:years?|yrs?|y)[-\s]?(?:old|of age)\b|[-\s]?(?:yo|y/o|y\.o\.|yr\b|yrs\b|years?\b(?:\s?old)?)|\s?y\b|[mf]\b|\s[mf]\b)".into()),
+        (PhiKind::Age, r"(?i)\b(?:aged?|age\s?:|age (?:is|was|of)|turned|turning|at)\s?(?P<id>(?:9\d|1[0-2]\d))\b".into()),
+        (PhiKind::Age, r"(?i)\b(?:ninety(?:[-\s](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a) hundred(?:[-\s](?:and[-\s])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)[-\s](?:years?|yrs?)(?:[-\s](?:old|of age))?\b|\b(?:aged?)\sninety[-\s]?(?:one|two|three|four|five|six|seven|eight|nine)?\b|\bcentenarian\b|\b10\dth birthday\b|\b9\d(?:st|nd|rd|th) (?:birthday|year)\b".into()),
+        (PhiKind::Phone, format!(r"(?i)\b(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|pager|beeper|ext(?:ension)?|call(?:ed)?(?: at| on| back)?|contact|whatsapp|hotline|reach(?:ed|able)?(?: at| on)?|bleep|sms|text)\b{GAP}(?:at\s|on\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{2,}}\d(?:\s?(?:x|ext\.?|extension)\s?\d+)?)\b")),
+        (PhiKind::Phone, r"\+\d{1,3}[\s.\-]?(?:\(\d{1,4}\)[\s.\-]?)?\d{1,4}(?:[\s.\-]?\d{2,4}){1,4}\b".into()),
+        (PhiKind::Phone, r"(?:\b1[\s.\-])?(?:\(\d{3}\)\s?|\b\d{3}[\s.\-–])\d{3}[\s.\-–]\d{4}\b(?:\s?(?:x|ext\.?)\s?\d+)?".into()),
+        (PhiKind::Phone, r"\b[2-9]\d{2}[-–]\d{4}\b".into()),
+        (PhiKind::Phone, r"\b0\d{2,4}[\s\-]\d{3,4}[\s\-]?\d{3,4}\b".into()),
+        (PhiKind::Geography, r"\b\d{1,5}[A-Za-z]?,?\s(?:(?:[NSEW]\.?|North|South|East|West)\s)?(?:[A-Z][\w'’.\-]+\s){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Crescent|Close|Highway|Hwy|Parkway|Pkwy|Square|Sq|Circle|Cir|Row|Gardens|Hill|Walk|Mews|Trail|Loop)\b\.?(?:,?\s(?:Apt|Apartment|Unit|Suite|Ste|Flat|#)\.?\s?\w+)?".into()),
+        (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
+        (PhiKind::Geography, r"\b(?:[A-Z]{2}|Alabama|Arizona|California|Colorado|Florida|Georgia|Illinois|Indiana|Iowa|Kansas|Kentucky|Maine|Maryland|Massachusetts|Michigan|Minnesota|Nebraska|Nevada|Ohio|Oregon|Texas|Utah|Vermont|Virginia|Washington|Wisconsin)\s(?P<id>\d{5}(?:-\d{4})?)\b".into()),
+        (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz|cap)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
+        (PhiKind::Geography, r"\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b|\b[A-CEGHJ-NPR-TVXY]\d[A-Z]\s?\d[A-Z]\d\b".into()),
+        (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)|(?:[Rr]ue|[Vv]ia|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
+    ];
+    list.into_iter()
+        .map(|(kind, pattern)| {
+            (kind, Regex::new(&ascii_boundaries(&pattern)).unwrap_or_else(|error| panic!("{kind:?}: {error}")))
+        })
+        .collect()
+});
+
+/// The same pattern with ASCII word boundaries: those of Unicode send every text with a `°` to the slow engine.
+fn ascii_boundaries(pattern: &str) -> String {
+    pattern.replace(r"\b", r"(?-u:\b)")
+}
+
+/// Every identifier of a text, in order, none overlapping another.
+pub fn scan(text: &str) -> Vec<PhiSpan> {
+    let mut found: Vec<PhiSpan> = Vec::new();
+    let mut add = |kind: PhiKind, range: Range<usize>| {
+        if !found.iter().any(|span| span.range.start < range.end && range.start < span.range.end) {
+            found.push(PhiSpan { kind, range });
+        }
+    };
+    for (kind, pattern) in &*PATTERNS {
+        for hit in pattern.captures_iter(text) {
+            let whole = hit.get(0).map(|whole| whole.range()).unwrap_or_default();
+            let range = hit.name("id").map_or(whole.clone(), |id| id.range());
+            if plausible(*kind, text, &whole, &range) {
+                add(*kind, range);
+            }
+        }
+    }
+    for (kind, range) in names::find(text) {
+        add(kind, range);
+    }
+    found.sort_by_key(|span| span.range.start);
+    found
+}
+
+/// Refuses what has the shape of an identifier and is medicine.
+fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usize>) -> bool {
+    let found = &text[range.clone()];
+    let label = text[whole.start..range.start].to_lowercase();
+    let digits = found.chars().filter(char::is_ascii_digit).count();
+    let after = text[range.end..].trim_start();
+    let unit = [
+        "mg", "mcg", "ml", "cm", "mm", "%", "kg", "mmol", "days", "day", "hours", "weeks", "months", "years", "g/",
+        "units", "tablets", "patients", "°", "minutes",
+    ];
+    let measured = unit.iter().any(|unit| after.starts_with(unit));
+    match kind {
+        PhiKind::MedicalRecord
+        | PhiKind::HealthPlan
+        | PhiKind::Account
+        | PhiKind::Licence
+        | PhiKind::Device
+        | PhiKind::PhotoOrOther
+            if range != whole =>
+        {
+            digits >= 4 && !measured
+                || digits >= 3
+                    && !measured
+                    && (label.contains(['#', ':'])
+                        || label.contains("no")
+                        || label.contains("number")
+                        || label.contains("id"))
+        }
+        PhiKind::SocialSecurity => digits >= 4,
+        PhiKind::Vehicle if range == whole => found.chars().any(char::is_alphabetic) && digits >= 6,
+        PhiKind::Vehicle => {
+            digits >= 1
+                && found.chars().filter(|c| c.is_alphanumeric()).count() >= 4
+                && found.chars().any(|c| c.is_ascii_uppercase())
+        }
+        PhiKind::Phone if range != whole => {
+            (digits >= 7
+                || (digits >= 4
+                    && ["pager", "ext", "beeper", "bleep", "tel", "phone"].iter().any(|word| label.contains(word))))
+                && !measured
+        }
+        PhiKind::Phone => digits >= 7 && !measured,
+        // Tumour stages have the shape of a Canadian postal code.
+        PhiKind::Geography => !(found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M')),
+        PhiKind::Age if label.trim() == "at" => {
+            let mut next = text[range.end..].chars();
+            matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
+                && !next.next().is_some_and(|c| c.is_ascii_digit())
+        }
+        PhiKind::PhotoOrOther if range == whole && !found.contains('.') => {
+            let lower = found.to_lowercase();
+            ["photo", "picture", "snapshot", "selfie", "portrait", "headshot", "mugshot", "mug shot"]
+                .iter()
+                .any(|word| lower.contains(word))
+                || (lower.contains("image") || lower.contains("video"))
+                    && (lower.contains("face") || lower.contains("facial"))
+        }
+        PhiKind::Date => {
+            // "May" alone is a verb.
+            let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
+            !found.is_empty() && !verb
+        }
+        _ => true,
+    }
+}
+
+/// Score: identifiers in the text.
+pub fn phi(text: &str) -> Verdict {
+    let spans = scan(text);
+    let mut kinds: Vec<&str> = spans.iter().map(|span| span.kind.name()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let detail =
+        if kinds.is_empty() { "none".to_owned() } else { format!("{} identifiers: {}", spans.len(), kinds.join(", ")) };
+    Verdict::new(spans.len() as f32, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(PhiKind, &str)> {
+        scan(text).into_iter().map(|span| (span.kind, &text[span.range])).collect()
+    }
+
+    #[test]
+    fn identifiers_are_found_with_their_kind() {
+        assert_eq!(
+            found("Call 555-201-7788 or write a.b@c.org."),
+            [(PhiKind::Phone, "555-201-7788"), (PhiKind::Mail, "a.b@c.org")]
+        );
+        assert_eq!(
+            found("MRN: 00482913, seen on 03/14/2021"),
+            [(PhiKind::MedicalRecord, "00482913"), (PhiKind::Date, "03/14/2021")]
+        );
+        assert_eq!(found("A 93-year-old man")[0].0, PhiKind::Age);
+    }
+
+    #[test]
+    fn medicine_is_no_identifier() {
+        for text in [
+            "Crohn's disease; Foley catheter placed; Parkinson disease; Glasgow Coma Scale 15.",
+            "BP 120/80 mmHg, strength 5/5, GCS 15/15, Hb 9.5 g/dL, SpO2 98% on 2 L.",
+            "Enoxaparin 40 mg SC daily. CT of the chest in 6 weeks. An 89-year-old woman.",
+            "HISTORY OF PRESENT ILLNESS:\nPatient may take Aspirin. Past Medical History: none",
+            "Facial weakness and a facial rash. Chart reviewed. Grade 2/6 murmur in 2019.",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+    }
+}
