@@ -683,9 +683,9 @@ const CLEAN: &[&str] = &[
 ];
 
 /// A sentence and what it identifies, if it does.
-type Labelled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
+type Filled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
 
-fn fill() -> Vec<Labelled> {
+fn fill() -> Vec<Filled> {
     let mut rows = Vec::new();
     for set in SET {
         for (at, sentence) in set.sentences.iter().enumerate() {
