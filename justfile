@@ -48,6 +48,15 @@ bench model="":
     cargo build --release --workspace --examples
     "${ASCLEPIUS_ORACLE_PYTHON:-target/oracle-venv/bin/python}" bench/run.py ${1:+--model "$1"}
 
+# the chat client against a mock endpoint: seconds, processor time, memory, goodput under faults
+bench-calls *options:
+    cargo build --release -p asclepius-llm --examples
+    python3 bench/calls.py "$@"
+
+# a run killed a thousand times at random moments
+torture kills="1000":
+    ASCLEPIUS_TORTURE_KILLS="$1" cargo test --release -p asclepius-cli --test end_to_end -- ledger:: --nocapture
+
 # tokenise and pack beside datasets.map; needs a Python with datasets, transformers and pyarrow, see bench/README.md
 bench-tokens tokenizer:
     cargo build --release --workspace --examples
@@ -56,6 +65,10 @@ bench-tokens tokenizer:
 # hold this version to PyTorch: golden dumps made again, and random models of every family (just oracle 7 draws others)
 oracle seed="0" models="24":
     bash tools/oracle/run.sh "$1" "$2"
+
+# libFuzzer on what the corpus reads, one target or each in turn; needs nightly Rust and `cargo install cargo-fuzz`
+fuzz target="" seconds="600":
+    bash fuzz/run.sh "$1" "$2"
 
 # the binary with CUDA, target/cuda/asclepius; needs neither a card nor CUDA
 cuda-build:

@@ -31,6 +31,33 @@ fn a_tuned_adapter_is_evaluated_on_the_base_it_was_trained_on() {
 }
 
 #[test]
+fn an_adapter_trained_on_a_base_in_4_bits_serves_the_base_as_published() {
+    let workspace = Workspace::finished();
+    let base = finished().stage("pretrain").join("final");
+    let qlora = |command: &str| {
+        let lora = "{ rank = 4, alpha = 8.0, targets = \"all-linear\" }";
+        workspace.command(command).set("sft.method", "\"qlora\"").set("sft.base", quoted(&base)).set("sft.lora", lora)
+    };
+    qlora("sft").arg("--fresh").set("sft.device", "\"cuda:0\"").ends(2).says(&["sft.method", "qlora", "cpu"]);
+    qlora("sft").arg("--fresh").ends(0);
+    let losses: Vec<f64> = lines(&workspace.stage("sft").join("metrics.jsonl"))
+        .iter()
+        .filter_map(|row| row["eval_loss"].as_f64())
+        .collect();
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    assert!(last < first, "{losses:?}");
+    asclepius(["model", "check"]).arg(&base).arg("--adapter").arg(workspace.stage("sft").join("final")).ends(0);
+    qlora("eval").ends(0);
+    let report = fs_err::read_to_string(workspace.stage("eval").join("report.json")).expect("evaluated");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    let tuned = report["losses"].as_array().and_then(|rows| {
+        rows.iter().find(|row| row["model"] == "tuned" && row["set"] == "answers").and_then(|row| row["loss"].as_f64())
+    });
+    let tuned = tuned.expect("the tuned model has a loss on the answers");
+    assert!((tuned - last).abs() < 0.02 * last, "{last} on 4 bits, {tuned} on the base itself");
+}
+
+#[test]
 fn an_adapter_that_needs_another_merged_first_is_refused_on_the_bare_base_and_taken_on_the_merged_one() {
     let workspace = twice_adapted();
     for stage in ["synth", "pretrain", "sft"] {

@@ -1,17 +1,21 @@
 //! The real binary, end to end, on small inputs: what a user sees, what lies on disk afterwards, and how it goes on.
 //!
-//! - `support`: starting the binary, a chat API on loopback, and one finished run that tests share.
+//! - `support`: starting the binary, a chat API and a bucket on loopback, and one finished run that tests share.
 //! - `adapters`: tuning on top of an adapter, and rows that fit no sequence.
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
+//! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
 //! - `rerun`: what stands, what is stale, what is made again.
 //! - `tokens`: tokens kept from one run to the next, and what is made anew.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
 //! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
 //! - `gpu`: a device held to the CPU.
 //! - `articles`: published articles, where they lie beside this checkout.
+//! - `inputs`: every shape articles come in; `hostile`: those made to do harm.
+//! - `fetch`: articles from a bucket that answers as it is told.
+//! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
 
@@ -20,8 +24,14 @@ mod articles;
 mod bad_input;
 mod configuration;
 mod conservation;
+mod fetch;
+mod figures;
 mod gpu;
+mod hostile;
+mod inputs;
 mod interrupted;
+mod ledger;
+mod licences;
 mod models;
 mod rerun;
 mod support;

@@ -75,8 +75,8 @@ fn a_refused_key_ends_the_run_without_being_repeated() {
 fn an_endpoint_that_goes_down_is_named_and_what_it_answered_is_kept() {
     let server = ChatServer::start(|n| if n < 2 { Act::Answer } else { Act::Vanish });
     let workspace = Workspace::new();
-    // It is not given up at once.
-    notes_from(&workspace, &server).set("teacher.patience_seconds", 1).ends(1).says(&[&server.host(), "pausing"]);
+    // It is not given up at once, and after that the run can be continued.
+    notes_from(&workspace, &server).set("teacher.patience_seconds", 1).ends(3).says(&[&server.host(), "pausing"]);
     assert!(!workspace.stage("notes").exists(), "half a stage is none");
 
     let back = ChatServer::start(|_| Act::Answer);
@@ -107,7 +107,7 @@ fn no_credit_ends_the_run_and_keeps_what_was_paid() {
     let body = r#"{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}"#;
     let server = ChatServer::start(move |n| if n < 3 { Act::Answer } else { Act::Refuse(429, "", body) });
     let workspace = Workspace::new();
-    notes_from(&workspace, &server).ends(1).says(&[&server.host(), "credit"]);
+    notes_from(&workspace, &server).ends(3).says(&[&server.host(), "credit"]);
     assert_eq!(server.requests(), 4, "credit does not come back by asking");
 
     let paid = ChatServer::start(|_| Act::Answer);
@@ -141,6 +141,40 @@ fn the_embedded_teacher_answers_the_same_as_a_server_of_its_own() {
     wrote_the_same_notes(&workspace);
     server.interrupt();
     server.ended().with(0);
+}
+
+#[test]
+fn a_model_of_ours_writes_the_notes_and_several_at_a_time_change_none() {
+    let trained = Workspace::new();
+    // Untrained but for a step, and with room for whole reports.
+    trained
+        .command("pretrain")
+        .set("pretrain.input", quoted(&finished().stage("dataset")))
+        .set("pretrain.init.max_position_embeddings", 8192)
+        .set("pretrain.max_steps", 1)
+        .ends(0);
+    let model = trained.stage("pretrain").join("final");
+    let notes = |workspace: &Workspace, concurrency: usize| {
+        workspace
+            .command("notes")
+            .set("notes.input", quoted(&finished().stage("corpus")))
+            .set("notes.max_tokens", 400)
+            .set("teacher.endpoint", "\"embedded:model\"")
+            .set("teacher.model", quoted(&model))
+            .set("teacher.concurrency", concurrency)
+            .ends(0);
+        let rows = asclepius_dataset::read_notes(&workspace.stage("notes").join("notes.parquet")).expect("written");
+        rows.map(|row| row.expect("sound")).collect::<Vec<_>>()
+    };
+    let workspace = Workspace::new();
+    let alone = notes(&workspace, 1);
+    let counts = manifest(&workspace.stage("notes"))["counts"].clone();
+    assert_eq!((&counts["in"], &counts["pending"]), (&Value::from(reports()), &Value::from(0)), "{counts}");
+    assert!(!alone.is_empty() && alone.iter().all(|note| note.teacher_model.starts_with("pretrain/final@")));
+    assert_eq!(notes(&Workspace::new(), 4), alone);
+
+    let missing = workspace.command("notes").set("teacher.endpoint", "\"embedded:model\"");
+    missing.set("teacher.model", "\"no/such/model\"").ends(2).says(&["teacher.model", "no/such/model"]);
 }
 
 #[test]

@@ -41,6 +41,18 @@ pub struct StageArgs {
     pub dry_run: bool,
 }
 
+/// The data half, or one process's share of it.
+#[derive(Debug, Clone, Args)]
+pub struct SynthArgs {
+    /// The pipeline and what to do with it.
+    #[command(flatten)]
+    pub stage: StageArgs,
+    /// Ask for this share of the reports only, beside other processes that ask for the rest; `synth` without it then
+    /// makes the dataset of what all of them were answered.
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<asclepius_schema::Shard>,
+}
+
 /// The whole pipeline, or a part of it.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -91,7 +103,7 @@ pub enum Command {
     /// One self-contained HTML page about the run.
     Report(StageArgs),
     /// The data half: ingest to dataset.
-    Synth(StageArgs),
+    Synth(SynthArgs),
     /// What a run will need: rows, tokens, money, memory and time, before anything runs.
     Plan {
         /// The pipeline.
@@ -250,10 +262,68 @@ pub enum ModelCommand {
     },
 }
 
+/// `asclepius data fetch`
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Articles by PMCID (`PMC123`: every version; `PMC123.2`: this one).
+    #[arg(value_name = "PMCID")]
+    pub articles: Vec<asclepius_corpus::fetch::Version>,
+    /// A file with a PMCID at the head of each line; `#` begins a remark. Several files may be given.
+    #[arg(long, value_name = "FILE")]
+    pub ids: Vec<PathBuf>,
+    /// Walk the bucket's whole metadata, as far as --limit goes.
+    #[arg(long, conflicts_with_all = ["articles", "ids"])]
+    pub walk: bool,
+    /// Where to put them, laid out as in the bucket; what is there already is not fetched again.
+    #[arg(long, value_name = "DIR", default_value = "articles")]
+    pub out: PathBuf,
+    /// Stop once this many articles have been looked at, fetched or not.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    /// Licence codes of the articles wanted; the article's own statement decides later, in `ingest`.
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', default_values = ["CC0", "CC BY"], value_parser = licence)]
+    pub licences: Vec<asclepius_schema::Licence>,
+    /// The most requests a second; they follow each other, never several at once.
+    #[arg(long, value_name = "RATE", default_value = "5", value_parser = rate)]
+    pub requests_per_second: f64,
+    /// How often a request is tried.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
+    /// Seconds before the second try; the wait doubles with each, to two minutes at most.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub retry_seconds: f64,
+    /// The bucket's address over HTTP.
+    #[arg(long, value_name = "URL", default_value = asclepius_corpus::fetch::PUBLIC_BUCKET)]
+    pub bucket: String,
+    /// Print JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn licence(text: &str) -> Result<asclepius_schema::Licence, String> {
+    asclepius_schema::Licence::parse(text.trim()).ok_or_else(|| {
+        let known: Vec<&str> = asclepius_schema::Licence::ALL.iter().map(|licence| licence.name()).collect();
+        format!("the licence classes are {}", known.join(", "))
+    })
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    // Slower than one in ten days is a slip, and no timer's business.
+    let fits = |rate: &f64| (1e-6..=1e6).contains(rate);
+    text.parse().ok().filter(fits).ok_or_else(|| "a number from 0.000001 to 1000000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let fits = |seconds: &f64| (0.0..=120.0).contains(seconds);
+    text.parse().ok().filter(fits).ok_or_else(|| "a number from 0 to 120".to_owned())
+}
+
 /// `asclepius data ..`
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
-    /// Counts of every stage, with reasons.
+    /// Fetch articles from PubMed Central's public bucket, checked by MD5; run again, it goes on where it ended.
+    Fetch(FetchArgs),
+    /// Counts of every stage, with reasons; what the case reports are; the licence of what is made from them.
     Stats {
         /// The pipeline.
         #[command(flatten)]
@@ -267,6 +337,18 @@ pub enum DataCommand {
         /// The pipeline.
         #[command(flatten)]
         pipeline: PipelineArgs,
+    },
+    /// What was asked and paid: a summary of the ledger, also while a run writes to it.
+    Calls {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Write every call to this Parquet file, texts and costs included.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print JSON on stdout.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the dataset card as Markdown.
     Card {

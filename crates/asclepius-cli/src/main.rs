@@ -92,7 +92,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Sft(args) => run::stages(&args, &[Stage::Sft]),
         Command::Eval(args) => run::stages(&args, &[Stage::Eval]),
         Command::Report(args) => run::stages(&args, &[Stage::Report]),
-        Command::Synth(args) => run::stages(&args, &Stage::SYNTH),
+        Command::Synth(args) => run::synth(&args),
         Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
         Command::Preview { pipeline, rows, json } => commands::preview::run(&pipeline, rows, json),
         Command::Chat { model } => commands::chat::run(&model),

@@ -32,9 +32,32 @@ impl StageBar {
         Self(bar)
     }
 
+    /// Starts the bar of something whose end is not known.
+    pub fn open_ended(name: &str) -> Self {
+        let started = Self::start(name, 0);
+        let template = "{prefix:>9} {spinner} {pos} {elapsed_precise} {wide_msg}";
+        started.0.set_style(ProgressStyle::with_template(template).expect("the template is constant and well formed"));
+        started
+    }
+
     /// How many units are done.
     pub fn set(&self, done: u64) {
         self.0.set_position(done);
+    }
+
+    /// Whether anybody can see it.
+    pub fn is_drawn(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// How many units are done, and how many there are.
+    pub fn position(&self) -> (u64, u64) {
+        (self.0.position(), self.0.length().unwrap_or(0))
+    }
+
+    /// The stage's name.
+    pub fn stage(&self) -> String {
+        self.0.prefix()
     }
 
     /// Changes how many units there are.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow};
-use asclepius_schema::{Manifest, Standing, write_atomically};
+use asclepius_schema::{Manifest, Shard, Standing, write_atomically};
 
-use crate::args::{RunArgs, StageArgs};
+use crate::args::{RunArgs, StageArgs, SynthArgs};
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{Pipeline, PipelineConfig};
@@ -20,8 +20,14 @@ use crate::stages;
 pub struct Run {
     /// The checked pipeline.
     pub pipeline: Pipeline,
-    /// `<workdir>/<name>`.
+    /// `<workdir>/<name>`, or a shard's directory below it.
     pub directory: PathBuf,
+    /// Where all processes of the run keep their calls.
+    pub ledger: PathBuf,
+    /// Which share of the reports is asked for, where it is not all.
+    pub shard: Option<Shard>,
+    /// The teacher's name, once it is known; see [`crate::teacher::name`].
+    pub teacher: std::sync::OnceLock<String>,
     /// Set by Ctrl-C.
     pub interrupt: Interrupt,
     /// Where async stages run.
@@ -86,15 +92,26 @@ pub fn pipeline(args: &RunArgs) -> Outcome {
             .filter(|stage| args.from.is_none_or(|from| *stage >= from))
             .collect()
     };
-    execute(&args.stage, &selected, true)
+    execute(&args.stage, None, &selected, true)
 }
 
-/// `asclepius synth` and each stage alone.
+/// Each stage alone.
 pub fn stages(args: &StageArgs, stages: &[Stage]) -> Outcome {
-    execute(args, &|_| stages.to_vec(), false)
+    execute(args, None, &|_| stages.to_vec(), false)
 }
 
-fn execute(args: &StageArgs, select: &dyn Fn(&PipelineConfig) -> Vec<Stage>, summary: bool) -> Outcome {
+/// `asclepius synth`: a shard asks and leaves its replies in the ledger; what needs all rows is made without one.
+pub fn synth(args: &SynthArgs) -> Outcome {
+    let stages = if args.shard.is_some() { &Stage::SYNTH[..3] } else { &Stage::SYNTH[..] };
+    execute(&args.stage, args.shard, &|_| stages.to_vec(), false)
+}
+
+fn execute(
+    args: &StageArgs,
+    shard: Option<Shard>,
+    select: &dyn Fn(&PipelineConfig) -> Vec<Stage>,
+    summary: bool,
+) -> Outcome {
     let pipeline = Pipeline::load(&args.pipeline.pipeline, &args.pipeline.set)?;
     let resolved = toml::to_string(&pipeline.config).context("the configuration cannot be written as TOML")?;
     if args.dry_run {
@@ -102,10 +119,14 @@ fn execute(args: &StageArgs, select: &dyn Fn(&PipelineConfig) -> Vec<Stage>, sum
         return Ok(());
     }
     let selected = select(&pipeline.config);
-    let run = open(pipeline)?;
+    let mut run = open(pipeline)?;
+    if let Some(shard) = shard {
+        run.directory = run.directory.join("shards").join(shard.name());
+        run.shard = Some(shard);
+    }
     refuse_early(&run, &selected, args.fresh)?;
     fs_err::create_dir_all(&run.directory)?;
-    let _alone = lock(&run.directory)?;
+    let _alone = lock(&run.directory, "wait for it, or give this run another name with `--set name=NEW`")?;
     let record = run.directory.join("config.resolved.toml");
     if fs_err::read(&record).is_ok_and(|earlier| earlier == resolved.as_bytes()) {
         tracing::debug!("the configuration is the one of the last run");
@@ -133,12 +154,13 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.min(4)).enable_all().build()?;
     let interrupt = Interrupt::listen(&runtime);
     let directory = pipeline.run_dir();
-    Ok(Run { pipeline, directory, interrupt, runtime })
+    let ledger = directory.join("ledger");
+    Ok(Run { pipeline, directory, ledger, shard: None, teacher: std::sync::OnceLock::new(), interrupt, runtime })
 }
 
-/// Keeps other processes out of the run's directory until it is dropped: two of them would take turns at removing each
-/// other's half-made files.
-fn lock(directory: &Path) -> Outcome<Option<std::fs::File>> {
+/// Keeps other processes out of a directory until it is dropped: two of them would take turns at removing each other's
+/// half-made files. `hint` says what to do when one is there.
+pub fn lock(directory: &Path, hint: &str) -> Outcome<Option<std::fs::File>> {
     let path = directory.join(".lock");
     let file = match fs_err::OpenOptions::new().create(true).append(true).open(&path) {
         Ok(file) => file.into_parts().0,
@@ -151,11 +173,7 @@ fn lock(directory: &Path) -> Outcome<Option<std::fs::File>> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Failed(
-            Hinted::new(
-                format!("another process is working in {}", directory.display()),
-                "wait for it, or give this run another name with `--set name=NEW`",
-            )
-            .into(),
+            Hinted::new(format!("another process is working in {}", directory.display()), hint).into(),
         )),
         Err(std::fs::TryLockError::Error(error)) => {
             Err(Failure::Failed(anyhow!(error).context(format!("{} cannot be locked", path.display()))))
@@ -201,7 +219,9 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
     let started = Instant::now();
     let manifest = stages::execute(run, stage, &fingerprint)?;
     progress::line(&crate::summary::stage_line(&manifest, started.elapsed().as_secs_f64()));
-    if manifest.counts.out == 0 && manifest.counts.pending == 0 {
+    // A shard of a small corpus may have nothing to do.
+    let idle = run.shard.is_some() && manifest.counts.input == 0;
+    if manifest.counts.out == 0 && manifest.counts.pending == 0 && !idle {
         let kept = if stage == Stage::Ingest { "admitted" } else { "kept" };
         return Err(Failure::Failed(
             Hinted::new(

@@ -1,15 +1,19 @@
 //! Which chat endpoint a run talks to. Embedded teachers are started here, so that the client only ever sees a URL.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
-use asclepius_llm::{Client, Endpoint, TeacherConfig};
-use asclepius_serve::{ChatReply, ChatRequest, Engine, EngineError, ServeOptions, serve};
+use anyhow::Context;
+use asclepius_llm::{Client, Endpoint, Share, TeacherConfig};
+use asclepius_schema::Fingerprint;
+use asclepius_serve::model::name_of;
+use asclepius_serve::{ChatReply, ChatRequest, Engine, EngineError, MOST_TOGETHER, ModelEngine, ServeOptions, serve};
 use asclepius_synth::extractive;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::commands::model_directory;
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use crate::stages::asking::refused;
@@ -39,11 +43,44 @@ impl Engine for ExtractiveEngine {
 /// Checks what can be checked before any work: the key's variable is set, the teacher exists.
 pub fn check(config: &TeacherConfig) -> Outcome {
     match config.endpoint().map_err(Failure::usage)? {
-        Endpoint::Model => Err(Failure::usage(anyhow!(
-            "teacher.endpoint = \"embedded:model\" is not in this version; `asclepius serve` a model and name its URL"
-        ))),
+        Endpoint::Model => model_directory("teacher.model", Path::new(config.model_name())),
         _ => config.api_key().map(drop).map_err(Failure::usage),
     }
+}
+
+/// What rows and the ledger call the teacher. A model of ours is called as its directory, with a hash of what lies in
+/// it: a model trained anew is another teacher, one that was moved is not.
+pub fn name(run: &Run) -> Outcome<&str> {
+    if let Some(name) = run.teacher.get() {
+        return Ok(name);
+    }
+    let config = &run.config().teacher;
+    let name = match config.endpoint().map_err(Failure::usage)? {
+        Endpoint::Model => local_name(Path::new(config.model_name()))?,
+        _ => config.model_name().to_owned(),
+    };
+    Ok(run.teacher.get_or_init(|| name))
+}
+
+fn local_name(directory: &Path) -> Outcome<String> {
+    let mut paths = Vec::new();
+    for entry in fs_err::read_dir(directory)? {
+        let path = entry?.path();
+        let counts = path
+            .extension()
+            .is_some_and(|extension| ["json", "jinja", "safetensors"].iter().any(|it| extension == *it));
+        if counts && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut fingerprint = Fingerprint::new("teacher");
+    for path in &paths {
+        let label = path.file_name().unwrap_or_default().to_string_lossy();
+        fingerprint = fingerprint.file(&label, path)?;
+    }
+    let directory = fs_err::canonicalize(directory)?;
+    Ok(format!("{}@{}", name_of(&directory), &fingerprint.finish()[..12]))
 }
 
 /// A client for the run's teacher, and the embedded server it talks to, if any.
@@ -58,35 +95,45 @@ pub struct Teacher {
 impl Teacher {
     /// Connects to the configured teacher, starting it first where it is embedded.
     pub fn open(run: &Run) -> Outcome<Self> {
-        let config = &run.config().teacher;
+        let mut config = run.config().teacher.clone();
         let key = config.api_key().map_err(Failure::usage)?;
-        let ledger = run.directory.join("ledger");
         let (url, stop) = match config.endpoint().map_err(Failure::usage)? {
             Endpoint::Url(url) => (url, None),
-            _ => {
-                let (address, stop) = run.runtime.block_on(start_extractive(SocketAddr::from(([127, 0, 0, 1], 0))))?;
-                (format!("http://{address}/v1"), Some(stop))
+            Endpoint::Extractive => serve_here(run, Arc::new(ExtractiveEngine))?,
+            Endpoint::Model => {
+                let name = name(run)?.to_owned();
+                let device = crate::device::device("auto").map_err(Failure::usage)?;
+                let engine = ModelEngine::load_as(name.clone(), Path::new(config.model_name()), &[], &device)?;
+                config.model = Some(name);
+                serve_here(run, Arc::new(engine))?
             }
         };
         let _inside = run.runtime.enter();
-        let client = Client::open(config, &url, key, &ledger).map_err(refused)?;
+        let share =
+            run.shard.map(|shard| Share { name: shard.name(), siblings: shard.siblings(), fraction: shard.fraction() });
+        let client = Client::open_share(&config, &url, key, &run.ledger, share.as_ref()).map_err(refused)?;
         Ok(Self { client, _stop: stop })
     }
 }
 
-async fn start_extractive(address: SocketAddr) -> Outcome<(SocketAddr, oneshot::Sender<()>)> {
-    let listener = TcpListener::bind(address).await.context("the embedded teacher cannot listen on loopback")?;
-    let address = listener.local_addr()?;
+/// Starts an embedded teacher on loopback; gives its base URL and what ends it when dropped.
+fn serve_here(run: &Run, engine: Arc<dyn Engine>) -> Outcome<(String, Option<oneshot::Sender<()>>)> {
+    // As many at a time as the client asks, so that those that come together go through a model together.
+    let max_in_flight = run.config().teacher.concurrency.min(MOST_TOGETHER);
+    let options = ServeOptions { max_in_flight, reproducible: true, ..ServeOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(async move {
+    let listener = run.runtime.block_on(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))));
+    let listener = listener.context("the embedded teacher cannot listen on loopback")?;
+    let address = listener.local_addr()?;
+    run.runtime.spawn(async move {
         let shutdown = async {
             let _ = stopped.await; // a dropped sender means stop as well
         };
-        if let Err(error) = serve(listener, Arc::new(ExtractiveEngine), ServeOptions::default(), shutdown).await {
+        if let Err(error) = serve(listener, engine, options, shutdown).await {
             tracing::error!(%error, "the embedded teacher stopped");
         }
     });
-    Ok((address, stop))
+    Ok((format!("http://{address}/v1"), Some(stop)))
 }
 
 /// `asclepius teacher`: the embedded teacher as a server, until interrupted.

@@ -65,6 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match outcome {
             Outcome::Admitted { .. } => admitted += 1,
             Outcome::Dropped(_) => dropped += 1,
+            Outcome::PartDropped(_) => {}
         }
         Ok(())
     };

@@ -251,10 +251,13 @@ fn year(meta: Element<'_>) -> Option<i32> {
 }
 
 fn authors(meta: Element<'_>) -> Vec<String> {
-    let mut groups = Vec::new();
     let mut contributors = Vec::new();
+    let others = ["editor", "review", "translat", "referee"];
     for group in meta.elements().filter(|element| element.name() == "contrib-group") {
-        groups.push(group);
+        let kind = group.attribute("content-type").unwrap_or_default().to_lowercase();
+        if others.iter().any(|other| kind.contains(other)) {
+            continue;
+        }
         contributors.extend(group.elements().filter(|element| element.name() == "contrib"));
     }
     let is_author =
@@ -429,7 +432,12 @@ fn gather_blocks(element: Element<'_>, depth: usize, blocks: &mut Vec<Block>) {
     for child in element.elements() {
         match child.name() {
             "sec" => blocks.push(Block::Section(section(child, depth + 1))),
-            "p" => blocks.extend(prose::paragraphs(child).into_iter().map(Block::Paragraph)),
+            "p" => {
+                let paragraphs = prose::paragraphs(child).into_iter();
+                blocks.extend(
+                    paragraphs.map(|paragraph| Block::Paragraph(Paragraph { place: child.place(), ..paragraph })),
+                );
+            }
             // Mostly key points; but some journals set the case in a box.
             "boxed-text" => {
                 let inner = section(child, depth + 1);

@@ -53,6 +53,13 @@ pub fn age(text: &str) -> Option<Age> {
     stated(text).map(|found| found.age)
 }
 
+/// Both, for what one of them costs.
+pub(crate) fn age_and_sex(text: &str) -> (Option<Age>, Sex) {
+    let stated = stated(text);
+    let sex = sex_beside(text, stated.as_ref());
+    (stated.map(|found| found.age), sex)
+}
+
 fn stated(text: &str) -> Option<Stated> {
     static OLD: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
@@ -172,7 +179,11 @@ fn of_a_relative(before: &str, after: &str) -> bool {
 
 /// The patient's sex: from the noun that follows the age, else from the first nouns, else from the pronouns.
 pub fn sex(text: &str) -> Sex {
-    if let Some(found) = stated(text) {
+    sex_beside(text, stated(text).as_ref())
+}
+
+fn sex_beside(text: &str, stated: Option<&Stated>) -> Sex {
+    if let Some(found) = stated {
         let after: String =
             text[found.end..].chars().take(110).take_while(|character| !".;".contains(*character)).collect();
         let before: String = text[..found.start].chars().rev().take(50).collect::<Vec<_>>().into_iter().rev().collect();

@@ -191,7 +191,10 @@ pub(crate) fn part_of_title(heading: &str) -> Part {
             | acknowledge?ment|abbreviation|supplement|additional\ (?:file|information)|appendix|references?$|bibliography|publisher|orcid|copyright|licen[sc]e
             | institutional\ review|provenance|peer\ review|role\ of\ the\ fund|support$|grants?$|sources?\ of\ (?:funding|support)|credit|guarantor|registration
             | highlights?$|keywords?$|key\ words|footnotes?|notes?$|glossary|approval|human\ (?:and\ animal\ )?(?:rights|ethics)|research\ registration|trial\ registration
-            | list\ of\ abbreviations|for\ publication|participate|use\ of\ (?:ai|generative)|generative|how\ to\ cite|search\ strategy)",
+            | list\ of\ abbreviations
+            | letters?\ (?:to|from)\ the\ editor|(?:reply|replies|responses?)\ (?:to|from|by|of)\ (?:the\ )?(?:authors?|editors?|reviewers?|referees?|letters?|comments?)\b
+            | (?:(?:authors?|editors?|reviewers?|referees?)'?s?'?|editorial|expert|invited|guest)\ (?:reply|replies|responses?|notes?|comments?|commentar(?:y|ies)|reports?|reviews?)$
+            | for\ publication|participate|use\ of\ (?:ai|generative)|generative|how\ to\ cite|search\ strategy)",
         )
     });
     static CONSENT: LazyLock<Regex> = LazyLock::new(|| {
@@ -203,7 +206,8 @@ pub(crate) fn part_of_title(heading: &str) -> Part {
             | \blimitations?\b|\bstrengths\b|learning\ (?:points?|objectives?)|take[\ -]home|key\ (?:points?|messages?|learning)|lessons?\b|teaching\ points?|clinical\ (?:implications?|significance|relevance|pearls?)
             | ^implications?|future\ (?:directions?|research|perspectives?)|perspectives?\ and|recommendations?$|^summary$|epidemiology|pathogenesis|pathophysiology|^aetiology|^etiology
             | (?:previous|published|reported|similar|other)\ (?:cases?|reports?)|what\ is\ (?:known|new)|^epilogue|^outlook|^significance|^rationale|mechanisms?\ of
-            | (?:significance|importance|relevance|novelty|uniqueness|interpretation)\ of\ (?:the|this|our)\b|^why\b|^(?:what|how)\ (?:this|we|to|do|does|did|should|can|common)\b",
+            | (?:significance|importance|relevance|novelty|uniqueness|interpretation)\ of\ (?:the|this|our)\b|^why\b|^(?:what|how)\ (?:this|we|to|do|does|did|should|can|common)\b
+            | ^(?:(?:clinical|practice|treatment|therapeutic|management|dietary)\ )*guidelines?$",
         )
     });
     static OPENING: LazyLock<Regex> = LazyLock::new(|| {
@@ -390,6 +394,8 @@ mod tests {
                     "Literature review",
                     "Learning points",
                     "Discussion of the case",
+                    "Guidelines",
+                    "Treatment guidelines",
                     "Summary of reported cases",
                     "Review of similar cases",
                 ],

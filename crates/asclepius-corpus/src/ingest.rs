@@ -1,9 +1,11 @@
-//! The pass over the corpus: every article gets exactly one outcome, in the order of the sources.
+//! The pass over the corpus: every article gets exactly one outcome, in the order of the sources, and after it one for
+//! each part of it that is left out.
 //!
 //! One thread reads and cuts files into articles, the threads of the pool judge them, and the caller's thread takes
 //! the results in their order and holds each against those before it. What is under way is bounded in number and in
 //! bytes, so that the corpus may be of any size.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,14 +17,14 @@ use fs_err::File;
 
 use crate::archive::{FileList, Metadata, metadata_of};
 use crate::evaluation::EvaluationSets;
-use crate::judge::{Judged, Passed, judge, unreadable};
+use crate::judge::{Judged, Passed, Verdict, judge, unreadable};
 use crate::seen::Seen;
 use crate::source::{article_kind, file_lists};
 use crate::split::{ARTICLE_BYTES, Raw, Split};
 use crate::{CorpusConfig, CorpusError, Source, SourceKind, pmc_patients, sources};
 
 /// Raised whenever the rules read the same article differently, so that finished stages are made anew.
-const RULES: u32 = 4;
+const RULES: u32 = 5;
 /// Articles judged or waiting, for each thread.
 const QUEUED: usize = 16;
 /// Bytes of articles judged or waiting.
@@ -42,6 +44,9 @@ pub enum Outcome {
     },
     /// It did not, or could not be read.
     Dropped(Dropped),
+    /// Not an article but a part of the one before: a translation or reply printed inside it, which is not read, or a
+    /// table or figure that others hold the rights to. Counted beside articles, of those read to their end.
+    PartDropped(Dropped),
 }
 
 /// Adds to `fingerprint` everything that can change what [`ingest`] yields: the rules, the settings and every byte of
@@ -118,13 +123,45 @@ pub fn ingest_reader(
     pass(config, &FileList::default(), &read, on, &|_| ())
 }
 
+/// The same again on the caller's thread alone, an article at a time: for sources so small that handing them to other
+/// threads would cost more than reading them.
+///
+/// # Errors
+/// As [`ingest_reader`].
+pub fn ingest_small(
+    config: &CorpusConfig,
+    name: &str,
+    kind: SourceKind,
+    bytes: &[u8],
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+) -> Result<(), CorpusError> {
+    config.validate()?;
+    let mut seen = Seen::new(config.near_duplicate, EvaluationSets::read(&config.evaluation_sets)?);
+    let failed = RefCell::new(None);
+    let take = RefCell::new(|verdict: Verdict| {
+        settle_all(verdict, &mut seen, on).map_err(|error| {
+            *failed.borrow_mut() = Some(error);
+            Stop
+        })
+    });
+    let (lists, budget, stopped) = (FileList::default(), Budget::default(), AtomicBool::new(false));
+    let left = AtomicU64::new(config.limit.map_or(u64::MAX, |limit| limit as u64));
+    let to = To::Here { take: &take, failed: &failed };
+    let taken = Arc::new(AtomicU64::new(0));
+    let queue = Queue { config, lists: &lists, to, left, budget: &budget, stopped: &stopped, taken };
+    let source = Source { path: name.into(), name: name.to_owned(), kind, bytes: bytes.len() as u64 };
+    // Why it stopped stands in `failed`, or no more was asked for.
+    let _ = queue.reader(&source, bytes, None);
+    failed.into_inner().map_or(Ok(()), Err)
+}
+
 /// Nobody wants any more, or no more is asked for.
 struct Stop;
 
 /// An article's place in the order of outcomes.
 enum Slot {
     /// It is being judged.
-    Judging(Receiver<Judged>),
+    Judging(Receiver<Verdict>),
     Ready(Judged),
     Failed(CorpusError),
 }
@@ -168,18 +205,18 @@ fn pass(
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 let left = AtomicU64::new(config.limit.map_or(u64::MAX, |limit| limit as u64));
-                let queue = Queue { config, lists, scope, sender, left, budget, stopped, taken };
+                let queue = Queue { config, lists, to: To::Pool { scope, sender }, left, budget, stopped, taken };
                 // Either the files are read or nobody listens: both end here.
                 let _ = read(&queue);
             });
             let mut take = || -> Result<(), CorpusError> {
                 for slot in &slots {
-                    let judged = match slot {
-                        Slot::Ready(judged) => judged,
+                    let verdict = match slot {
+                        Slot::Ready(judged) => judged.into(),
                         Slot::Failed(error) => return Err(error),
-                        Slot::Judging(judged) => judged.recv().map_err(|_| CorpusError::Judge)?,
+                        Slot::Judging(verdict) => verdict.recv().map_err(|_| CorpusError::Judge)?,
                     };
-                    on(settle(judged, &mut seen))?;
+                    settle_all(verdict, &mut seen, on)?;
                     progress(counted.load(Ordering::Relaxed));
                 }
                 Ok(())
@@ -191,6 +228,16 @@ fn pass(
             taken
         })
     })
+}
+
+/// Hands on what became of an article, and of its parts.
+fn settle_all(
+    verdict: Verdict,
+    seen: &mut Seen,
+    on: &mut dyn FnMut(Outcome) -> Result<(), CorpusError>,
+) -> Result<(), CorpusError> {
+    on(settle(verdict.judged, seen))?;
+    verdict.parts.into_iter().try_for_each(|part| on(Outcome::PartDropped(part)))
 }
 
 /// Holds an article against those before it.
@@ -210,12 +257,19 @@ fn settle(judged: Judged, seen: &mut Seen) -> Outcome {
     }
 }
 
+/// Who judges, and who takes what comes of it.
+enum To<'q, 's> {
+    /// The threads of the pool judge; the caller's takes, in order.
+    Pool { scope: &'q rayon::Scope<'s>, sender: SyncSender<Slot> },
+    /// Everything happens on this thread.
+    Here { take: &'q RefCell<dyn FnMut(Verdict) -> Result<(), Stop> + 'q>, failed: &'q RefCell<Option<CorpusError>> },
+}
+
 /// The reading thread's side.
 struct Queue<'q, 's> {
     config: &'s CorpusConfig,
     lists: &'s FileList,
-    scope: &'q rayon::Scope<'s>,
-    sender: SyncSender<Slot>,
+    to: To<'q, 's>,
     /// How many more articles are asked for.
     left: AtomicU64,
     budget: &'s Budget,
@@ -240,7 +294,7 @@ impl<R: Read> Read for Counted<R> {
 
 impl Queue<'_, '_> {
     /// Takes the next place in the order.
-    fn place(&self, slot: Slot) -> Result<(), Stop> {
+    fn place(&self) -> Result<(), Stop> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Stop);
         }
@@ -249,11 +303,19 @@ impl Queue<'_, '_> {
             return Err(Stop);
         }
         self.left.store(left - 1, Ordering::Relaxed);
-        self.sender.send(slot).map_err(|_| Stop)
+        Ok(())
+    }
+
+    fn ready(&self, judged: Judged) -> Result<(), Stop> {
+        self.place()?;
+        match &self.to {
+            To::Pool { sender, .. } => sender.send(Slot::Ready(judged)).map_err(|_| Stop),
+            To::Here { take, .. } => (take.borrow_mut())(judged.into()),
+        }
     }
 
     fn unreadable(&self, name: &str, detail: &str) -> Result<(), Stop> {
-        self.place(Slot::Ready(Judged::Dropped(unreadable(name, detail))))
+        self.ready(Judged::Dropped(unreadable(name, detail)))
     }
 
     fn source(&self, source: &Source) -> Result<(), Stop> {
@@ -325,15 +387,24 @@ impl Queue<'_, '_> {
     }
 
     fn judge(&self, raw: Raw, name: &Arc<str>, metadata: Option<Arc<Metadata>>) -> Result<(), Stop> {
+        self.place()?;
+        let (config, lists, budget) = (self.config, self.lists, self.budget);
+        let (scope, sender) = match &self.to {
+            To::Pool { scope, sender } => (scope, sender),
+            To::Here { take, .. } => {
+                let verdict = judge(&raw, name, config, &|article| lists.filed(metadata.as_deref(), article));
+                return (take.borrow_mut())(verdict);
+            }
+        };
         let (judged, slot) = sync_channel(1);
         let bytes = raw.bytes.len();
-        self.budget.take(bytes);
-        if let Err(stop) = self.place(Slot::Judging(slot)) {
-            self.budget.give(bytes);
-            return Err(stop);
+        budget.take(bytes);
+        if sender.send(Slot::Judging(slot)).is_err() {
+            budget.give(bytes);
+            return Err(Stop);
         }
-        let (config, lists, budget, name) = (self.config, self.lists, self.budget, Arc::clone(name));
-        self.scope.spawn(move |_| {
+        let name = Arc::clone(name);
+        scope.spawn(move |_| {
             let result = judge(&raw, &name, config, &|article| lists.filed(metadata.as_deref(), article));
             drop(raw);
             budget.give(bytes);
@@ -353,7 +424,7 @@ impl Queue<'_, '_> {
                 )),
                 Ok(reports) => table_group(reports, self.config.min_words, &source.name),
             };
-            self.place(Slot::Ready(judged))
+            self.ready(judged)
         };
         let read = match source.kind {
             SourceKind::PmcPatientsJson => pmc_patients::read_json(&source.path, reader, &mut take),
@@ -363,7 +434,11 @@ impl Queue<'_, '_> {
             Ok(()) => Ok(()),
             Err(pmc_patients::Ended::Stopped(stop)) => Err(stop),
             Err(pmc_patients::Ended::Failed(error)) => {
-                let _ = self.sender.send(Slot::Failed(error));
+                match &self.to {
+                    // Nobody may be listening any more.
+                    To::Pool { sender, .. } => drop(sender.send(Slot::Failed(error))),
+                    To::Here { failed, .. } => *failed.borrow_mut() = Some(error),
+                }
                 Err(Stop)
             }
         }

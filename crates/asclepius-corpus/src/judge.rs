@@ -7,6 +7,7 @@ use asclepius_schema::{ArticleId, Dropped, Reason, Report, ReportId};
 
 use crate::archive::Filed;
 use crate::article::{Article, Section, split_pmcid};
+use crate::floats::{self, Floats};
 use crate::headings::{Part, part};
 use crate::licence::Admitted;
 use crate::near::Signature;
@@ -14,8 +15,8 @@ use crate::patients::Patient;
 use crate::seen::text_key;
 use crate::split::{Damage, Raw, Split};
 use crate::standing::Declared;
-use crate::xml::Writer;
-use crate::{CorpusConfig, demographics, human, language, licence, narrative, patients, standing};
+use crate::xml::{Element, Writer};
+use crate::{CorpusConfig, demographics, human, language, licence, narrative, patients, standing, sub_articles};
 
 /// A body with fewer words than this, apparatus aside, is no body.
 const BODY_WORDS: usize = 20;
@@ -27,6 +28,20 @@ const AUTHORS_NAMED: usize = 20;
 pub(crate) enum Judged {
     Passed(Passed),
     Dropped(Dropped),
+}
+
+/// An article's judgement, and what of it is left out, whether it passed or not.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub judged: Judged,
+    /// Sub-articles, and floats that are not the article's own. Only of an article that was read to its end.
+    pub parts: Vec<Dropped>,
+}
+
+impl From<Judged> for Verdict {
+    fn from(judged: Judged) -> Self {
+        Self { judged, parts: Vec::new() }
+    }
 }
 
 /// An article that passed every gate but those that look at others.
@@ -51,14 +66,17 @@ pub(crate) fn unreadable(name: &str, detail: &str) -> Dropped {
 }
 
 /// Judges one article of the file `name`. `filed` is what PubMed Central says of an article beside the article itself.
-pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn(&ArticleId) -> Filed) -> Judged {
+pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn(&ArticleId) -> Filed) -> Verdict {
     let damaged = |Damage { position, what }| {
-        Judged::Dropped(unreadable(name, &format!("byte {}: {what}", raw.position + position)))
+        let decoded = raw.encoding.map(|encoding| format!(" (in the text decoded from {encoding})"));
+        let detail = format!("byte {}: {what}{}", raw.position + position, decoded.unwrap_or_default());
+        Verdict::from(Judged::Dropped(unreadable(name, &detail)))
     };
-    let text = match std::str::from_utf8(&raw.bytes) {
+    let text = match simdutf8::compat::from_utf8(&raw.bytes) {
         Ok(text) => text,
         Err(error) => {
-            return damaged(Damage { position: error.valid_up_to() as u64, what: "it is no UTF-8".to_owned() });
+            let what = format!("it is no {}", raw.encoding.unwrap_or("UTF-8"));
+            return damaged(Damage { position: error.valid_up_to() as u64, what });
         }
     };
     let mut writer = Writer::new(text, raw.doctype.as_deref());
@@ -81,6 +99,7 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
     let dropped = |article: &Article, reason, detail: &str| {
         Judged::Dropped(Dropped::new(article.id().as_str(), reason, format!("{}: {detail}", file_name(name))))
     };
+    let mut admitted = None;
     if article.pmcid.is_some() || !article.doi.is_empty() {
         let filed = filed(&article.id());
         if article.licence.archive.is_none() {
@@ -92,8 +111,8 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
         match front(&article, config) {
             // A notice of retraction at an article's end outweighs what kind of article it is.
             Err((Reason::NotCaseReport, _)) if writer.rest().contains("related-article") => {}
-            Err((reason, detail)) => return dropped(&article, reason, &detail),
-            Ok(_) => {}
+            Err((reason, detail)) => return dropped(&article, reason, &detail).into(),
+            Ok(passed) => admitted = Some(passed),
         }
     }
     if !writer.is_finished()
@@ -101,13 +120,16 @@ pub(crate) fn judge(raw: &Raw, name: &str, config: &CorpusConfig, filed: &dyn Fn
     {
         return damaged(damage);
     }
-    article.read_on(writer.so_far().root());
-    match whole(&article, config)
-        .and_then(|reports| Passed::new(reports, config.min_words, &article.doi, &article.pmid, file_name(name)))
-    {
+    let root = writer.so_far().root();
+    article.read_on(root);
+    let mut parts = sub_articles::inside(root, &article.id(), file_name(name));
+    let passed = whole(&article, root, admitted, config, &mut parts)
+        .and_then(|reports| Passed::new(reports, config.min_words, &article.doi, &article.pmid, file_name(name)));
+    let judged = match passed {
         Ok(passed) => Judged::Passed(passed),
         Err((reason, detail)) => dropped(&article, reason, &detail),
-    }
+    };
+    Verdict { judged, parts }
 }
 
 pub(crate) fn file_name(name: &str) -> &str {
@@ -122,9 +144,22 @@ fn front(article: &Article, config: &CorpusConfig) -> Result<(Admitted, Declared
     Ok((licence, standing::declared(article)?))
 }
 
-/// Every gate, in the same order.
-fn whole(article: &Article, config: &CorpusConfig) -> Result<Vec<Report>, (Reason, String)> {
-    let (licence, declared) = front(article, config)?;
+/// Every gate, in the same order. `admitted` is what the front matter came to, where it was judged by itself; what
+/// follows the body may still retract an article or correct it.
+fn whole(
+    article: &Article,
+    root: Element<'_>,
+    admitted: Option<(Admitted, Declared)>,
+    config: &CorpusConfig,
+    parts: &mut Vec<Dropped>,
+) -> Result<Vec<Report>, (Reason, String)> {
+    let (licence, declared) = match admitted {
+        Some(admitted) => {
+            standing::check(article)?;
+            admitted
+        }
+        None => front(article, config)?,
+    };
     human::check(article)?;
     let body = body(article)?;
     let share = language::english_share(body.paragraphs().into_iter().map(|paragraph| paragraph.text.as_str()));
@@ -132,7 +167,10 @@ fn whole(article: &Article, config: &CorpusConfig) -> Result<Vec<Report>, (Reaso
         return Err((Reason::Language, format!("{:.0} % of the words are English function words", share * 100.0)));
     }
     let patients = case(article, body, declared)?;
-    Ok(patients.into_iter().zip(1..).map(|(patient, n)| report(article, &licence, patient, n)).collect())
+    let (floats, foreign) = floats::of_patients(root, &patients, &article.id());
+    parts.extend(foreign);
+    let theirs = patients.into_iter().zip(floats).zip(1..);
+    Ok(theirs.map(|((patient, floats), n)| report(article, &licence, patient, floats, n)).collect())
 }
 
 impl Passed {
@@ -209,17 +247,18 @@ fn case(article: &Article, body: &Section, declared: Declared) -> Result<Vec<Pat
     Ok(found.patients)
 }
 
-fn report(article: &Article, licence: &Admitted, patient: Patient, n: u32) -> Report {
+fn report(article: &Article, licence: &Admitted, patient: Patient, floats: Floats, n: u32) -> Report {
     let article_id = article.id();
     let mut subjects: Vec<String> = article.headings.iter().chain(&article.keywords).cloned().collect();
     subjects.sort_unstable();
     subjects.dedup();
+    let (age, sex) = demographics::age_and_sex(&patient.text);
     Report {
         patient_id: patient_id(&article_id, n),
         report_id: ReportId::new(&article_id, article.version, n),
         title: article.title.clone(),
-        age: demographics::age(&patient.text),
-        sex: demographics::sex(&patient.text),
+        age,
+        sex,
         licence: licence.licence,
         licence_url: licence.url.clone(),
         attribution: attribution(article, &article_id, licence),
@@ -231,6 +270,8 @@ fn report(article: &Article, licence: &Admitted, patient: Patient, n: u32) -> Re
         source: String::new(),
         report: patient.text,
         section: patient.section,
+        tables: floats.tables,
+        captions: floats.captions,
         article_id,
     }
 }
@@ -253,7 +294,9 @@ fn attribution(article: &Article, id: &ArticleId, licence: &Admitted) -> String 
     }
     let url = if licence.url.is_empty() { String::new() } else { format!(" ({})", licence.url) };
     parts.push(format!("Licence {}{url}", licence.licence));
-    parts.push("Changed: only the case text is kept, without citations, figures and tables".to_owned());
+    parts.push(
+        "Changed: only the case text is kept, without citations and figures; tables and captions apart".to_owned(),
+    );
     parts.retain(|part| !part.is_empty());
     let line = parts.join(". ");
     line.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -1,6 +1,5 @@
 //! The language gate: told from the words, since the attribute is often wrong.
 
-use std::cell::Cell;
 use std::sync::LazyLock;
 
 /// Words that carry English sentences and are rare or absent elsewhere.
@@ -17,7 +16,7 @@ const FOREIGN: [&str; 40] = [
 ];
 
 /// What so many words are written in the rest is written in.
-const ENOUGH: u32 = 3000;
+const ENOUGH: u32 = 1500;
 /// Longer words are in neither list.
 const LONGEST: usize = 5;
 
@@ -25,6 +24,22 @@ const LONGEST: usize = 5;
 fn packed(word: &[u8]) -> u64 {
     word.iter().fold(0, |all, byte| all << 8 | u64::from(byte.to_ascii_lowercase()))
 }
+
+/// By byte: 0 for what separates words, a letter's lower case, 1 for what only goes on with a word.
+const LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        letters[byte] = match byte as u8 {
+            // Letters beyond ASCII begin with 0xc3 or more; below are signs such as the degree's.
+            letter if letter.is_ascii_alphanumeric() || letter >= 0xc3 && letter != 0xe2 => letter.to_ascii_lowercase(),
+            0x80..0xc0 => 1,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    letters
+};
 
 /// Which list each word is in: of a table of 256 places by a hash, `+1` for English, `-1` for foreign words.
 fn lists() -> &'static [(u64, i8); 256] {
@@ -54,51 +69,34 @@ fn place(key: u64) -> usize {
 /// Clinical prose has 0.25 to 0.4, other languages under 0.08.
 pub(crate) fn english_share<'t>(parts: impl Iterator<Item = &'t str>) -> f64 {
     let table = lists();
-    let (words, mut english, mut foreign) = (Cell::new(0_u32), 0_u32, 0_u32);
-    let mut count = |word: &[u8]| {
-        words.set(words.get() + 1);
-        if word.len() > LONGEST {
-            return;
-        }
-        let key = packed(word);
-        let mut at = place(key);
-        while table[at].0 != 0 {
-            if table[at].0 == key {
-                if table[at].1 > 0 {
-                    english += 1;
-                } else {
-                    foreign += 1;
-                }
-                return;
-            }
-            at = (at + 1) % 256;
-        }
-    };
+    let (mut words, mut english, mut foreign) = (0_u32, 0_u32, 0_u32);
     for part in parts {
-        if words.get() >= ENOUGH {
+        if words >= ENOUGH {
             break;
         }
-        let bytes = part.as_bytes();
-        let mut start = None;
-        for (at, byte) in bytes.iter().enumerate() {
-            // Letters beyond ASCII begin with 0xc3 or more; below are signs such as the degree's.
-            let letter = byte.is_ascii_alphanumeric()
-                || *byte >= 0xc3 && *byte != 0xe2
-                || (start.is_some() && (0x80..0xc0).contains(byte));
-            match (letter, start) {
-                (true, None) => start = Some(at),
-                (false, Some(from)) => {
-                    count(&bytes[from..at]);
-                    start = None;
-                }
-                _ => {}
+        let (mut key, mut length) = (0_u64, 0);
+        for byte in part.bytes().chain(std::iter::once(b' ')) {
+            let letter = LETTERS[usize::from(byte)];
+            if letter > 1 || letter == 1 && length > 0 {
+                key = key << 8 | u64::from(if letter == 1 { byte } else { letter });
+                length += 1;
+                continue;
             }
-        }
-        if let Some(from) = start {
-            count(&bytes[from..]);
+            if (1..=LONGEST).contains(&length) {
+                let mut at = place(key);
+                while table[at].0 != 0 {
+                    if table[at].0 == key {
+                        english += u32::from(table[at].1 > 0);
+                        foreign += u32::from(table[at].1 < 0);
+                        break;
+                    }
+                    at = (at + 1) % 256;
+                }
+            }
+            words += u32::from(length > 0);
+            (key, length) = (0, 0);
         }
     }
-    let words = words.get();
     if words == 0 { 0.0 } else { f64::from(english.saturating_sub(foreign)) / f64::from(words) }
 }
 

@@ -148,7 +148,15 @@ fn is_pointer(sentence: &str) -> bool {
             r"(?i)^\W*(?:please\s+)?(?:(?:see|refer to|as (?:shown|seen) in)\s+)?(?:supplementary\s+|additional\s+)?(?:figs?\.?|figures?|tables?|videos?)\s*\w{0,4}(?:\s*(?:and|,|-|–)\s*\w{1,3})*\W*$",
         )
     });
-    BARE.is_match(sentence) || POINTER.is_match(sentence) && sentence.split_whitespace().count() <= 22
+    // What is left of "The timeline was shown (Figure 3)." once the figure is gone.
+    static EMPTIED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^.{0,60}\b(?:time-?line|pedigree)\b.{0,40}\b(?:is|are|was|were)\s+(?:also\s+)?(?:shown|summari[sz]ed|presented|illustrated|depicted|displayed|given|provided|described)[.\s]*$",
+        )
+    });
+    BARE.is_match(sentence)
+        || EMPTIED.is_match(sentence)
+        || POINTER.is_match(sentence) && sentence.split_whitespace().count() <= 22
 }
 
 /// What a sentence says before it points: "Liver enzymes improved, as can be seen in Table 2."
@@ -168,7 +176,7 @@ pub(crate) fn case_sentences(text: &str) -> String {
     // A word of each thing that takes a sentence out; most paragraphs have none.
     static SUSPECT: LazyLock<AhoCorasick> = LazyLock::new(|| {
         // Each as it may begin a sentence or stand in capitals: case folding would cost the vector search.
-        const WORDS: [&str; 18] = [
+        const WORDS: [&str; 21] = [
             "consent",
             "ethic",
             "institutional review",
@@ -187,6 +195,9 @@ pub(crate) fn case_sentences(text: &str) -> String {
             "file",
             "material",
             "appendix",
+            "timeline",
+            "time-line",
+            "pedigree",
         ];
         let capitalised = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
         let all = WORDS.iter().flat_map(|word| [(*word).to_owned(), capitalised(word), word.to_uppercase()]);
@@ -277,6 +288,8 @@ mod tests {
             ),
             ("His serum ferritin was very high (as given in Table 1).", "His serum ferritin was very high."),
             ("The course is as shown in Figure 2.", ""),
+            ("He made a great recovery. The patient's timeline was shown.", "He made a great recovery."),
+            ("The family's pedigree was shown to a geneticist.", "The family's pedigree was shown to a geneticist."),
             (
                 "A 16-year-old male with DOCK8 deficiency was enrolled on an IRB-approved trial.",
                 "A 16-year-old male with DOCK8 deficiency was enrolled on an IRB-approved trial.",

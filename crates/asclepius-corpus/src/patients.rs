@@ -23,6 +23,8 @@ pub(crate) struct Patient {
     pub text: String,
     /// Titles of the sections the text is from.
     pub section: String,
+    /// Where each `<p>` of it lies in the article; see [`Paragraph::place`].
+    pub places: Vec<u32>,
 }
 
 /// What was found in a body.
@@ -323,8 +325,9 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
     for piece in pieces.iter_mut() {
         let text = &piece.paragraph.text;
         if piece.paragraph.introduction().is_some_and(|start| start <= 40) {
-            let age = demographics::age(text).map(|age| (age.value.to_bits(), age.unit as u8));
-            let person = (age, demographics::sex(text) as u8);
+            let (age, sex) = demographics::age_and_sex(text);
+            let age = age.map(|age| (age.value.to_bits(), age.unit as u8));
+            let person = (age, sex as u8);
             let new = NEW.is_match(text);
             match people.iter_mut().find(|(known, _)| *known == person) {
                 // Named in passing first, then told of.
@@ -346,14 +349,16 @@ fn number_by_person(pieces: &mut [Piece<'_>], title: &str, numbers: &mut Vec<u32
 fn join<'a, 'b: 'a>(pieces: impl Iterator<Item = &'a Piece<'b>>) -> Patient {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut sections: Vec<&str> = Vec::new();
+    let mut places = Vec::new();
     for piece in pieces {
         let text = narrative::case_sentences(&piece.paragraph.text);
         if text.chars().any(char::is_alphanumeric) {
             paragraphs.push(text);
+            places.push(piece.paragraph.place);
             if !piece.section.is_empty() && !sections.contains(&piece.section) {
                 sections.push(piece.section);
             }
         }
     }
-    Patient { text: paragraphs.join("\n\n"), section: sections.join("; ") }
+    Patient { text: paragraphs.join("\n\n"), section: sections.join("; "), places }
 }

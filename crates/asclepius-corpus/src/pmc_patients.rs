@@ -246,6 +246,8 @@ fn report(row: Row, source: &str) -> Result<Report, String> {
         subjects: Vec::new(),
         source: source.to_owned(),
         section: String::new(),
+        tables: Vec::new(),
+        captions: Vec::new(),
         article_id,
     })
 }

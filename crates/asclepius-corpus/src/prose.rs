@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use regex::Regex;
 
 use crate::narrative;
@@ -24,6 +25,8 @@ pub(crate) struct Paragraph {
     pub heading: bool,
     /// The few words in bold or italics that it opens with; empty when it opens otherwise.
     pub lead: String,
+    /// Where the `<p>` that it is from lies in its article.
+    pub place: u32,
     /// See [`Self::introduction`].
     pub(crate) introduction: OnceCell<Option<usize>>,
 }
@@ -224,9 +227,9 @@ fn finish(raw: &str, heading: bool) -> Paragraph {
         LazyLock::new(|| pattern(r"(\d)[–—−-](years?|yrs?|months?|weeks?|days?)[–—−]"));
     let mut text = collapse(raw);
     let marked = memchr::memchr(MARK, text.as_bytes()).is_some();
-    let citations = if marked { text.chars().filter(|character| *character == CITED).count() } else { 0 };
+    let citations = if marked { memmem::find_iter(text.as_bytes(), CITED_BYTES).count() } else { 0 };
     // Each pass costs more than a look at whether it could find anything.
-    if citations > 0 {
+    if citations > 0 && may_name_a_reference(text.as_bytes()) {
         replace(&mut text, &NAMED, "\u{e000}");
     }
     drop_brackets(&mut text);
@@ -245,8 +248,24 @@ fn finish(raw: &str, heading: bool) -> Paragraph {
 
 /// The first byte of every mark, and of some other rare characters.
 const MARK: u8 = 0xee;
+const CITED_BYTES: &[u8] = "\u{e000}".as_bytes();
 /// The first byte of every dash beyond ASCII.
 const DASH: u8 = 0xe2;
+
+/// Whether a "ref" stands so near before a citation or bracket that it may be its word.
+fn may_name_a_reference(bytes: &[u8]) -> bool {
+    /// More than "erence no. " has.
+    const NEAR: usize = 24;
+    let named = |lower: &[u8]| {
+        memmem::find_iter(bytes, lower).any(|at| {
+            let after = &bytes[at..bytes.len().min(at + NEAR)];
+            at > 0
+                && bytes[at - 1].eq_ignore_ascii_case(&b'r')
+                && after.iter().any(|byte| matches!(*byte, MARK | b'(' | b'['))
+        })
+    };
+    named(b"ef") || named(b"EF")
+}
 
 fn replace(text: &mut String, expression: &Regex, by: &str) {
     if let Cow::Owned(replaced) = expression.replace_all(text, by) {
@@ -295,7 +314,7 @@ fn push_run(mut run: &str, text: &mut String) {
     if text.is_empty() || text.ends_with(' ') {
         run = run.trim_start_matches(' ');
     }
-    while let Some(doubled) = memchr::memmem::find(run.as_bytes(), b"  ") {
+    while let Some(doubled) = memmem::find(run.as_bytes(), b"  ") {
         text.push_str(&run[..=doubled]);
         run = run[doubled..].trim_start_matches(' ');
     }
@@ -359,6 +378,12 @@ fn is_apparatus(inside: &str) -> bool {
             | \b[A-Za-z]{1,2}\b | \bS?\d{1,2}[A-Za-z]?\b )*$",
         )
     });
+    // "(the course of treatment can be seen in Figure 4)"; a number in it would be a finding.
+    static POINTING: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^[^\d]*\b(?:is|are|was|were|can\s+be)\s+(?:seen|shown|found|depicted|illustrated|summari[sz]ed|presented|listed|displayed)\s+in\s*(?:the\s*)?$",
+        )
+    });
     static ET_AL: LazyLock<Regex> = LazyLock::new(|| {
         pattern(r"^\s*(?:see\s+)?\p{Lu}[\p{L}'’-]+(?:\s+[\p{L}'’-]+)?\s+et al\.?,?\s*(?:\d{4}[a-z]?)?\s*$")
     });
@@ -374,7 +399,7 @@ fn is_apparatus(inside: &str) -> bool {
     }
     let rest = WRAPPED.replace_all(inside, "").replace(CITED, "");
     let rest = PLAIN.replace_all(&rest, "");
-    if WORDS.is_match(&rest) {
+    if WORDS.is_match(&rest) || (rest.split_whitespace().count() <= 12 && POINTING.is_match(&rest)) {
         return true;
     }
     marked && rest.split(';').all(|part| WORDS.is_match(part) || AUTHOR_YEAR.is_match(part))
@@ -383,16 +408,19 @@ fn is_apparatus(inside: &str) -> bool {
 /// Takes the marks out; one for a citation goes together with the space before it.
 fn drop_marks(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            CITED => clean.truncate(clean.trim_end_matches(' ').len()),
-            OPEN | CLOSE => {}
-            _ => {
-                // Where a citation stood between two words its space is still needed.
-                clean.push(character);
+    let mut from = 0;
+    for at in memchr::memchr_iter(MARK, text.as_bytes()) {
+        let mark = text[at..].chars().next().filter(|character| matches!(*character, CITED | OPEN | CLOSE));
+        if let Some(mark) = mark {
+            clean.push_str(&text[from..at]);
+            // Where a citation stood between two words its space is still needed.
+            if mark == CITED {
+                clean.truncate(clean.trim_end_matches(' ').len());
             }
+            from = at + mark.len_utf8();
         }
     }
+    clean.push_str(&text[from..]);
     clean
 }
 
@@ -464,6 +492,11 @@ mod tests {
                 "CT showed a mass and",
             ),
             (format!("{} shows the scan.", fig("Figure 1")), "Figure 1 shows the scan."),
+            (format!("no events (the whole process can be seen in {}).", fig("Figure 4")), "no events."),
+            (
+                format!("a mass (3 of 4 nodes were found in {}).", fig("Figure 4")),
+                "a mass (3 of 4 nodes were found in Figure 4).",
+            ),
             (format!("as known ({}, {}–{}). Then", bib("1"), bib("3"), bib("5")), "as known. Then"),
             (format!("as known [{},{}].", bib("1"), bib("2")), "as known."),
             (format!("as remarked in Ref. ({}). Then [Raghu et al. ({})].", bib("1"), bib("2")), "as remarked. Then."),

@@ -142,19 +142,19 @@ impl Seen {
 /// A hash of letters and digits only, so that spacing, case and punctuation make no new text.
 pub(crate) fn text_key(reports: &[Report]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
-    let mut plain = String::new();
+    let mut plain = Vec::new();
     for report in reports {
         plain.clear();
-        for character in report.report.chars() {
-            if character.is_ascii() {
-                if character.is_ascii_alphanumeric() {
-                    plain.push(character.to_ascii_lowercase());
-                }
-            } else if character.is_alphanumeric() {
-                plain.extend(character.to_lowercase());
+        for part in report.report.as_bytes().chunk_by(|one, next| one.is_ascii() == next.is_ascii()) {
+            if part[0].is_ascii() {
+                plain.extend(part.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase));
+            } else {
+                let letters = String::from_utf8_lossy(part);
+                let lower = letters.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase);
+                plain.extend_from_slice(lower.collect::<String>().as_bytes());
             }
         }
-        hasher.update(plain.as_bytes());
+        hasher.update(&plain);
         hasher.update(b"\n");
     }
     let mut key = [0; 16];

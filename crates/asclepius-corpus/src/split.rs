@@ -5,12 +5,12 @@
 //! is looked at, and what could hide that: comments, CDATA and processing instructions.
 
 use std::io::BufRead;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use memchr::{memchr, memmem};
 
-use crate::pattern::literals;
+use crate::encoding::{Told, Transcoder, tell};
+use crate::marks::{Mark, Marks};
 
 /// The most bytes of XML one article may have.
 pub(crate) const ARTICLE_BYTES: usize = 32 << 20;
@@ -21,7 +21,7 @@ const READ_BYTES: usize = 1 << 16;
 /// Why an article, or the rest of a file, cannot be read.
 #[derive(Debug)]
 pub(crate) struct Damage {
-    /// Byte of the (decompressed) file.
+    /// Byte of the (decompressed) file; of one that is not UTF-8, of its text as UTF-8.
     pub position: u64,
     /// What is wrong there.
     pub what: String,
@@ -31,8 +31,10 @@ pub(crate) struct Damage {
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub bytes: Vec<u8>,
-    /// Where they begin in the (decompressed) file.
+    /// Where they begin in the (decompressed) file; see [`Damage::position`].
     pub position: u64,
+    /// What the file was written in where that is not UTF-8.
+    pub encoding: Option<&'static str>,
     /// The document type, whose internal subset may declare entities.
     pub doctype: Option<Arc<str>>,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Raw {
 /// Yields every `<article>` of a reader, or what is wrong with it.
 pub(crate) struct Split<R> {
     inner: R,
+    /// Of a file that is not UTF-8; what is in the buffer has gone through it.
+    transcoder: Option<Transcoder>,
     buffer: Vec<u8>,
     /// Place in the file of the buffer's first byte.
     base: u64,
@@ -56,6 +60,7 @@ impl<R: BufRead> Split<R> {
     pub fn new(inner: R) -> Self {
         Self {
             inner,
+            transcoder: None,
             buffer: Vec::new(),
             base: 0,
             at: 0,
@@ -72,22 +77,46 @@ impl<R: BufRead> Split<R> {
 
     /// Reads on; false at the end of the file.
     fn fill(&mut self) -> Result<bool, Damage> {
-        let read = loop {
-            match self.inner.fill_buf() {
+        let before = self.buffer.len();
+        loop {
+            let read = match self.inner.fill_buf() {
                 Ok(bytes) => {
                     let bytes = &bytes[..bytes.len().min(READ_BYTES)];
-                    self.buffer.extend_from_slice(bytes);
-                    break bytes.len();
+                    match &mut self.transcoder {
+                        None => self.buffer.extend_from_slice(bytes),
+                        Some(transcoder) => transcoder.append(bytes, &mut self.buffer, bytes.is_empty()),
+                    }
+                    bytes.len()
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     let position = self.base + self.buffer.len() as u64;
                     return Err(Damage { position, what: error.to_string() });
                 }
+            };
+            self.inner.consume(read);
+            // A decoder may have to see more before it gives anything.
+            if read == 0 || self.buffer.len() > before {
+                return Ok(self.buffer.len() > before);
             }
-        };
-        self.inner.consume(read);
-        Ok(read > 0)
+        }
+    }
+
+    /// Finds out what the file is written in, and turns what has been read of it into UTF-8.
+    fn begin(&mut self) -> Result<(), Damage> {
+        let mut whole = false;
+        loop {
+            match tell(&self.buffer, whole).map_err(|what| self.damage(what))? {
+                Told::Unsure => whole = !self.fill()?,
+                Told::Utf8 => return Ok(()),
+                Told::Other(mut transcoder) => {
+                    let bytes = std::mem::take(&mut self.buffer);
+                    transcoder.append(&bytes, &mut self.buffer, false);
+                    self.transcoder = Some(transcoder);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Forgets what has been dealt with.
@@ -143,13 +172,13 @@ impl<R: BufRead> Split<R> {
     /// Reads to the end of the next article. `Err((damage, true))` ends the file.
     fn read(&mut self) -> Result<Option<Raw>, (Damage, bool)> {
         let fatal = |damage| (damage, true);
+        if !self.any {
+            self.begin().map_err(fatal)?;
+        }
         loop {
             self.drop_read();
             let Some(found) = memchr(b'<', &self.buffer) else {
                 self.at = self.buffer.len();
-                if self.base == 0 && self.buffer.iter().take(4).any(|byte| *byte == 0) {
-                    return Err(fatal(self.damage("it is no UTF-8")));
-                }
                 if self.fill().map_err(fatal)? {
                     continue;
                 }
@@ -161,9 +190,6 @@ impl<R: BufRead> Split<R> {
                     None => Ok(None),
                 };
             };
-            if self.base == 0 && matches!(self.buffer[..2.min(self.buffer.len())], [0xff, 0xfe] | [0xfe, 0xff]) {
-                return Err(fatal(self.damage("it is UTF-16, not UTF-8")));
-            }
             self.at = found;
             while self.buffer.len() < found + 9 && self.fill().map_err(fatal)? {}
             let rest = &self.buffer[found..];
@@ -221,6 +247,7 @@ impl<R: BufRead> Split<R> {
         let raw = Raw {
             bytes: self.buffer[self.at..end].to_vec(),
             position: self.base + self.at as u64,
+            encoding: self.transcoder.as_ref().map(Transcoder::name),
             doctype: self.doctype.clone(),
         };
         self.at = end;
@@ -229,13 +256,13 @@ impl<R: BufRead> Split<R> {
 
     /// From inside the article that begins here, to its end.
     fn article(&mut self, mut from: usize) -> Result<Option<Raw>, (Damage, bool)> {
-        static MARKS: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["article", "<!--", "<![CDATA[", "<?"]));
         /// Longer than any mark and what stands around it.
         const CONTEXT: usize = 128;
         let fatal = |damage| (damage, true);
         let position = self.base + self.at as u64;
         let mut depth = 1_usize;
         let mut oversize = false;
+        let mut marks = Marks::new("article");
         loop {
             if self.buffer.len() - self.at > ARTICLE_BYTES {
                 oversize = true;
@@ -248,7 +275,7 @@ impl<R: BufRead> Split<R> {
             }
             // A mark at the buffer's end is looked at again with what follows it.
             let limit = self.buffer.len();
-            let Some(found) = MARKS.find(&self.buffer[from..limit]) else {
+            let Some((start, mark)) = marks.next(&self.buffer, self.base, from) else {
                 from = from.max(limit.saturating_sub(CONTEXT));
                 if self.fill().map_err(fatal)? {
                     continue;
@@ -260,16 +287,14 @@ impl<R: BufRead> Split<R> {
                 self.around.clear();
                 return Ok(Some(self.take(end)));
             };
-            let (start, after) = (from + found.start(), from + found.end());
+            let after = start + mark.len("article");
             if limit - after < CONTEXT && self.fill().map_err(fatal)? {
                 from = start.max(from);
                 continue;
             }
-            let hidden: &[u8] = match found.pattern().as_usize() {
-                1 => b"-->",
-                2 => b"]]>",
-                3 => b"?>",
-                _ => {
+            let hidden = match mark {
+                Mark::Hiding(hiding) => hiding.end(),
+                Mark::Name => {
                     from = after;
                     match tag_around(&self.buffer, self.at, start, after) {
                         Some(true) => {
@@ -361,8 +386,11 @@ impl<R: BufRead> Iterator for Split<R> {
             Ok(Some(article)) => Some(Ok(article)),
             Ok(None) if self.any => None,
             Ok(None) => Some(Err(self.damage("there is no <article> in it"))),
-            Err((damage, last)) => {
+            Err((mut damage, last)) => {
                 self.finished = last;
+                if let Some(transcoder) = &self.transcoder {
+                    damage.what.push_str(&format!(" (in the text decoded from {})", transcoder.name()));
+                }
                 Some(Err(damage))
             }
         };

@@ -4,27 +4,16 @@
 //! damaged: one that ends early or does not nest is refused with its position. Nothing is ever fetched. A node costs a
 //! few words of one vector, and text is copied only where an entity changes it.
 
+mod entities;
+mod writer;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
-use memchr::memmem;
-use quick_xml::Reader;
-use quick_xml::escape::resolve_html5_entity;
 use quick_xml::events::attributes::Attributes;
-use quick_xml::events::{BytesRef, BytesStart, Event};
-use regex::Regex;
 
-use crate::pattern::literals;
-use crate::split::Damage;
-
-/// The most bytes that entities declared inside a file may add to one article.
-const ENTITY_BYTES: usize = 1 << 20;
-/// JATS nests a few dozen deep; what goes beyond this is an attack on the stack.
-const DEPTH: usize = 200;
-/// Passed over whole: nothing downstream looks inside, and reference lists are half of a file.
-const SKIPPED: [&str; 5] = ["ref-list", "sub-article", "response", "tex-math", "floats-group"];
+use self::entities::unescape;
+pub(crate) use self::writer::Writer;
 
 /// Where a piece of text lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +65,16 @@ pub(crate) enum Node<'t> {
 }
 
 impl<'t> Element<'t> {
+    /// Its place in document order.
+    pub fn place(self) -> u32 {
+        self.at
+    }
+
+    /// The place after its last descendant.
+    pub fn end(self) -> u32 {
+        self.item().end
+    }
+
     fn item(self) -> Item {
         self.tree.items[self.at as usize]
     }
@@ -138,6 +137,22 @@ impl<'t> Element<'t> {
         self.attributes().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
+    /// The element at a place of the same article that [`Self::place`] gave.
+    pub fn other(self, place: u32) -> Element<'t> {
+        Element { tree: self.tree, at: place }
+    }
+
+    /// Every element below, in document order. `true` from `pass` leaves out what is inside of an element.
+    pub fn walk(self, mut pass: impl FnMut(Element<'t>) -> bool) {
+        let end = self.item().end;
+        let mut at = self.at + 1;
+        while at < end {
+            let element = Element { tree: self.tree, at };
+            let item = element.item();
+            at = if item.kind == Kind::Element && pass(element) { item.end } else { at + 1 };
+        }
+    }
+
     /// Every element below with this name, in document order.
     pub fn descendants(self, name: &str, found: &mut Vec<Element<'t>>) {
         for at in self.at + 1..self.item().end {
@@ -196,336 +211,10 @@ fn local(name: &str) -> &str {
     name.bytes().rposition(|byte| byte == b':').map_or(name, |colon| &name[colon + 1..])
 }
 
-/// A tape as it is written.
-pub(crate) struct Writer<'x> {
-    tree: Tree<'x>,
-    reader: Reader<&'x [u8]>,
-    /// Where the reader began: what was passed over lies before.
-    begun: usize,
-    open: Vec<u32>,
-    expanded: usize,
-    /// Whether the last item is a text that character data may still join.
-    joining: bool,
-}
-
-/// What a step of reading came to.
-enum Step {
-    On,
-    Finished,
-}
-
-impl<'x> Writer<'x> {
-    pub fn new(source: &'x str, doctype: Option<&str>) -> Self {
-        let declared = doctype.map(declarations).unwrap_or_default();
-        let items = Vec::with_capacity(source.len() / 24);
-        Self {
-            tree: Tree { source, resolved: String::new(), items, declared },
-            reader: reader(source),
-            begun: 0,
-            open: Vec::new(),
-            expanded: 0,
-            joining: false,
-        }
-    }
-
-    /// Reads up to the end of the first element with this name, or of the article.
-    ///
-    /// # Errors
-    /// Where the article is damaged; a position counts from its beginning.
-    pub fn read_to(&mut self, name: &str) -> Result<(), Damage> {
-        while let Step::On = self.step(name)? {}
-        Ok(())
-    }
-
-    /// Reads the rest.
-    ///
-    /// # Errors
-    /// As [`Self::read_to`].
-    pub fn read(&mut self) -> Result<(), Damage> {
-        self.read_to("")
-    }
-
-    /// Whether the article's end has been read.
-    pub fn is_finished(&self) -> bool {
-        self.open.is_empty() && !self.tree.items.is_empty()
-    }
-
-    /// What has not been read yet.
-    pub fn rest(&self) -> &'x str {
-        &self.tree.source[self.position().min(self.tree.source.len())..]
-    }
-
-    /// What has been written so far; what is still open ends here.
-    pub fn so_far(&mut self) -> &Tree<'x> {
-        let end = self.tree.items.len() as u32;
-        for at in &self.open {
-            self.tree.items[*at as usize].end = end;
-        }
-        self.joining = false;
-        &self.tree
-    }
-
-    fn position(&self) -> usize {
-        self.begun + self.reader.buffer_position() as usize
-    }
-
-    fn damage(&self, what: impl Into<String>) -> Damage {
-        Damage { position: self.position() as u64, what: what.into() }
-    }
-
-    fn step(&mut self, stop: &str) -> Result<Step, Damage> {
-        let event = match self.reader.read_event() {
-            Ok(event) => event,
-            Err(error) => {
-                let position = self.begun as u64 + self.reader.error_position();
-                return Err(Damage { position, what: error.to_string() });
-            }
-        };
-        match event {
-            Event::Start(start) => {
-                let name = self.element(&start)?;
-                if SKIPPED.contains(&name) && self.open.len() > 1 {
-                    self.skip(name)?;
-                    self.open.pop();
-                }
-            }
-            Event::Empty(start) => {
-                let name = self.element(&start)?;
-                self.open.pop();
-                if self.open.is_empty() || name == stop {
-                    return Ok(Step::Finished);
-                }
-            }
-            Event::End(end) => {
-                self.joining = false;
-                let name = end.local_name().into_inner();
-                let Some(at) = self.open.pop() else {
-                    return Err(self.damage(format!("</{name}> closes nothing")));
-                };
-                let length = self.tree.items.len() as u32;
-                self.tree.items[at as usize].end = length;
-                let opened = Element { tree: &self.tree, at }.name();
-                if opened != name {
-                    return Err(self.damage(format!("<{opened}> is closed by </{name}>")));
-                }
-                if self.open.is_empty() || name == stop {
-                    return Ok(Step::Finished);
-                }
-            }
-            Event::Text(text) => self.append(text.into_inner()),
-            Event::CData(text) => self.append(text.into_inner()),
-            Event::GeneralRef(reference) => {
-                let text = resolve(&reference, &self.tree.declared);
-                self.expanded += text.len();
-                if self.expanded > ENTITY_BYTES {
-                    return Err(self.damage("entities expand without end"));
-                }
-                self.append(text);
-            }
-            Event::Eof => {
-                let inside = self.open.last().map_or("article", |at| Element { tree: &self.tree, at: *at }.name());
-                return Err(self.damage(format!("the file ends inside <{inside}>")));
-            }
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
-        }
-        Ok(Step::On)
-    }
-
-    fn offset(&self, part: &str) -> Option<u32> {
-        let at = (part.as_ptr() as usize).checked_sub(self.tree.source.as_ptr() as usize)?;
-        (at + part.len() <= self.tree.source.len()).then_some(at as u32)
-    }
-
-    /// Opens an element and gives its local name.
-    fn element(&mut self, start: &BytesStart<'x>) -> Result<&'x str, Damage> {
-        self.joining = false;
-        if self.open.len() >= DEPTH {
-            return Err(self.damage(format!("elements nest deeper than {DEPTH}")));
-        }
-        // In the front matter an attribute decides what may be shared, so none may be lost to a slip before it.
-        if self.open.len() < 16 && self.tree.items.len() < 4096 {
-            for attribute in start.attributes() {
-                attribute.map_err(|error| self.damage(error.to_string()))?;
-            }
-        }
-        let inside: &str = start;
-        let begins = self.offset(inside).ok_or_else(|| self.damage("a tag outside of the article"))?;
-        let name = start.name().into_inner().len();
-        let local = local(&self.tree.source[begins as usize..begins as usize + name]);
-        let at = self.tree.items.len() as u32;
-        self.tree.items.push(Item {
-            kind: Kind::Element,
-            start: begins,
-            length: inside.len() as u32,
-            name: name as u32,
-            prefix: (name - local.len()) as u32,
-            end: at + 1,
-        });
-        self.open.push(at);
-        Ok(local)
-    }
-
-    /// Passes over the inside of the element just opened.
-    fn skip(&mut self, name: &'x str) -> Result<(), Damage> {
-        let from = self.position();
-        let end = end_of(self.tree.source, from, name);
-        let Some(end) = end else {
-            return Err(Damage {
-                position: self.tree.source.len() as u64,
-                what: format!("the file ends inside <{name}>"),
-            });
-        };
-        self.reader = reader(&self.tree.source[end..]);
-        self.begun = end;
-        Ok(())
-    }
-
-    fn append(&mut self, text: Cow<'x, str>) {
-        if text.is_empty() || self.open.is_empty() {
-            return;
-        }
-        let offset = match &text {
-            Cow::Borrowed(text) => self.offset(text),
-            Cow::Owned(_) => None,
-        };
-        let length = text.len() as u32;
-        if self.joining
-            && let Some(last) = self.tree.items.last_mut()
-        {
-            if last.kind == Kind::Text {
-                if offset == Some(last.start + last.length) {
-                    last.length += length;
-                    return;
-                }
-                let start = self.tree.resolved.len();
-                let range = last.start as usize..(last.start + last.length) as usize;
-                self.tree.resolved.push_str(&self.tree.source[range]);
-                (last.kind, last.start) = (Kind::Resolved, start as u32);
-            }
-            self.tree.resolved.push_str(&text);
-            last.length += length;
-            return;
-        }
-        let end = self.tree.items.len() as u32 + 1;
-        let (kind, start) = match offset {
-            Some(offset) => (Kind::Text, offset),
-            None => {
-                self.tree.resolved.push_str(&text);
-                (Kind::Resolved, self.tree.resolved.len() as u32 - length)
-            }
-        };
-        self.tree.items.push(Item { kind, start, length, name: 0, prefix: 0, end });
-        self.joining = true;
-    }
-}
-
-fn reader(source: &str) -> Reader<&[u8]> {
-    let mut reader = Reader::from_str(source);
-    let config = reader.config_mut();
-    // Nesting is checked here: what is passed over would be missed by the reader's own check.
-    config.check_end_names = false;
-    config.allow_unmatched_ends = true;
-    reader
-}
-
-/// The place after the end tag of the element whose inside begins at `from`.
-fn end_of(source: &str, from: usize, name: &str) -> Option<usize> {
-    static HIDING: LazyLock<AhoCorasick> = LazyLock::new(|| literals(["<!--", "<![CDATA[", "<?"]));
-    let bytes = source.as_bytes();
-    let finder = memmem::Finder::new(name.as_bytes());
-    let mut hidden = HIDING.find(&bytes[from..]).map(|found| (from + found.start(), found.pattern().as_usize()));
-    let mut depth = 1_usize;
-    let mut at = from;
-    while let Some(found) = finder.find(&bytes[at..]) {
-        let start = at + found;
-        let after = start + name.len();
-        if let Some((begins, kind)) = hidden.filter(|(begins, _)| *begins < start) {
-            let end: &[u8] = [&b"-->"[..], b"]]>", b"?>"][kind];
-            at = begins + memmem::find(&bytes[begins..], end)? + end.len();
-            hidden = HIDING.find(&bytes[at..]).map(|found| (at + found.start(), found.pattern().as_usize()));
-            continue;
-        }
-        at = after;
-        if !bytes.get(after).is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/')) {
-            continue;
-        }
-        let before = source[from..start].trim_end_matches(|character: char| {
-            character == ':' || character == '_' || character.is_ascii_alphanumeric()
-        });
-        let prefixed = before.len() == start - from || bytes[start - 1] == b':';
-        if !prefixed {
-            continue;
-        }
-        if before.ends_with("</") {
-            depth -= 1;
-            at = after + memmem::find(&bytes[after..], b">")? + 1;
-            if depth == 0 {
-                return Some(at);
-            }
-        } else if before.ends_with('<') {
-            let end = after + memmem::find(&bytes[after..], b">")? + 1;
-            depth += usize::from(bytes[end - 2] != b'/');
-            at = end;
-        }
-    }
-    None
-}
-
-/// An entity's text. One that nothing declares stays as written: leaving it out would change what is said.
-fn resolve(reference: &BytesRef<'_>, declared: &BTreeMap<String, String>) -> Cow<'static, str> {
-    if let Ok(Some(character)) = reference.resolve_char_ref() {
-        return Cow::Owned(character.to_string());
-    }
-    let name = reference.borrow().into_inner();
-    match resolve_html5_entity(&name) {
-        Some(text) => Cow::Borrowed(text),
-        None => Cow::Owned(declared.get(name.as_ref()).cloned().unwrap_or_else(|| format!("&{name};"))),
-    }
-}
-
-/// `value` with its references resolved, each at most once.
-fn unescape(value: &str, declared: &BTreeMap<String, String>) -> String {
-    if !value.contains('&') {
-        return value.to_owned();
-    }
-    let mut text = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(at) = rest.find('&') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(end) = rest.find(';').filter(|end| (1..=32).contains(end)) {
-            text.push_str(&resolve(&BytesRef::new(&rest[..end]), declared));
-            rest = &rest[end + 1..];
-        } else {
-            text.push('&');
-        }
-    }
-    text.push_str(rest);
-    text
-}
-
-/// Plain text entities of an internal subset. Values with markup or further references are left alone.
-fn declarations(doctype: &str) -> BTreeMap<String, String> {
-    // Not narrowed: what a name may hold is not for us to say.
-    static ENTITY: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"<!ENTITY\s+([\w.:-]+)\s+(?:"([^"<]{0,1024})"|'([^'<]{0,1024})')\s*>"#).expect("a fixed pattern")
-    });
-    if !doctype.contains("<!ENTITY") {
-        return BTreeMap::new();
-    }
-    let none = BTreeMap::new();
-    ENTITY
-        .captures_iter(doctype)
-        .filter_map(|found| {
-            let value = found.get(2).or_else(|| found.get(3))?.as_str();
-            Some((found[1].to_owned(), unescape(value, &none)))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split::Damage;
 
     fn read<T>(xml: &str, doctype: Option<&str>, look: impl FnOnce(Element<'_>) -> T) -> Result<T, Damage> {
         let mut writer = Writer::new(xml, doctype);

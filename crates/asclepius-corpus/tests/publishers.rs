@@ -86,7 +86,7 @@ impl Paper {
     fn reports(&self) -> Vec<Report> {
         match self.read() {
             Outcome::Admitted { reports, .. } => reports,
-            Outcome::Dropped(dropped) => panic!("{dropped:?}\n{}", self.body),
+            other => panic!("{other:?}\n{}", self.body),
         }
     }
 
@@ -97,7 +97,7 @@ impl Paper {
     fn reason(&self) -> Reason {
         match self.read() {
             Outcome::Dropped(dropped) => dropped.reason,
-            Outcome::Admitted { reports, .. } => panic!("admitted: {}\n{}", self.licence, reports[0].report),
+            other => panic!("{}\n{other:?}", self.licence),
         }
     }
 }

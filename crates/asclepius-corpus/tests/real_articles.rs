@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use asclepius_corpus::{CorpusConfig, Outcome, demographics, ingest};
-use asclepius_schema::{Licence, Reason, Report, Sex};
+use asclepius_schema::{Dropped, Licence, Reason, Report, Sex};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -29,6 +29,7 @@ fn shared(folder: &str) -> Option<PathBuf> {
 struct Outcomes {
     admitted: BTreeMap<String, Vec<Report>>,
     dropped: BTreeMap<String, Reason>,
+    parts: Vec<Dropped>,
 }
 
 fn outcomes(input: &Path, licences: &[Licence]) -> Outcomes {
@@ -44,6 +45,7 @@ fn outcomes(input: &Path, licences: &[Licence]) -> Outcomes {
             Outcome::Dropped(dropped) => {
                 all.dropped.insert(dropped.id, dropped.reason);
             }
+            Outcome::PartDropped(part) => all.parts.push(part),
         }
         Ok(())
     };
@@ -116,73 +118,209 @@ fn every_real_case_report_comes_in_and_the_odd_ones_stay_out() {
     }
 }
 
+/// Where a person cut the case of one patient, reading the article: its first and last words, what lies between and must
+/// be there, and what of the article must not.
+struct Cut {
+    article: &'static str,
+    /// The patient, from 0, and how many the article has.
+    patient: (usize, usize),
+    begins: &'static str,
+    ends: &'static str,
+    holds: &'static [&'static str],
+    lacks: &'static [&'static str],
+}
+
+/// Ten articles read from beginning to end, every patient of them, before their texts were looked at; then some more
+/// whose shapes are their own.
+const CUTS: [Cut; 20] = [
+    Cut {
+        article: "PMC6092541",
+        patient: (0, 1),
+        begins: "A 54-year old female presented with complaints of painful swelling",
+        ends: "At one year post-operative follow-up, there was no recurrence of shoulder swelling, with excellent range of motion.",
+        holds: &["without calcification. Ultrasound suggested", "All rice bodies were removed"],
+        lacks: &["neglected over a period of five years", "first described in tuberculosis joints", "Fig."],
+    },
+    Cut {
+        article: "PMC6161313",
+        patient: (0, 1),
+        begins: "An 82-year-old female with a previous medical history (PMH) of type 2 diabetes mellitus",
+        ends: "Miliary lesions were not found in the necropsic study of the central nervous system.",
+        holds: &["the patient died five days later", "several acid-fast bacilli"],
+        lacks: &["results from a massive", "This case highlights"],
+    },
+    Cut {
+        article: "PMC6352283",
+        patient: (0, 1),
+        begins: "A 28-year-old woman, affected by stage-4 CKD, was referred",
+        ends: "the protein intake was regularly assessed by the dietician, who controlled the patient at least monthly.",
+        holds: &["A healthy female baby", "The patient reported that she had followed", "Ketosteril was not tolerated"],
+        lacks: &["hotly debated", "Our patient\u{2019}s history is interesting"],
+    },
+    Cut {
+        article: "PMC8020902",
+        patient: (0, 2),
+        begins: "A 66-year-old Chinese male presented to a hospital in February 2020",
+        ends: "while the peritumoral brain edema had reduced significantly.",
+        holds: &["In May 2020, he complained of headaches"],
+        lacks: &["A 32-year-old female", "Compared to other anti-angiogenic agents"],
+    },
+    Cut {
+        article: "PMC8020902",
+        patient: (1, 2),
+        begins: "A 32-year-old female with headache of two months",
+        ends: "while the peritumoral edema has shrunk significantly.",
+        holds: &["In January 2020, MRI of the brain revealed a single new metastatic lesion"],
+        lacks: &["Chinese male", "plays a key role"],
+    },
+    Cut {
+        article: "PMC8173211",
+        patient: (0, 1),
+        begins: "A 41-year-old woman with recurrent, infected, ulcerated colonic adenocarcinoma",
+        ends: "The umbilicus has been pulled laterally into the right iliac fossa.",
+        holds: &["Formal dressing changes and staged closure", "At 6 weeks follow up, a central discharging seroma"],
+        lacks: &["reduces shear stress by means of", "In this patient, simplifying primary wound closure"],
+    },
+    Cut {
+        article: "PMC8176117",
+        patient: (0, 2),
+        begins: "A 69-year-old Chinese man with a 30-pack year smoking history",
+        ends: "The patient died of respiratory failure, severe anemia, and severe thrombocytopenia.",
+        holds: &["He received sintilimab"],
+        lacks: &["A 71-year-old man"],
+    },
+    Cut {
+        article: "PMC8176117",
+        patient: (1, 2),
+        begins: "A 71-year-old man presented with productive cough.",
+        ends: "Finally, he died of the primary disease during the fourth month of follow-up.",
+        holds: &["he refused docetaxel therapy"],
+        lacks: &["Detailed clinicopathological characteristics", "no consensus"],
+    },
+    Cut {
+        article: "PMC8185063",
+        patient: (0, 3),
+        begins: "A 2-month-old female patient was referred to our hospital",
+        ends: "on postoperative day (POD) 4, the patient was discharged from the hospital uneventfully.",
+        holds: &["A volvulus of fibrous tissue"],
+        lacks: &["5-year-old", "Our first patient"],
+    },
+    Cut {
+        article: "PMC8185063",
+        patient: (1, 3),
+        begins: "A 5-year-old male patient was brought to our hospital",
+        ends: "was discharged from the hospital at POD7 uneventfully.",
+        holds: &["a perforated MD and an inflamed appendix"],
+        lacks: &["2-month-old", "17-month-old"],
+    },
+    Cut {
+        article: "PMC8185063",
+        patient: (2, 3),
+        begins: "A 17-month-old female was referred to us because of severe iron-deficiency anemia.",
+        ends: "with the hemoglobin level of 8.2 g/dL at the last follow-up (~15 months after surgery).",
+        holds: &["found a large MD with a diameter of ~7 cm. Segmental"],
+        lacks: &["In this study, we reported"],
+    },
+    Cut {
+        article: "PMC8192969",
+        patient: (0, 1),
+        begins: "A female infant was admitted to our hospital due to a cyst on the right side of the neck.",
+        ends: "the patient did not show any clinical signs of abnormalities during the 4-month follow-up period.",
+        holds: &["At 40 weeks of pregnancy, a cesarean section", "Physical examinations revealed a soft neck"],
+        lacks: &["This case study illustrates"],
+    },
+    Cut {
+        article: "PMC5936760",
+        patient: (0, 1),
+        begins: "The patient is a 34-year-old woman, body mass index 18",
+        ends: "hypersensitivity to odors and noise, dysmenorrhea, and memory lapses are still present.",
+        holds: &[
+            "14/18",
+            "diet includes eggs, meat, fish",
+            "The patient broke the dietary protocol",
+            "is still on diet",
+        ],
+        lacks: &[
+            "devised to facilitate Trp absorption",
+            "Recognizing those symptoms",
+            "a real burden in everyday life",
+        ],
+    },
+    Cut {
+        article: "PMC8160441",
+        patient: (0, 1),
+        begins: "A 76-year-old Chinese man complained of acutely worsening abdominal pain",
+        ends: "The patient was discharged from hospital 2 weeks later.",
+        holds: &["Naranjo probability score of 8", "Tranexamic acid", "no family history"],
+        lacks: &["has become the preferred agent", "a rare complication under anticoagulant therapy"],
+    },
+    Cut {
+        article: "PMC8116530",
+        patient: (0, 2),
+        begins: "Case 1 was a 59-year-old male with a history of rhabodomyolysis.",
+        ends: "significant changes before and after treatment with ninjin'yoeito.",
+        holds: &["walking distance from 383 to 440 m", "based on the guidelines. He was treated"],
+        lacks: &["167.5 cm", "shown in Table 1", "(3, 4)"],
+    },
+    Cut {
+        article: "PMC8116530",
+        patient: (1, 2),
+        begins: "Case 2, a 59-year-old male was referred to our hospital for respiratory failure",
+        ends: "significant changes before and after treatment with ninjin'yoeito.",
+        holds: &["based on the guidelines.\n\nHis height was 167.5 cm", "from 360 to 300 m"],
+        lacks: &["155.5 cm", "shown in Table 2"],
+    },
+    Cut {
+        article: "PMC8177695",
+        patient: (0, 1),
+        begins: "A 54-year-old nulligravida female had a 10-year history",
+        ends: "no clinical or radiological evidence of tumor recurrence and she was able to ambulate independently.",
+        holds: &["positioned in supine", "discharged from the acute surgical ward"],
+        lacks: &["The patient consented to the production", "See Figure 1", "Over many years I sought treatment"],
+    },
+    Cut {
+        article: "PMC8183679",
+        patient: (0, 1),
+        begins: "On October 20, 2020, a 61-years-old male patient from Henan province",
+        ends: "CT scan showed the disappearance of purulent secretion. He made a great recovery.",
+        holds: &["tacrolimus was discontinued"],
+        lacks: &["timeline", "common type species"],
+    },
+    Cut {
+        article: "PMC8131528",
+        patient: (0, 1),
+        begins: "A 36-year-old woman was admitted to our hospital on March 3, 2020",
+        ends: "after following up about a year later, there were no complications or adverse events.",
+        holds: &["tricuspid valve replacement"],
+        lacks: &["treatment process", "There was still room to improve"],
+    },
+    Cut {
+        article: "PMC8023327",
+        patient: (0, 1),
+        begins: "A 92-year-old male, claimed left forearm swelling for 5 months",
+        ends: "died of respiratory failure.",
+        holds: &["rosuvastatin 10 mg/ezetimibe 10 mg"],
+        lacks: &["informed consent", "shared some clinical features", "shown in Figure 4"],
+    },
+];
+
 #[test]
 fn case_texts_begin_and_end_where_a_person_would_cut() {
     let Some(folder) = shared("case-reports") else { return };
     let found = outcomes(&folder, &OPEN);
-    for (id, n, begins, ends) in [
-        ("PMC6092541", 0, "A 54-year old female presented with complaints", "with excellent range of motion."),
-        ("PMC6161313", 0, "An 82-year-old female with a previous medical history", "of the central nervous system."),
-        ("PMC8160441", 0, "A 76-year-old Chinese man complained", "was discharged from hospital 2 weeks later."),
-        (
-            "PMC8173211",
-            0,
-            "A 41-year-old woman with recurrent",
-            "has been pulled laterally into the right iliac fossa.",
-        ),
-        (
-            "PMC8176117",
-            1,
-            "A 71-year-old man presented with productive cough.",
-            "during the fourth month of follow-up.",
-        ),
-        ("PMC8116530", 1, "Case 2, a 59-year-old male was referred", "after treatment with ninjin'yoeito."),
-        ("PMC8020902", 0, "A 66-year-old Chinese male presented", "peritumoral brain edema had reduced significantly."),
-        ("PMC8185063", 2, "A 17-month-old female was referred", "at the last follow-up (~15 months after surgery)."),
-        ("PMC8177695", 0, "A 54-year-old nulligravida female had", "she was able to ambulate independently."),
-        ("PMC5936760", 0, "The patient is a 34-year-old woman", "memory lapses are still present."),
-        ("PMC6352283", 0, "A 28-year-old woman, affected by stage-4 CKD", "controlled the patient at least monthly."),
-        (
-            "PMC7906226",
-            0,
-            "A 62-year-old man with a body mass index",
-            "able to tolerate food and perform bowel movements.",
-        ),
-        (
-            "PMC8192969",
-            0,
-            "A female infant was admitted to our hospital due to a cyst",
-            "abnormalities during the 4-month follow-up period.",
-        ),
-        (
-            "PMC8020902",
-            1,
-            "A 32-year-old female with headache of two months",
-            "while the peritumoral edema has shrunk significantly.",
-        ),
-        (
-            "PMC8176117",
-            0,
-            "A 69-year-old Chinese man with a 30-pack year",
-            "severe anemia, and severe thrombocytopenia.",
-        ),
-        ("PMC8116530", 0, "Case 1 was a 59-year-old male", "before and after treatment with ninjin'yoeito."),
-        ("PMC8185063", 0, "A 2-month-old female patient was referred", "discharged from the hospital uneventfully."),
-        (
-            "PMC8185063",
-            1,
-            "A 5-year-old male patient was brought",
-            "discharged from the hospital at POD7 uneventfully.",
-        ),
-        ("PMC8023327", 0, "A 92-year-old male, claimed left forearm swelling", "died of respiratory failure."),
-    ] {
-        let text = &found.admitted[id].get(n).unwrap_or_else(|| panic!("{id} has no patient {n}")).report;
-        assert!(text.starts_with(begins), "{id}: {}", &text[..80]);
-        assert!(
-            text.ends_with(ends),
-            "{id}: .. {}",
-            text.chars().rev().take(90).collect::<Vec<_>>().into_iter().rev().collect::<String>()
-        );
+    for Cut { article, patient: (patient, patients), begins, ends, holds, lacks } in CUTS {
+        let reports = &found.admitted[article];
+        assert_eq!(reports.len(), patients, "{article}");
+        let text = &reports[patient].report;
+        assert!(text.starts_with(begins), "{article} {patient}: {}", &text[..begins.len() + 40]);
+        let tail: Vec<char> = text.chars().rev().take(ends.len() + 40).collect();
+        assert!(text.ends_with(ends), "{article} {patient}: .. {}", tail.into_iter().rev().collect::<String>());
+        for words in holds {
+            assert!(text.contains(words), "{article} {patient} lacks {words:?}:\n{text}");
+        }
+        for words in lacks {
+            assert!(!text.contains(words), "{article} {patient} holds {words:?}:\n{text}");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::contamination::EvaluationSets;
 use crate::membership::{Attack, MOST_REPORTS, keep_greatest};
 use crate::split::{place, split_articles};
 use crate::table::{Record, Writer, read_instructions, read_notes, read_reports};
-use crate::{DatasetConfig, DatasetError, Membership, in_order, licence_of};
+use crate::{DatasetConfig, DatasetError, Membership, Terms, in_order};
 
 pub use figures::{GateFigures, SideFigures};
 use judge::{Row, Scores};
@@ -50,8 +50,6 @@ pub struct Summary {
     pub tasks: BTreeMap<Task, u64>,
     /// Notes written, by licence.
     pub licences: BTreeMap<Licence, u64>,
-    /// The licence the whole can carry, if there is one; see [`licence_of`].
-    pub licence: Option<Licence>,
     /// What each side holds.
     pub sides: BTreeMap<Split, SideFigures>,
     /// What the gates measured: of notes and of instructions, by gate.
@@ -62,6 +60,13 @@ pub struct Summary {
     pub evaluation_sequences: u64,
     /// How well reports behind the training notes are told from held-out ones; none without either.
     pub membership: Option<Membership>,
+}
+
+impl Summary {
+    /// Under what terms the notes that were written, and what is asked about them, can be passed on.
+    pub fn terms(&self) -> Terms {
+        Terms::of("note", self.licences.iter().map(|(licence, notes)| (*licence, *notes)))
+    }
 }
 
 /// What was decided about a row: its scores, or nothing when it was dropped.
@@ -95,7 +100,6 @@ pub fn build(
     }
     stage.write_notes(notes.fates, &sides, out_dir)?;
     stage.write_instructions(instructions, &sides, out_dir)?;
-    stage.summary.licence = licence_of(stage.summary.licences.keys().copied());
     stage.summary.membership = stage.membership(&sides, seed, out_dir)?;
     Ok(stage.summary)
 }

@@ -38,13 +38,13 @@ pub use contamination::EvaluationSets;
 pub use documents::Documents;
 pub use error::DatasetError;
 pub use in_order::in_order;
-pub use licence::licence_of;
+pub use licence::{Terms, Whole};
 pub use membership::Membership;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};
 pub use table::{
-    InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_instructions, read_instructions_any,
-    read_notes, read_reports, read_texts, write_rows,
+    CallWriter, InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_calls, read_instructions,
+    read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
 pub use token_cache::{Side, SideWriters, Sides, TokenCache};
 pub use token_file::{TokenFile, TokenWriter};

@@ -11,7 +11,7 @@ mod writer;
 
 use std::path::Path;
 
-use asclepius_schema::{Instruction, Note, Report};
+use asclepius_schema::{CallRecord, Instruction, Note, Report};
 
 pub use column::Column;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
@@ -27,6 +27,9 @@ pub type ReportWriter = Writer<Report>;
 pub type NoteWriter = Writer<Note>;
 /// Writes instructions.
 pub type InstructionWriter = Writer<Instruction>;
+
+/// Writes calls.
+pub type CallWriter = Writer<CallRecord>;
 
 /// Reads what [`ReportWriter`] wrote, in order.
 ///
@@ -49,6 +52,14 @@ pub fn read_notes(path: &Path) -> Result<Rows<Note>, DatasetError> {
 /// # Errors
 /// When the file cannot be read, is no Parquet file or lacks a column.
 pub fn read_instructions(path: &Path) -> Result<Rows<Instruction>, DatasetError> {
+    Rows::open(path)
+}
+
+/// Reads what [`CallWriter`] wrote, in order.
+///
+/// # Errors
+/// When the file cannot be read, is no Parquet file or lacks a column.
+pub fn read_calls(path: &Path) -> Result<Rows<CallRecord>, DatasetError> {
     Rows::open(path)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use asclepius_dataset::table::{Record, Writer};
 use asclepius_dataset::{
-    DatasetConfig, DatasetError, GatesConfig, Inputs, Summary, build, read_instructions, read_notes,
+    DatasetConfig, DatasetError, GatesConfig, Inputs, Summary, Whole, build, read_instructions, read_notes,
 };
 use asclepius_schema::{ArticleId, DroppedWriter, Instruction, Licence, Note, Reason, Report, Split, read_dropped};
 use asclepius_text::gates::Threshold;
@@ -147,7 +147,7 @@ fn every_row_is_out_or_named_and_no_article_lies_on_both_sides() {
         assert!(instructions[side].iter().all(|row| row.split == Some(split) && !row.scores.is_empty()));
         assert!(notes[side].is_sorted_by_key(|row| row.patient_id));
     }
-    assert_eq!(summary.licence, Some(Licence::CcBy));
+    assert_eq!(summary.terms().whole(), Whole::Under(Licence::CcBy));
     assert_eq!(summary.tasks.values().sum::<u64>(), summary.instructions.out);
 }
 

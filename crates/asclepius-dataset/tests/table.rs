@@ -29,8 +29,11 @@ fn age() -> impl Strategy<Value = Option<Age>> {
 fn any_report() -> impl Strategy<Value = Report> {
     let sex = prop::sample::select(vec![Sex::Female, Sex::Male, Sex::Unknown]);
     let facts = (age(), sex, prop::sample::select(Licence::ALL.to_vec()), prop::option::of(1800..2100));
-    (1_u32..9_999_999, 1_u32..9, text(), facts, prop::collection::vec(text(), 0..4)).prop_map(
-        |(article, n, body, (age, sex, licence, year), subjects)| Report {
+    let texts = || prop::collection::vec(text(), 0..4);
+    (1_u32..9_999_999, 1_u32..9, text(), facts, (texts(), texts(), texts())).prop_map(
+        |(article, n, body, (age, sex, licence, year), (subjects, tables, captions))| Report {
+            tables,
+            captions,
             age,
             sex,
             licence,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use asclepius_dataset::Membership;
 use asclepius_dataset::build::{GateFigures, SideFigures};
+use asclepius_dataset::{Membership, Terms, Whole};
 use asclepius_schema::{Manifest, Split, Task, hash_bytes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -77,9 +77,15 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
         _ => "100K<n<1M",
     };
     card.push_str(&format!(
-        "---\nlicense: {}\nlanguage: [en]\ntags: [medical, clinical, synthetic]\n\
+        "---\nlicense: {}\n{}language: [en]\ntags: [medical, clinical, synthetic]\n\
          task_categories: [question-answering, summarization, text-generation]\nsize_categories: [{size}]\nconfigs:\n",
-        hub_licence(&licence)
+        hub_licence(&licence),
+        // The hub wants a name where the licence is none it knows.
+        match terms(facts).whole() {
+            Whole::InParts => "license_name: by-row\n",
+            Whole::Withheld => "license_name: not-to-be-published\n",
+            Whole::Nothing | Whole::Under(_) => "",
+        }
     ));
     for kind in ["instructions", "notes"] {
         card.push_str(&format!("- config_name: {kind}\n  data_files:\n"));
@@ -94,6 +100,9 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
         facts.name,
         facts.note_words.len(),
     ));
+    if let Some(problem) = terms(facts).problem() {
+        card.push_str(&format!("\n> **This dataset cannot be published under one licence.** {problem}\n"));
+    }
     if extractive(facts) {
         card.push_str(
             "\n> **Made by the extractive teacher**: fixed rules sorted the reports' own sentences; no language model wrote \
@@ -133,6 +142,11 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
     }
 }
 
+/// Under what terms the notes, and what is asked about them, can be passed on.
+pub fn terms(facts: &RunFacts) -> Terms {
+    Terms::of("note", facts.licences.iter().map(|(licence, notes)| (*licence, *notes)))
+}
+
 fn extractive(facts: &RunFacts) -> bool {
     facts.teachers.iter().any(|model| model.starts_with("extractive"))
 }
@@ -141,6 +155,10 @@ fn sources(card: &mut String, facts: &RunFacts) {
     card.push_str("\n## Sources and licences\n\n| licence of the source | notes |\n|---|---:|\n");
     for (licence, count) in &facts.licences {
         card.push_str(&format!("| {} | {count} |\n", licence.name()));
+    }
+    card.push('\n');
+    for sentence in terms(facts).consequences() {
+        card.push_str(&format!("- {sentence}\n"));
     }
     let all = facts.attributions.len();
     card.push_str(&format!("\nWritten from {all} articles, to be credited as follows"));

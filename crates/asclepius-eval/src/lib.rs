@@ -5,7 +5,7 @@
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`]: what it says.
 //! - `results`: `eval/report.json`.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`plot`]: its curves; [`card`]: the
-//!   dataset card.
+//!   dataset card; [`corpus`]: what the case reports are.
 //! - [`review`]: rows for clinicians to rate blind, and their ratings; [`agreement`]: how far raters agree.
 //!
 //! Absent so far: a judge model, few-shot prompts, confidence intervals, models behind an endpoint.
@@ -15,6 +15,7 @@ pub mod answers;
 pub mod candidate;
 pub mod card;
 pub mod config;
+pub mod corpus;
 mod error;
 pub mod gather;
 pub mod held_out;

@@ -14,6 +14,9 @@ use crate::results::Evaluation;
 /// Rows of the list of dropped rows that the page shows; `dropped.jsonl` has them all.
 const DROPPED_SHOWN: usize = 200;
 
+/// Sources the page names; `asclepius data card --attributions` has them all.
+const SOURCES_SHOWN: usize = 200;
+
 #[derive(Debug, Serialize)]
 struct Tile {
     label: String,
@@ -85,6 +88,13 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
     let (score_models, scores) = score_table(&evaluation);
     let dataset_licence =
         facts.stage("dataset").and_then(|stage| stage.manifest.details.get("licence").cloned()).unwrap_or_default();
+    let terms = crate::card::terms(facts);
+    let sources: Vec<_> = facts
+        .attributions
+        .iter()
+        .take(SOURCES_SHOWN)
+        .map(|(article, source)| json!({ "article": article, "licence": source.licence.name(), "line": source.line }))
+        .collect();
     let fingerprints: Vec<_> = facts
         .stages
         .iter()
@@ -100,7 +110,12 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
         "funnel": funnel(facts),
         "dropped_more": (dropped.len() > shown.len()).then_some(dropped.len()),
         "dropped": shown,
+        "corpus": corpus(facts),
         "dataset_licence": dataset_licence.as_str(),
+        "licence_problem": terms.problem(),
+        "consequences": if terms.problem().is_some() { Vec::new() } else { terms.consequences() },
+        "sources": sources,
+        "sources_more": (facts.attributions.len() > SOURCES_SHOWN).then_some(facts.attributions.len()),
         "licences": bars(facts.licences.iter().map(|(licence, count)| (licence.name().to_owned(), *count)).collect()),
         "tasks": bars(facts.tasks.iter().map(|(task, count)| (task.title().to_owned(), *count)).collect()),
         "lengths": bars(histogram(&facts.note_words)),
@@ -113,6 +128,21 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
         "configuration": facts.configuration,
     });
     Ok(template.render(Serde(&view))?)
+}
+
+/// Tables of the case reports, with bars; none where ingest has not run, or an earlier version did.
+fn corpus(facts: &RunFacts) -> Option<serde_json::Value> {
+    let ingest = &facts.stage("ingest")?.manifest;
+    let figures = crate::corpus::figures(ingest)?;
+    let tables = crate::corpus::tables(ingest, &figures).into_iter().map(|table| {
+        let rows = table.rows.into_iter().map(|row| (row.name, row.count)).collect();
+        json!({ "title": table.title, "unit": table.unit, "rows": bars(rows) })
+    });
+    Some(json!({
+        "tables": tables.collect::<Vec<_>>(),
+        "words": crate::corpus::words(&figures),
+        "specialties": crate::corpus::SPECIALTIES,
+    }))
 }
 
 fn tiles(facts: &RunFacts) -> Vec<Tile> {

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     prompt_tokens: 3000,
                     completion_tokens: 4096,
                     cost_usd: Some(0.002),
+                    batch: None,
                 };
                 ledger.announce(&intent).await.expect("the disk has room");
                 let outcome = Outcome::Reply {

@@ -6,7 +6,7 @@ use asclepius_schema::Message;
 use tokio::sync::Notify;
 
 use crate::Call;
-use crate::ledger::Paid;
+use crate::ledger::{Intent, Paid};
 use crate::wire::Usage;
 
 /// Tokens that a chat template adds around one message, generously.
@@ -78,6 +78,23 @@ impl Budget {
         }
     }
 
+    /// Takes over a request that an earlier run announced and that was counted as spent; gives the money set aside.
+    pub fn adopt(&self, intent: &Intent) -> f64 {
+        let dollars = intent
+            .cost_usd
+            .unwrap_or_else(|| self.cost(f64::from(intent.prompt_tokens), f64::from(intent.completion_tokens)));
+        let mut account = self.lock();
+        account.spent -= dollars;
+        account.reserved += dollars;
+        account.calls += 1;
+        dollars
+    }
+
+    /// What [`Reservation::hand_over`] let go of.
+    pub fn take_over(&self, dollars: f64) -> Reservation<'_> {
+        Reservation { budget: self, dollars }
+    }
+
     /// Dollars spent, earlier runs included.
     pub fn spent(&self) -> f64 {
         self.lock().spent
@@ -141,6 +158,13 @@ impl Reservation<'_> {
     /// The call was turned away: nothing is billed.
     pub fn release(self) {
         self.close(0.0);
+    }
+
+    /// Lets go of the money without settling it: whoever takes it over does.
+    pub fn hand_over(self) -> f64 {
+        let dollars = self.dollars;
+        std::mem::forget(self);
+        dollars
     }
 
     fn close(self, spent: f64) {

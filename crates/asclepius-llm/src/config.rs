@@ -10,6 +10,13 @@ use crate::LlmError;
 /// The name that the extractive teacher's rows carry.
 pub const EXTRACTIVE_MODEL: &str = "extractive-1";
 
+/// Rows begun for each call that may be in flight: the client holds the calls back, and a slow row must not keep those
+/// behind it from being begun.
+const ROWS_A_CALL: usize = 4;
+
+/// Rows begun at a time where calls are gathered: a whole batch of the largest size.
+const BATCHED_ROWS: usize = 50_000;
+
 /// Who writes notes, questions and answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -42,8 +49,11 @@ pub struct TeacherConfig {
     pub batch_discount: f64,
     /// US dollars the whole run may spend on calls, earlier attempts included. Needs both prices. Absent: no limit.
     pub budget_usd: Option<f64>,
-    /// Ask through the Batch API. Not offered by this version.
+    /// Ask through OpenAI's Batch API: at `batch_discount` off the price, answered within a day. Batches go on while
+    /// nothing runs, and the next run reads them. Limits a minute, `concurrency` and `timeout_seconds` are not for them.
     pub batch: bool,
+    /// Tokens that may be queued in batches at a time, which providers limit by account and model. Absent: found out.
+    pub batch_enqueued_tokens: Option<u64>,
 }
 
 impl Default for TeacherConfig {
@@ -63,6 +73,7 @@ impl Default for TeacherConfig {
             batch_discount: 0.5,
             budget_usd: None,
             batch: false,
+            batch_enqueued_tokens: None,
         }
     }
 }
@@ -138,8 +149,11 @@ impl TeacherConfig {
             let needs = "needs price_per_million_input and price_per_million_output, or spending could not be counted";
             return wrong("budget_usd", needs.to_owned());
         }
-        if self.batch {
-            return wrong("batch", "= true is not offered by this version; calls are sent one by one".to_owned());
+        if self.batch && !matches!(endpoint, Endpoint::Url(_)) {
+            return wrong("batch", format!("= true needs an API that has batches; {:?} has none", self.endpoint));
+        }
+        if self.batch_enqueued_tokens == Some(0) {
+            return wrong("batch_enqueued_tokens", "must be at least 1".to_owned());
         }
         Ok(())
     }
@@ -178,12 +192,12 @@ impl TeacherConfig {
     }
 
     /// The API key, from the environment variable that `api_key_env` names; `None` when it names none, and for the
-    /// extractive teacher, which takes none.
+    /// embedded teachers, which take none.
     ///
     /// # Errors
     /// [`LlmError::ApiKeyMissing`] when the variable is not set, is empty or could not be sent as a header.
     pub fn api_key(&self) -> Result<Option<String>, LlmError> {
-        if self.endpoint().is_ok_and(|endpoint| endpoint == Endpoint::Extractive) {
+        if self.endpoint().is_ok_and(|endpoint| !matches!(endpoint, Endpoint::Url(_))) {
             return Ok(None); // so that a paid pipeline can be tried without a key
         }
         let Some(variable) = &self.api_key_env else { return Ok(None) };
@@ -199,9 +213,16 @@ impl TeacherConfig {
         Ok(Some(key.to_owned()))
     }
 
-    /// US dollars for one token sent and one received, when both prices are given.
-    pub(crate) fn prices(&self) -> Option<(f64, f64)> {
-        Some((self.price_per_million_input? / 1e6, self.price_per_million_output? / 1e6))
+    /// US dollars for one token sent and one received, when both prices are given; in batches with their discount.
+    pub fn prices(&self) -> Option<(f64, f64)> {
+        let part = if self.batch { 1.0 - self.batch_discount } else { 1.0 } / 1e6;
+        Some((self.price_per_million_input? * part, self.price_per_million_output? * part))
+    }
+
+    /// Rows that may be worked on at a time so that calls can be asked as fast as the settings allow.
+    pub fn rows_at_once(&self) -> usize {
+        // A batch is as good as the number of calls that are there to be put into it.
+        if self.batch { BATCHED_ROWS } else { self.concurrency.saturating_mul(ROWS_A_CALL) }
     }
 }
 
@@ -235,6 +256,7 @@ mod tests {
         config.validate().expect("the default is valid");
         assert_eq!(config.model_name(), EXTRACTIVE_MODEL);
         assert_eq!(config.api_key().expect("none is asked for"), None);
+        assert_eq!(key_at_fault(&TeacherConfig { batch: true, ..config }), "batch");
     }
 
     #[test]
@@ -256,7 +278,7 @@ mod tests {
         assert_eq!(of(|config| config.budget_usd = Some(1.0)), "budget_usd");
         assert_eq!(of(|config| config.price_per_million_input = Some(-1.0)), "price_per_million_input");
         assert_eq!(of(|config| config.batch_discount = 1.5), "batch_discount");
-        assert_eq!(of(|config| config.batch = true), "batch");
+        assert_eq!(of(|config| config.batch_enqueued_tokens = Some(0)), "batch_enqueued_tokens");
         assert_eq!(of(|config| drop(config.extra_body.insert("stream".to_owned(), true.into()))), "extra_body");
     }
 

@@ -137,6 +137,12 @@ pub enum Trouble {
         /// The provider's words.
         detail: String,
     },
+    /// The Batch API does not do what it is for.
+    #[error("has a Batch API that does not go on: {detail}")]
+    Batch {
+        /// What is wrong.
+        detail: String,
+    },
     /// The endpoint sends us elsewhere.
     #[error("answers with a redirect to {location:?}, which is not followed; set teacher.endpoint to where it leads")]
     Redirect {

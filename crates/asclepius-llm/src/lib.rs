@@ -2,7 +2,7 @@
 //!
 //! - [`config`]: the `[teacher]` table.
 //! - [`call`]: what is asked, its identity, and how it can end.
-//! - [`client`]: one call from ledger to reply: limits, the only retry layer, budget, shutdown.
+//! - [`client`]: one call from ledger to reply: limits, the only retry layer, budget, batches, shutdown.
 //! - [`ledger`]: every answered call on disk, durable before it is acknowledged.
 //! - `limits`, `gate`, `breaker`: how fast to ask, how many at a time, and when not to ask at all.
 //! - `budget`, [`retry`]: for how much, and when to ask again.
@@ -30,5 +30,5 @@ pub use call::{Call, Completion, Reply};
 pub use client::{Client, Share, Stats};
 pub use config::{EXTRACTIVE_MODEL, Endpoint, TeacherConfig};
 pub use error::{LlmError, Trouble};
-pub use ledger::{Entry, Found, Intent, Ledger, Outcome, Paid, Record};
-pub use retry::Pace;
+pub use ledger::{BatchRecord, BatchStep, Entry, Found, Intent, Ledger, Outcome, Paid, Record};
+pub use retry::{BatchPace, Pace};

@@ -16,6 +16,31 @@ pub struct Pace {
     pub failures_to_pause: u32,
     /// How long the endpoint may go on failing, seen by one call after each pause, before it is given up.
     pub patience: Duration,
+    /// How batches are gathered and looked after.
+    pub batch: BatchPace,
+}
+
+/// How calls become batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPace {
+    /// A file of requests is closed when for so long no call came.
+    pub gather: Duration,
+    /// How often a batch that is out is looked at.
+    pub look: Duration,
+    /// The most requests of a batch.
+    pub most_requests: usize,
+    /// The most bytes of a file of requests.
+    pub most_bytes: u64,
+}
+
+impl BatchPace {
+    /// What OpenAI's Batch API takes.
+    pub const OPENAI: Self = Self {
+        gather: Duration::from_secs(2),
+        look: Duration::from_secs(20),
+        most_requests: 50_000,
+        most_bytes: 200_000_000,
+    };
 }
 
 impl Default for Pace {
@@ -26,6 +51,7 @@ impl Default for Pace {
             attempts: 6,
             failures_to_pause: 10,
             patience: Duration::from_mins(5),
+            batch: BatchPace::OPENAI,
         }
     }
 }

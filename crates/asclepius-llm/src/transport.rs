@@ -24,7 +24,7 @@ use crate::retry::retry_after;
 use crate::wire::{ChatResponse, Problem, RequestBody};
 
 /// A response longer than this is no chat completion.
-const MAX_BODY_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
 
 tokio::task_local! {
     /// What the service leaves for the call that it works for: both run in the same task.
@@ -59,6 +59,8 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     client: async_openai::Client<OpenAIConfig>,
+    service: Service,
+    base_url: Url,
     timeout: Duration,
 }
 
@@ -94,8 +96,26 @@ impl Transport {
             .with_org_id("")
             .with_project_id("");
         let service = Service { http: http.clone(), authorization };
-        let client = async_openai::Client::build(http, config).with_http_service(service);
-        Ok(Self { client, timeout })
+        let client = async_openai::Client::build(http, config).with_http_service(service.clone());
+        Ok(Self { client, service, base_url: base_url.clone(), timeout })
+    }
+
+    /// The connection itself.
+    pub fn http(&self) -> reqwest::Client {
+        self.service.http.clone()
+    }
+
+    /// What every request carries as its `authorization`.
+    pub fn authorization(&self) -> Option<HeaderValue> {
+        self.service.authorization.clone()
+    }
+
+    pub fn base_url(&self) -> Url {
+        self.base_url.clone()
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Sends one request, once. The timeout's clock starts here, not when the call began to wait for its turn. Beside
@@ -149,18 +169,19 @@ impl tower::Service<HttpRequestFactory> for Service {
     }
 }
 
-async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<Response, Failure> {
-    let lost = |error: reqwest::Error| {
-        let connect = error.is_connect();
-        let words = causes(&error.without_url());
-        if connect { Failure::Connect(words) } else { Failure::Lost(words) }
-    };
-    let mut response = http.execute(request).await.map_err(lost)?;
+/// What an error of the connection means.
+pub(crate) fn failure(error: reqwest::Error) -> Failure {
+    let connect = error.is_connect();
+    let words = causes(&error.without_url());
+    if connect { Failure::Connect(words) } else { Failure::Lost(words) }
+}
+
+/// The body of a successful response, bounded; every other response as the failure it is.
+pub(crate) async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     let status = response.status();
-    SEEN.with(|seen| seen.borrow_mut().allowance = allowance(response.headers()));
     let mut body =
         Vec::with_capacity(response.content_length().map_or(0, |length| length as usize).min(MAX_BODY_BYTES));
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(Failure::Lost(format!("a response of more than {MAX_BODY_BYTES} bytes")));
         }
@@ -175,6 +196,14 @@ async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<R
             retry_after(header(headers, "retry-after-ms"), header(headers, RETRY_AFTER.as_str()), SystemTime::now());
         return Err(Failure::Status { status: status.as_u16(), problem: Problem::read(&body), retry_after: pause });
     }
+    Ok(body)
+}
+
+async fn exchange(http: &reqwest::Client, request: reqwest::Request) -> Result<Response, Failure> {
+    let response = http.execute(request).await.map_err(failure)?;
+    let status = response.status();
+    SEEN.with(|seen| seen.borrow_mut().allowance = allowance(response.headers()));
+    let body = read(response).await?;
     match serde_json::from_slice::<ChatResponse>(&body) {
         Ok(read) => SEEN.with(|seen| seen.borrow_mut().response = Some(read)),
         Err(error) => {

@@ -167,7 +167,7 @@ impl Problem {
         Self { message, kind: field("type"), code: field("code"), param: field("param") }
     }
 
-    fn is(&self, name: &str) -> bool {
+    pub fn is(&self, name: &str) -> bool {
         self.code == name || self.kind == name
     }
 

@@ -230,7 +230,24 @@ impl Decoder {
         write_json(&dir.join("adapter_config.json"), &value)
     }
 
-    /// Adds every adapter to its weight, `W + scaling * B A` in f32, and removes it. What remains is frozen.
+    /// Holds the frozen matrices of every block in NF4 from here on, as QLoRA does; embedding, norms and head stay as they
+    /// are. (Dettmers et al., 2023, section 3.)
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn quantise(&mut self) -> Result<()> {
+        // One after the other: a matrix is let go of before the next is quantised.
+        for linear in self.linears_mut() {
+            let weight = &linear.weight;
+            if !weight.is_trainable() && weight.nf4().is_none() {
+                linear.weight = Parameter::quantised(weight.name(), weight.value())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds every adapter to its weight, `W + scaling * B A` in f32, and removes it. What remains is frozen, and
+    /// dense again where it was quantised.
     ///
     /// # Errors
     /// When there is no adapter.
@@ -241,7 +258,7 @@ impl Decoder {
         self.freeze();
         for linear in self.linears_mut() {
             let Some(adapter) = linear.adapter.take() else { continue };
-            let weight = linear.weight.value();
+            let weight = linear.weight.dense()?;
             let wide = if weight.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
             let added = adapter.b.value().to_dtype(wide)?.matmul(&adapter.a.value().to_dtype(wide)?)?;
             let merged = (weight.to_dtype(wide)? + (added * adapter.scaling)?)?.to_dtype(weight.dtype())?;

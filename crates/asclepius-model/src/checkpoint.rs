@@ -270,16 +270,22 @@ impl Checkpoint {
     }
 }
 
-/// The weights of a Hugging Face directory: exactly the tensors the configuration asks for, as `dtype`.
+/// The weights of a Hugging Face directory: exactly the tensors the configuration asks for, read as `dtype`, one after
+/// the other, each as `hold` holds it.
 pub(crate) fn read_model(
     dir: &Path,
     config: &ModelConfig,
     dtype: DType,
     device: &Device,
-) -> Result<BTreeMap<String, Tensor>> {
+    hold: &dyn Fn(&str, &Tensor) -> Result<Parameter>,
+) -> Result<BTreeMap<String, Parameter>> {
     let mut checkpoint = Checkpoint::open(dir, config)?;
     let names: Vec<String> = checkpoint.places.keys().cloned().collect();
-    names.into_iter().map(|name| Ok((name.clone(), checkpoint.read(&name, Some(dtype), device)?))).collect()
+    let read = |name: String| {
+        let parameter = hold(&name, &checkpoint.read(&name, Some(dtype), device)?)?;
+        Ok((name, parameter))
+    };
+    names.into_iter().map(read).collect()
 }
 
 /// Tensors some checkpoints carry although they follow from others: the tied head, and the rotary frequencies that early

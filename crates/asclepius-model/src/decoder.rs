@@ -44,13 +44,35 @@ impl Decoder {
     /// # Errors
     /// When a file is missing or damaged, or the tensors are not exactly those the configuration asks for.
     pub fn load(dir: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        Self::load_with(dir, dtype, device, |_, name, value| Ok(Parameter::frozen(name, value)))
+    }
+
+    /// [`Decoder::load`] with every block's matrices in NF4, as [`Decoder::quantise`] leaves them; of those no more than
+    /// one is ever there as `dtype`.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`].
+    pub fn load_quantised(dir: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        Self::load_with(dir, dtype, device, |config, name, value| {
+            let matrix = value.rank() == 2 && name.starts_with(families::outer(config).blocks);
+            Ok(if matrix { Parameter::quantised(name, value)? } else { Parameter::frozen(name, value) })
+        })
+    }
+
+    fn load_with(
+        dir: &Path,
+        dtype: DType,
+        device: &Device,
+        hold: impl Fn(&ModelConfig, &str, &Tensor) -> Result<Parameter>,
+    ) -> Result<Self> {
         let mut config = ModelConfig::from_file(dir)?;
         if config.family == Family::Phi {
             // The first checkpoints were also published under a configuration that has been brought up to date.
             config.layout = phi::layout(checkpoint::tensor_names(dir)?.iter().map(String::as_str));
         }
-        let tensors = checkpoint::read_model(dir, &config, dtype, device)?;
-        Self::assemble(config, tensors)
+        let hold = |name: &str, value: &Tensor| hold(&config, name, value);
+        let parameters = checkpoint::read_model(dir, &config, dtype, device, &hold)?;
+        Self::assemble(config, parameters)
     }
 
     /// Random weights in f32: normal with standard deviation `initializer_range`, norms 1, biases 0. Each tensor is a
@@ -60,7 +82,7 @@ impl Decoder {
     /// When there is no memory.
     pub fn init(config: ModelConfig, seed: u64, device: &Device) -> Result<Self> {
         let key = PhiloxKey::new(seed).fold_name("init");
-        let mut tensors = BTreeMap::new();
+        let mut parameters = BTreeMap::new();
         for (name, shape) in parameter_shapes(&config) {
             let count = shape.iter().product();
             let values = match name.rsplit_once('.') {
@@ -71,31 +93,32 @@ impl Decoder {
                     key.fold_name(&name).normals(count).into_iter().map(|normal| normal * scale).collect()
                 }
             };
-            tensors.insert(name, Tensor::from_vec(values, shape, device)?);
+            let parameter = Parameter::frozen(name.as_str(), &Tensor::from_vec(values, shape, device)?);
+            parameters.insert(name, parameter);
         }
-        Self::assemble(config, tensors)
+        Self::assemble(config, parameters)
     }
 
-    /// From exactly the tensors that [`parameter_shapes`] names.
-    fn assemble(config: ModelConfig, mut tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+    /// From exactly the parameters that [`parameter_shapes`] names.
+    fn assemble(config: ModelConfig, mut parameters: BTreeMap<String, Parameter>) -> Result<Self> {
         let mut missing = Vec::new();
         let decoder = Self::build(
             config,
             &mut Weights(&mut |name, _| {
-                let tensor = tensors.remove(&name).unwrap_or_else(|| {
+                parameters.remove(&name).unwrap_or_else(|| {
                     missing.push(name.clone());
-                    Tensor::zeros(0, DType::F32, &Device::Cpu).expect("an empty tensor needs no memory")
-                });
-                Parameter::frozen(name, &tensor)
+                    let nothing = Tensor::zeros(0, DType::F32, &Device::Cpu).expect("an empty tensor needs no memory");
+                    Parameter::frozen(name, &nothing)
+                })
             }),
         );
-        if missing.is_empty() && tensors.is_empty() {
+        if missing.is_empty() && parameters.is_empty() {
             return Ok(decoder);
         }
         Err(ModelError::Tensors {
             path: "model".into(),
             missing,
-            unexpected: tensors.into_keys().collect(),
+            unexpected: parameters.into_keys().collect(),
             misshapen: Vec::new(),
         })
     }
@@ -236,8 +259,9 @@ impl Decoder {
     /// Makes every parameter trainable.
     ///
     /// # Errors
-    /// When there is no memory for the copies.
+    /// When a matrix is quantised, or there is no memory for the copies.
     pub fn train_all(&mut self) -> Result<()> {
+        self.check_dense()?;
         for parameter in self.parameters_mut() {
             *parameter = Parameter::trainable(parameter.name(), parameter.value())?;
         }
@@ -255,7 +279,7 @@ impl Decoder {
     /// Makes every parameter a constant.
     pub fn freeze(&mut self) {
         for parameter in self.parameters_mut() {
-            *parameter = Parameter::frozen(parameter.name(), parameter.value());
+            *parameter = parameter.constant();
         }
     }
 
@@ -299,12 +323,21 @@ impl Decoder {
     /// from `tokenizer_dir`, the tokenizer's files that are there.
     ///
     /// # Errors
-    /// When adapters are attached (merge or save them), or a file cannot be written.
+    /// When adapters are attached (merge or save them), a matrix is quantised, or a file cannot be written.
     pub fn save(&self, dir: &Path, tokenizer_dir: Option<&Path>) -> Result<()> {
         if self.lora.is_some() {
             return Err(ModelError::AlreadyAdapted);
         }
+        self.check_dense()?;
         checkpoint::write_model(dir, &self.config, &self.parameters(), tokenizer_dir)
+    }
+
+    /// Refuses where 4 bits would be taken for the weights themselves.
+    pub(crate) fn check_dense(&self) -> Result<()> {
+        match self.linears().find(|linear| linear.weight.nf4().is_some()) {
+            Some(linear) => Err(ModelError::Quantised { tensor: linear.weight.name().to_owned() }),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {

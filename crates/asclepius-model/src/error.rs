@@ -148,6 +148,12 @@ pub enum ModelError {
     /// Adapters are attached already.
     #[error("the model already has adapters: merge them first")]
     AlreadyAdapted,
+    /// Weights in 4 bits were to be trained or written.
+    #[error("{tensor} is held in NF4: it can be neither trained nor written; take the model as published")]
+    Quantised {
+        /// The first such weight.
+        tensor: String,
+    },
     /// There is no adapter to save or merge.
     #[error("the model has no adapters")]
     NotAdapted,

@@ -83,27 +83,41 @@ pub fn generate_batch(
     sampling: &Sampling,
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generation>> {
+    let prompts: Vec<_> = prompts.iter().map(|prompt| (*prompt, sampling)).collect();
+    generate_each(decoder, &prompts, on_token)
+}
+
+/// The same where each prompt has a sampling of its own.
+///
+/// # Errors
+/// As [`generate`], for any of them.
+pub fn generate_each(
+    decoder: &Decoder,
+    prompts: &[(&[u32], &Sampling)],
+    on_token: &mut dyn FnMut(usize, u32) -> bool,
+) -> Result<Vec<Generation>> {
     let limit = decoder.config().max_positions;
-    if let Some(prompt) = prompts.iter().find(|prompt| prompt.is_empty() || prompt.len() >= limit) {
+    if let Some((prompt, _)) = prompts.iter().find(|(prompt, _)| prompt.is_empty() || prompt.len() >= limit) {
         return Err(ModelError::Prompt { tokens: prompt.len(), limit: limit.saturating_sub(1) });
     }
     let decoder = &decoder.frozen();
-    let temperature = (sampling.temperature > 0.0).then_some(sampling.temperature);
     let mut generations = vec![Generation { tokens: Vec::new(), finish: Finish::Length }; prompts.len()];
     let mut running: Vec<Running> = prompts
         .iter()
         .enumerate()
-        .map(|(index, prompt)| Running {
+        .filter(|(_, (_, sampling))| sampling.max_new_tokens > 0)
+        .map(|(index, (prompt, sampling))| Running {
             index,
-            choose: LogitsProcessor::new(sampling.seed, temperature, sampling.top_p),
+            choose: LogitsProcessor::new(
+                sampling.seed,
+                (sampling.temperature > 0.0).then_some(sampling.temperature),
+                sampling.top_p,
+            ),
             next: prompt.to_vec(),
             left: sampling.max_new_tokens.min(limit - prompt.len()),
         })
         .collect();
     let mut session = Session::new(decoder);
-    if sampling.max_new_tokens == 0 {
-        return Ok(generations);
-    }
     while !running.is_empty() {
         let next: Vec<&[u32]> = running.iter().map(|running| running.next.as_slice()).collect();
         let scores = session.step(&next)?;
@@ -111,7 +125,7 @@ pub fn generate_batch(
         for (slot, (running, scores)) in running.iter_mut().zip(scores).enumerate() {
             let generation = &mut generations[running.index];
             let token = running.choose.sample(&scores)?;
-            if sampling.stop.contains(&token) {
+            if prompts[running.index].1.stop.contains(&token) {
                 generation.finish = Finish::Stop;
                 ended.push(slot);
                 continue;

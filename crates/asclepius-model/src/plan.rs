@@ -79,10 +79,11 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
         Method::Full => (0, base, base * bytes),
         Method::Lora(lora) => (adapters(lora)?, adapters(lora)?, base * bytes),
         Method::Qlora(lora) => {
-            // NF4: half a byte a number and a scale in f32 for every 64; only the blocks' matrices are quantised.
+            // NF4: half a byte a number, a byte for the scale of every 64 and an f32 for every 256 scales; only the blocks'
+            // matrices are quantised.
             let quantised: u64 = linears.iter().map(|(_, shape)| count(shape)).sum();
             let added = adapters(lora)?;
-            (added, added, quantised / 2 + quantised / 16 + (base - quantised) * bytes)
+            (added, added, quantised / 2 + quantised / 64 + quantised / 4096 + (base - quantised) * bytes)
         }
     };
     Ok(Plan {

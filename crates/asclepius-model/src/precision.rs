@@ -1,12 +1,11 @@
 //! A decoder's weights in another type.
 
-use asclepius_ops::Parameter;
 use candle_core::DType;
 
 use crate::{Decoder, ModelError, Result};
 
 impl Decoder {
-    /// Turns every weight into a constant of type `dtype`.
+    /// Turns every weight into a constant of type `dtype`; a quantised one stays so, and is decoded to `dtype` from here on.
     ///
     /// # Errors
     /// When adapters are attached, or there is no memory.
@@ -18,7 +17,7 @@ impl Decoder {
             return Ok(());
         }
         for parameter in self.parameters_mut() {
-            *parameter = Parameter::frozen(parameter.name(), &parameter.value().to_dtype(dtype)?);
+            *parameter = parameter.converted(dtype)?;
         }
         Ok(())
     }

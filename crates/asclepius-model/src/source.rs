@@ -43,11 +43,12 @@ impl Source {
     /// The tensors of a decoder, such as one whose adapters were merged.
     ///
     /// # Errors
-    /// When adapters are attached.
+    /// When adapters are attached, or a matrix is quantised.
     pub fn of(decoder: &Decoder) -> Result<Self> {
         if decoder.lora().is_some() {
             return Err(ModelError::AlreadyAdapted);
         }
+        decoder.check_dense()?;
         let config = decoder.config();
         let tensors = decoder.parameters();
         let tensors = tensors.iter().map(|p| (p.name().to_owned(), p.value().detach())).collect();

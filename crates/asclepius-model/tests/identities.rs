@@ -318,6 +318,50 @@ fn fresh_adapters_change_nothing_and_only_they_are_trained() {
 }
 
 #[test]
+fn a_quantised_base_trains_the_same_adapters_and_merges_into_dense_weights() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut bare = decoder(&json!({}));
+    bare.save(dir.path(), None).expect("a new directory");
+    bare.quantise().expect("room");
+    let loaded = Decoder::load_quantised(dir.path(), DType::F32, &Device::Cpu).expect("as it was saved");
+    let [kept, read] = [&bare, &loaded].map(|decoder| evaluate(decoder, &batch()).expect("a sound batch"));
+    assert_eq!(kept, read);
+    assert!(matches!(bare.train_all(), Err(ModelError::Quantised { .. })));
+    let refused = bare.save(&dir.path().join("again"), None).expect_err("4 bits are no checkpoint");
+    assert!(refused.to_string().contains("layers.0"), "{refused}");
+
+    let dense = adapted(0.3);
+    let mut quantised = dense.clone();
+    quantised.quantise().expect("adapted");
+    let held = |decoder: &Decoder| decoder.parameters().iter().filter(|parameter| parameter.nf4().is_some()).count();
+    assert_eq!((held(&dense), held(&quantised)), (0, 3 * 7));
+
+    // What it computes is what dense weights of the decoded values compute, on slices and by the graph.
+    let mut decoded = quantised.clone();
+    for parameter in quantised.parameters().iter().filter(|parameter| parameter.nf4().is_some()) {
+        let own = decoded.parameters().into_iter().find(|own| own.name() == parameter.name()).expect("a copy");
+        assert!(own.value().sum_all().and_then(|sum| sum.to_scalar::<f32>()).expect("f32").is_nan());
+    }
+    decoded.merge().expect("adapted");
+    assert_eq!(held(&decoded), 0);
+    let (merged, adapted) = [&decoded, &quantised].map(|d| evaluate(d, &batch()).expect("a sound batch")).into();
+    assert!((merged - adapted).abs() < 1e-5 * merged, "{merged} {adapted}");
+    let apart = evaluate(&dense, &batch()).expect("a sound batch") - adapted;
+    assert!(apart != 0.0 && apart.abs() < 0.1 * adapted, "4 bits are felt, a little: {apart}");
+
+    let key = Some(PhiloxKey::new(1).fold(17));
+    let (loss, gradients) = trained(&quantised, &batch(), key, Recompute::None);
+    for recompute in [Recompute::Selective, Recompute::Block] {
+        assert_eq!(trained(&quantised, &batch(), key, recompute), (loss, gradients.clone()));
+    }
+    let (expected, by_autograd) = plain(&quantised, &batch());
+    let (loss, gradients) = trained(&quantised, &batch(), None, Recompute::None);
+    assert!((loss - expected).abs() < 1e-6 * expected);
+    assert!(distance(&gradients, &by_autograd) < 1e-6);
+    assert_eq!(quantised.trainable().len(), dense.trainable().len());
+}
+
+#[test]
 fn adapters_are_plain_autograd_too_and_dropout_is_drawn_again() {
     let decoder = adapted(0.0);
     let (expected_loss, expected) = plain(&decoder, &batch());

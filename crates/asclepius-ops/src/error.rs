@@ -32,6 +32,12 @@ pub enum OpsError {
         /// The first index that does not exist.
         bound: usize,
     },
+    /// A weight held in 4 bits was to be overwritten.
+    #[error("{name} is held in NF4 and cannot be overwritten")]
+    Quantised {
+        /// The parameter.
+        name: String,
+    },
     /// Cumulative document lengths that do not describe the tensors.
     #[error("documents: {problem}: {lengths:?}")]
     Documents {

@@ -10,6 +10,7 @@
 //!   everywhere else an operation is its twin in [`reference`].
 //! - [`cpu`]: the CPU kernels themselves, for code that writes a block's way there and back by hand.
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
+//! - [`nf4`], [`dynamic_code`]: numbers in 4 and in 8 bits.
 //! - [`philox`]: random numbers that are a function of a key and an element's index.
 //! - [`twin`]: a switch that runs the twins on the CPU, too.
 //! - [`device`]: the only place that knows which devices this build can use.
@@ -23,11 +24,13 @@ pub mod cross_entropy;
 pub mod device;
 pub mod documents;
 pub mod dropout;
+pub mod dynamic_code;
 pub mod embedding;
 mod error;
 mod kernel;
 pub mod linear;
 pub mod lora;
+pub mod nf4;
 pub mod norm;
 pub mod parameter;
 pub mod philox;

@@ -7,6 +7,8 @@ use crate::{OpsError, Parameter, Result};
 
 /// `x Wᵀ + b`: `x [.., in]`, `w [out, in]`, `bias [out]` -> `[.., out]`, all of one type.
 ///
+/// A quantised `w` is decoded for the product; a graph keeps it decoded until its way back.
+///
 /// Backward: `dx = dy W`; `dW = dyᵀ x`, only where `w` is trainable; `db` is the sum of `dy` over tokens.
 ///
 /// # Errors
@@ -14,7 +16,7 @@ use crate::{OpsError, Parameter, Result};
 pub fn linear(x: &Tensor, w: &Parameter, bias: Option<&Parameter>) -> Result<Tensor> {
     let (out, input) = w.value().dims2()?;
     expect("linear", "x's last dimension", &[input], &x.dims()[x.rank().saturating_sub(1)..])?;
-    let y = x.contiguous()?.apply_op2(w.value(), Linear { w: w.clone() })?;
+    let y = x.contiguous()?.apply_op2(&w.dense()?, Linear { w: w.clone() })?;
     match bias {
         Some(bias) => {
             expect("linear", "bias", &[out], bias.value().dims())?;

@@ -34,7 +34,7 @@ pub fn lora(
         let added = linear(&low, b, None)?.to_dtype(w.value().dtype())?;
         return Ok((linear(x, w, None)? + added)?);
     }
-    let lora = Lora { w: w.value().clone(), a: a.clone(), b: b.clone(), scaling, dropped };
+    let lora = Lora { w: w.dense()?, a: a.clone(), b: b.clone(), scaling, dropped };
     Ok(x.contiguous()?.apply_op3(a.value(), b.value(), lora)?)
 }
 

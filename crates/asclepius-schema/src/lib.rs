@@ -6,30 +6,36 @@
 //! - [`record`]: the rows that travel between stages: [`Report`], [`Note`], [`Instruction`].
 //! - [`task`], [`licence`], [`reason`]: the closed vocabularies of those rows.
 //! - [`chat`]: one message of a conversation, the only thing prompts, clients and servers share.
+//! - [`figures`]: what a corpus is made of, counted.
 //! - [`manifest`]: what a finished stage says about itself, with the conservation law checked.
 //! - [`fingerprint`]: what decides whether a finished stage may be skipped.
+//! - [`shard`]: a run's work in parts, for processes that know nothing of each other.
 //! - [`stage_dir`]: directories that appear whole or not at all.
 //! - [`dropped`]: the file that names every row that was left out, and why.
 
 pub mod chat;
 pub mod dropped;
+pub mod figures;
 pub mod fingerprint;
 pub mod ids;
 pub mod licence;
 pub mod manifest;
 pub mod reason;
 pub mod record;
+pub mod shard;
 pub mod stage_dir;
 pub mod task;
 
 pub use chat::{Message, Role};
 pub use dropped::{Dropped, DroppedWriter, read_dropped};
+pub use figures::{ArticlesAndPatients, CorpusFigures, Count};
 pub use fingerprint::{Fingerprint, hash_bytes};
 pub use ids::{ArticleId, ReportId};
 pub use licence::Licence;
 pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
-pub use record::{Age, AgeUnit, CallLineage, Instruction, Note, Report, Sex, Span, Split};
+pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, Note, Report, Sex, Span, Split};
+pub use shard::Shard;
 pub use stage_dir::{PARTIAL_FILE_PREFIX, StageDir, write_atomically};
 pub use task::Task;
 

@@ -46,6 +46,10 @@ reasons! {
     TooShort => "too_short",
     /// More words than the gate allows.
     TooLong => "too_long",
+    /// A translation printed with the article that it translates, and not read.
+    Translation => "translation",
+    /// A reply, comment, review or other article printed inside an article, and not read.
+    SubArticle => "sub_article",
     /// Not in an admitted language.
     Language => "language",
     /// The same as an earlier row.

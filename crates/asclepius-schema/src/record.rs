@@ -78,6 +78,12 @@ pub struct Report {
     pub source: String,
     /// Title of the section, or sections, that the text is from.
     pub section: String,
+    /// Tables that the case text refers to or holds, each as text: its label, a line `| cell | cell |` for every row (those
+    /// of the head as one, closed by a line `| --- | --- |`), and its footnotes, a line each. Never part of `report`.
+    pub tables: Vec<String>,
+    /// Captions of the tables and figures that the case text refers to or holds, labels included, in the article's order.
+    /// Never part of `report`.
+    pub captions: Vec<String>,
 }
 
 /// Where a generated text came from: one accepted call to the chat API.
@@ -199,4 +205,31 @@ impl Instruction {
     pub fn row_id(&self) -> String {
         format!("{}#{}", self.report_id, self.index)
     }
+}
+
+/// One call or attempt as the ledger has it, for export.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The call's identity; a row's lineage names it.
+    pub request_key: String,
+    /// The row it was for.
+    pub row_id: String,
+    /// What it was for: `note`, `question`, `answer` ..
+    pub stage: String,
+    /// The model asked for (empty: announced, and no answer seen).
+    pub model: String,
+    /// `reply`, `dropped`, `attempt` (paid, and followed by another one) or `unsettled` (sent, and no answer seen).
+    pub outcome: String,
+    /// Why it was dropped, or the provider's finish reason.
+    pub reason: String,
+    /// The token cap.
+    pub max_tokens: i32,
+    /// Tokens sent; the most they may have been where no answer was seen.
+    pub prompt_tokens: i32,
+    /// Tokens received; likewise.
+    pub completion_tokens: i32,
+    /// US dollars; none without prices.
+    pub cost_usd: Option<f64>,
+    /// The reply.
+    pub text: Option<String>,
 }

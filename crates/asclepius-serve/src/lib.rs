@@ -14,7 +14,7 @@ mod response;
 pub mod server;
 
 pub use engine::{ChatReply, ChatRequest, Engine, EngineError};
-pub use model::ModelEngine;
+pub use model::{MOST_TOGETHER, ModelEngine};
 pub use server::{ServeOptions, serve};
 
 /// What can keep a server from starting or going on.

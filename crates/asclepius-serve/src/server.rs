@@ -29,6 +29,8 @@ pub struct ServeOptions {
     pub max_waiting: usize,
     /// Bytes a request's body may have.
     pub max_body_bytes: usize,
+    /// Draw for a request that names no seed from its content: the same request, the same reply.
+    pub reproducible: bool,
 }
 
 impl Default for ServeOptions {
@@ -38,6 +40,7 @@ impl Default for ServeOptions {
             max_in_flight: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_waiting: 1024,
             max_body_bytes: 4 << 20,
+            reproducible: false,
         }
     }
 }
@@ -45,6 +48,7 @@ impl Default for ServeOptions {
 struct App {
     engine: Arc<dyn Engine>,
     token: Option<String>,
+    reproducible: bool,
     /// One permit a request inside, working or waiting.
     inside: Semaphore,
     /// One permit a request the engine works on.
@@ -67,6 +71,7 @@ pub async fn serve(
     let app = App {
         engine,
         token: options.token,
+        reproducible: options.reproducible,
         inside: Semaphore::new(max_in_flight + options.max_waiting.min(Semaphore::MAX_PERMITS / 2)),
         working: Semaphore::new(max_in_flight),
         started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -101,6 +106,11 @@ fn same(sent: &[u8], token: &[u8]) -> bool {
     sent.len() == token.len() && std::hint::black_box(differing) == 0
 }
 
+fn content_seed(body: &[u8]) -> u64 {
+    let hash = asclepius_schema::hash_bytes(body);
+    u64::from_str_radix(&hash[..16], 16).expect("a hash is hex digits")
+}
+
 async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
     app.authorise(&headers)?;
     Ok(Json(response::models(&app.engine.models(), app.started)).into_response())
@@ -117,7 +127,8 @@ async fn chat(
         _ => ApiError::bad("the body could not be read".to_owned(), None),
     })?;
     let number = app.requests.fetch_add(1, Ordering::Relaxed);
-    let request = request::parse(&body, number)?;
+    let unseeded = if app.reproducible { content_seed(&body) } else { number };
+    let request = request::parse(&body, unseeded)?;
     let known = app.engine.models();
     if !known.contains(&request.model) {
         return Err(ApiError::unknown_model(&request.model, &known));

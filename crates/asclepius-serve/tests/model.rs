@@ -68,6 +68,35 @@ fn the_served_prompt_is_the_trained_one_and_the_reply_what_the_model_says() {
 }
 
 #[test]
+fn requests_that_wait_together_are_answered_as_if_each_came_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_model(directory.path());
+    let engine = ModelEngine::load(directory.path(), &[], &Device::Cpu).expect("it was just written");
+    let name = engine.models().remove(0);
+    let requests: Vec<ChatRequest> = (0..40)
+        .map(|number| {
+            let words: Vec<&str> = TEXT.split(' ').take(3 + number % 9).collect();
+            let mut request = request(&name, vec![Message::user(words.join(" "))]);
+            (request.temperature, request.seed) = (f64::from(number as u32 % 3), number as u64);
+            request.max_tokens = number % 13;
+            // One that can never be answered keeps nobody else from an answer.
+            if number == 7 {
+                request.messages[0].content = TEXT.repeat(100);
+            }
+            request
+        })
+        .collect();
+    let answers = |answer: Result<ChatReply, EngineError>| answer.map_err(|error| error.to_string());
+    let alone: Vec<_> = requests.iter().map(|request| answers(engine.complete(request))).collect();
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let asked: Vec<_> = requests.iter().map(|request| scope.spawn(|| answers(engine.complete(request)))).collect();
+        asked.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert_eq!(together, alone);
+    assert!(alone[7].is_err() && alone.iter().filter(|answer| answer.is_err()).count() == 1);
+}
+
+#[test]
 fn a_stop_string_ends_a_reply_before_it() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     write_model(directory.path());

@@ -6,18 +6,14 @@ use futures::{Stream, StreamExt, stream};
 
 use crate::{SinkError, SynthError};
 
-/// Rows begun for each call that may be in flight: the client holds the calls back, and a slow row must not keep those
-/// behind it from being begun. With it, what waits for its turn stays bounded.
-const WINDOW: usize = 4;
-
-/// Runs `work` on the items of `source`, `WINDOW * concurrency` at most at a time, and hands each result to `on` with
+/// Runs `work` on the items of `source`, `rows` of them at most at a time, and hands each result to `on` with
 /// its index, in order.
 ///
 /// After a failure nothing new is begun, but what is under way is seen through: its replies were paid for and belong in
 /// the ledger.
 pub(crate) async fn in_order<T, O, F>(
     source: impl IntoIterator<Item = T>,
-    concurrency: usize,
+    rows: usize,
     work: impl Fn(T) -> F,
     on: &mut (dyn FnMut(usize, O) -> Result<(), SinkError> + Send),
 ) -> Result<(), SynthError>
@@ -26,7 +22,7 @@ where
 {
     let stopped = AtomicBool::new(false);
     let begun = stream::iter(source).take_while(|_| std::future::ready(!stopped.load(Ordering::Relaxed))).map(work);
-    let results = begun.buffered(concurrency.max(1) * WINDOW);
+    let results = begun.buffered(rows.max(1));
     drain(results, &stopped, on).await
 }
 
@@ -77,7 +73,7 @@ mod tests {
             seen.push((index, n));
             Ok(())
         };
-        in_order(0..40, 2, work, &mut on).await.expect("no work fails");
+        in_order(0..40, 8, work, &mut on).await.expect("no work fails");
         assert_eq!(seen, (0..40).map(|n| (n, n)).collect::<Vec<_>>());
     }
 
@@ -93,7 +89,7 @@ mod tests {
             taken += 1;
             if n == 5 { Err("full".into()) } else { Ok(()) }
         };
-        let error = in_order(0..10_000, 1, work, &mut on).await.expect_err("the sink fails");
+        let error = in_order(0..10_000, 4, work, &mut on).await.expect_err("the sink fails");
         assert!(matches!(error, SynthError::Sink(_)), "{error}");
         assert_eq!(taken, 6);
         assert!(begun.load(Ordering::Relaxed) < 20);

@@ -27,7 +27,9 @@ pub enum InstructionOutcome {
     },
 }
 
-/// Asks and answers `per_note` instructions for each note. `on` is called exactly once an instruction with the note's
+/// Asks and answers `per_note` instructions for each note, for `rows` notes at most at a time. Each question shows those
+/// asked before about its note, so one follows the other; where the client gathers calls into batches, that would cost a
+/// batch each, and all are asked at once with seed questions only. `on` is called exactly once an instruction with the note's
 /// index, in the order of `notes` and of the instructions of each.
 ///
 /// # Errors
@@ -38,7 +40,7 @@ pub async fn write_instructions<N: Borrow<Note>>(
     config: &InstructConfig,
     seed: u64,
     client: &Client,
-    concurrency: usize,
+    rows: usize,
     on: &mut (dyn FnMut(usize, InstructionOutcome) -> Result<(), SinkError> + Send),
 ) -> Result<(), SynthError> {
     config.validate()?;
@@ -54,7 +56,7 @@ pub async fn write_instructions<N: Borrow<Note>>(
         }
         Ok(())
     };
-    delivery::in_order(notes, concurrency, work, &mut each).await
+    delivery::in_order(notes, rows, work, &mut each).await
 }
 
 struct Asker<'a> {
@@ -80,23 +82,37 @@ struct Row {
 }
 
 impl Asker<'_> {
-    /// One after the other, since each question is to differ from those before it.
     async fn all_of(&self, note: &Note) -> Result<Vec<InstructionOutcome>, SynthError> {
         let report_id = note.report_id.as_str();
+        let tasks = draw::tasks(self.seed, report_id, &self.config.tasks, self.config.per_note);
+        let rows = (0..).zip(tasks).map(|(index, task)| {
+            let id = format!("{report_id}#{index}");
+            let unanswerable = draw::unanswerable(self.seed, &id, self.config.unanswerable_fraction);
+            Row { id, index, task, unanswerable }
+        });
+        if self.client.is_batched() {
+            let alone = rows.map(async |row| self.one(note, row, &mut Vec::new()).await);
+            return futures::future::try_join_all(alone).await;
+        }
+        self.one_after_the_other(note, rows).await
+    }
+
+    /// Each question is to differ from those before it.
+    async fn one_after_the_other(
+        &self,
+        note: &Note,
+        rows: impl Iterator<Item = Row>,
+    ) -> Result<Vec<InstructionOutcome>, SynthError> {
         let mut asked: Vec<String> = Vec::new();
         let mut outcomes: Vec<InstructionOutcome> = Vec::new();
-        let tasks = draw::tasks(self.seed, report_id, &self.config.tasks, self.config.per_note);
-        for (index, task) in (0..).zip(tasks) {
-            let id = format!("{report_id}#{index}");
+        for row in rows {
             // What is asked next shows what was asked before: while that is open, asking now would make the rows
             // depend on where a run was interrupted.
             if let Some(InstructionOutcome::Pending { id: open, .. }) = outcomes.last() {
                 let detail = format!("waits for {open}");
-                outcomes.push(InstructionOutcome::Pending { id, detail });
+                outcomes.push(InstructionOutcome::Pending { id: row.id, detail });
                 continue;
             }
-            let unanswerable = draw::unanswerable(self.seed, &id, self.config.unanswerable_fraction);
-            let row = Row { id, index, task, unanswerable };
             let outcome = self.one(note, row, &mut asked).await?;
             outcomes.push(outcome);
         }

@@ -6,6 +6,7 @@
 //! - [`prompts`]: the prompts under `data/prompts`, built in, each replaceable by a file.
 //! - [`seeds`]: questions written by hand, a list a task, shown as examples.
 //! - [`draw`]: which task, which examples, answerable or not: functions of the seed and the row's id alone.
+//! - [`estimate`]: what a run will ask, before it does.
 //! - `faults`: why a text that came back is not taken.
 //! - [`evidence`]: where in the note an answer stands.
 //! - [`extractive`]: the teacher without a model.
@@ -15,6 +16,7 @@
 pub mod config;
 mod delivery;
 pub mod draw;
+pub mod estimate;
 pub mod evidence;
 pub mod extractive;
 mod faults;

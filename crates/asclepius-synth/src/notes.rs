@@ -24,7 +24,7 @@ pub enum NoteOutcome {
     },
 }
 
-/// Writes a note for each report. `on` is called exactly once a report with its index, in the order of `reports`.
+/// Writes a note for each report, `rows` of them at most at a time. `on` is called exactly once a report with its index, in the order of `reports`.
 ///
 /// # Errors
 /// When the prompt cannot be loaded or rendered, when the client finds that no call can succeed, or when `on` fails;
@@ -33,7 +33,7 @@ pub async fn write_notes<R: Borrow<Report>>(
     reports: impl IntoIterator<Item = R>,
     config: &NotesConfig,
     client: &Client,
-    concurrency: usize,
+    rows: usize,
     on: &mut (dyn FnMut(usize, NoteOutcome) -> Result<(), SinkError> + Send),
 ) -> Result<(), SynthError> {
     config.validate()?;
@@ -42,7 +42,7 @@ pub async fn write_notes<R: Borrow<Report>>(
         let prompt = &prompt;
         async move { write_note(report.borrow(), config, prompt, client).await }
     };
-    delivery::in_order(reports, concurrency, work, on).await
+    delivery::in_order(reports, rows, work, on).await
 }
 
 async fn write_note(

@@ -88,6 +88,8 @@ fn report(n: u32) -> Report {
         subjects: Vec::new(),
         source: "a.xml".to_owned(),
         section: "Case".to_owned(),
+        tables: Vec::new(),
+        captions: Vec::new(),
     }
 }
 

@@ -15,8 +15,8 @@ use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
 
 use crate::adamw::{AdamW, CHUNK, Factors, check_shapes, overwrite, update_chunk, updated};
-use crate::dynamic_code::{CODES, CodeBook, SIGNED, UNSIGNED};
 use crate::in_place;
+use asclepius_ops::dynamic_code::{CODES, CodeBook, SIGNED, UNSIGNED};
 
 /// Numbers that share a scale.
 pub const BLOCK: usize = 256;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use asclepius_dataset::Packing;
 use asclepius_model::LoraConfig;
+use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -384,11 +385,28 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::NotBuilt`] with the key.
     pub fn refuse_unbuilt(&self, stage: TrainStage) -> Result<(), TrainError> {
-        let refuse = |key, value, instead| Err(TrainError::NotBuilt { table: stage.table(), key, value, instead });
-        if self.method == Method::Qlora {
-            return refuse("method", "\"qlora\"", "\"lora\" trains the same adapters on an unquantised base");
+        if self.method == Method::Qlora && self.device.starts_with("cuda") {
+            Err(qlora_on_a_card(stage))
+        } else {
+            Ok(())
         }
-        Ok(())
+    }
+
+    /// The same, now that `device = "auto"` has been decided.
+    ///
+    /// # Errors
+    /// [`TrainError::NotBuilt`] with the key.
+    pub fn refuse_unbuilt_on(&self, device: &Device, stage: TrainStage) -> Result<(), TrainError> {
+        if self.method == Method::Qlora && !device.is_cpu() { Err(qlora_on_a_card(stage)) } else { Ok(()) }
+    }
+}
+
+fn qlora_on_a_card(stage: TrainStage) -> TrainError {
+    TrainError::NotBuilt {
+        table: stage.table(),
+        key: "method",
+        value: "\"qlora\"",
+        instead: "on a card, that is: device = \"cpu\" trains it, and \"lora\" trains the same adapters on an unquantised base",
     }
 }
 
@@ -455,6 +473,8 @@ mod tests {
     #[test]
     fn what_is_not_built_validates_but_is_refused_by_name() {
         let config = TrainConfig { method: Method::Qlora, ..based() };
+        config.refuse_unbuilt(TrainStage::Sft).expect("a processor holds NF4");
+        let config = TrainConfig { device: "cuda:0".to_owned(), ..config };
         config.validate(TrainStage::Sft).expect("part of the contract");
         let refused = config.refuse_unbuilt(TrainStage::Sft).expect_err("not built");
         assert!(refused.to_string().starts_with("sft.method = \"qlora\""), "{refused}");

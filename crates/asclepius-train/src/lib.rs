@@ -4,7 +4,7 @@
 //! - [`horizon`]: when training ends.
 //! - [`job`]: what a run is given and hands back; [`trainer`]: the loop, in the order a step runs.
 //! - [`schedule`], [`clip`], [`adamw`], [`in_place`], [`optimizer`]: from a gradient to new weights.
-//! - [`adamw8bit`], [`dynamic_code`]: the same with moments in 8 bits.
+//! - [`adamw8bit`]: the same with moments in 8 bits.
 //! - [`guards`]: checks that run by themselves; [`device_check`]: a device held to the CPU.
 //! - [`metrics`], [`events`]: what a run says about itself; [`checkpoint`], [`persist`]: how it goes on after being stopped.
 //!
@@ -16,7 +16,6 @@ pub mod checkpoint;
 pub mod clip;
 pub mod config;
 pub mod device_check;
-pub mod dynamic_code;
 mod error;
 pub mod events;
 pub mod guards;

@@ -16,7 +16,7 @@ use tracing::info;
 use crate::TrainError;
 use crate::checkpoint::{DataPosition, RunState};
 use crate::clip::clip_factor;
-use crate::config::Precision;
+use crate::config::{Method, Precision};
 use crate::events::EventLog;
 use crate::guards::{
     Expectation, broken_gradients, broken_weights, check_adapter_moved, check_gradients, documents_of,
@@ -39,6 +39,10 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
     match job.config.adapters() {
         Some(lora) => decoder.attach(&lora, job.seed)?,
         None => decoder.train_all()?,
+    }
+    if job.config.method == Method::Qlora {
+        job.config.refuse_unbuilt_on(decoder.device(), job.stage)?;
+        decoder.quantise()?;
     }
     let mut run = Run::begin(decoder, job, control)?;
     if run.resumed_from.is_none() {

@@ -76,6 +76,11 @@ fn adapters_with_dropout_go_on_bit_for_bit() {
 }
 
 #[test]
+fn adapters_on_a_quantised_base_go_on_bit_for_bit() {
+    ten_steps_are_five_and_five(&TrainConfig { method: Method::Qlora, ..lora() }, "adapter_model.safetensors");
+}
+
+#[test]
 fn a_killed_run_goes_on_from_its_last_checkpoint_and_forgets_what_came_after() {
     let (unbroken, killed) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let config = TrainConfig { save_every: 3, keep: 9, ..config() };

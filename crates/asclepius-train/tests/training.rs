@@ -143,7 +143,7 @@ fn a_tensor_that_no_gradient_reaches_is_named() {
 fn what_is_not_built_is_refused_before_any_work() {
     let directory = tempfile::tempdir().expect("a directory");
     let run = directory.path().join("run");
-    let config = TrainConfig { method: Method::Qlora, ..config() };
+    let config = TrainConfig { method: Method::Qlora, device: "cuda:0".to_owned(), ..config() };
     let error = train(&config, &run, &Unattended).expect_err("not built");
     assert!(error.to_string().starts_with("sft.method"), "{error}");
     assert!(!run.exists());

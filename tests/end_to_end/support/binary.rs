@@ -40,6 +40,12 @@ impl Asclepius {
         self
     }
 
+    /// More arguments.
+    pub fn args(mut self, arguments: &[impl AsRef<OsStr>]) -> Self {
+        self.0.args(arguments);
+        self
+    }
+
     /// `--set KEY=VALUE`, the value as TOML.
     pub fn set(self, key: &str, value: impl Display) -> Self {
         self.arg("--set").arg(format!("{key}={value}"))

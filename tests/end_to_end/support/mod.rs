@@ -1,11 +1,16 @@
-//! What the tests stand on: the binary as a process, a chat API that behaves as told, and run directories.
+//! What the tests stand on: the binary as a process, a chat API and a bucket that behave as told, articles, and
+//! run directories.
 
 mod binary;
+mod bucket;
+pub mod jats;
 mod run;
 mod server;
 
 pub use binary::{Asclepius, Ended, Running, asclepius, quoted, root};
+pub use bucket::{Bucket, Fault};
 pub use run::{
-    Workspace, copy, dropped, finished, json, lines, manifest, notes_from, reports, snapshot, snapshot_with_times,
+    Workspace, copy, dropped, finished, json, lines, manifest, notes_from, reports, reports_in, snapshot,
+    snapshot_with_times,
 };
 pub use server::{Act, ChatServer};

@@ -185,6 +185,13 @@ pub fn manifest(stage: &Path) -> Value {
     json(&stage.join("manifest.json"))
 }
 
+/// Ids of the case reports that ingest wrote, in the file's order.
+#[track_caller]
+pub fn reports_in(workspace: &Workspace) -> Vec<String> {
+    let rows = asclepius_dataset::read_reports(&workspace.stage("corpus").join("reports.parquet")).expect("opens");
+    rows.map(|row| row.expect("sound").report_id.to_string()).collect()
+}
+
 /// Ids and reasons of a stage's dropped rows, in the file's order.
 #[track_caller]
 pub fn dropped(stage: &Path) -> Vec<(String, String)> {

@@ -1,28 +1,35 @@
 //! `asclepius data ..`: a run's data, looked at without changing it.
 
+mod calls;
+mod fetch;
 mod review;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::anyhow;
-use asclepius_dataset::{read_instructions, read_notes};
+use asclepius_corpus::figures::Tally;
+use asclepius_dataset::{Terms, read_instructions, read_notes, read_reports};
 use asclepius_eval::RunFacts;
 use asclepius_eval::card::PromptFile;
-use asclepius_schema::{Manifest, Reason, Split, hash_bytes, read_dropped};
+use asclepius_schema::{Licence, Manifest, Reason, Report, Split, hash_bytes, read_dropped};
 use asclepius_text::normalise_for_duplicates;
+use serde_json::Value;
 
 use crate::args::{DataCommand, PipelineArgs};
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::output;
 use crate::pipeline::Pipeline;
 use crate::stage::Stage;
+use crate::stages::ingest::REPORTS;
 use crate::summary;
 
 /// Dispatches.
 pub fn run(command: DataCommand) -> Outcome {
     match command {
+        DataCommand::Fetch(args) => fetch::run(&args),
         DataCommand::Stats { pipeline, json } => stats(&load(&pipeline)?, json),
         DataCommand::Validate { pipeline } => validate(&load(&pipeline)?),
+        DataCommand::Calls { pipeline, out, json } => calls::run(&load(&pipeline)?, out.as_deref(), json),
         DataCommand::Card { pipeline, attributions } => card(&load(&pipeline)?, attributions),
         DataCommand::Review { pipeline, rows, out, seed } => review::sheet(&load(&pipeline)?, rows.get(), out, seed),
         DataCommand::Agreement { sheets, key, json } => review::agreement(&sheets, key.as_deref(), json),
@@ -41,16 +48,59 @@ fn stats(pipeline: &Pipeline, json: bool) -> Outcome {
     if manifests.is_empty() {
         return Err(nothing(pipeline));
     }
+    for manifest in &manifests {
+        check(manifest)?;
+    }
     if json {
         return output::data(&serde_json::to_string_pretty(&manifests)?);
     }
     let mut lines: Vec<String> =
         manifests.iter().map(|manifest| summary::stage_line(manifest, manifest.seconds)).collect();
-    if let Some(dataset) = manifests.iter().find(|manifest| manifest.stage == Stage::Dataset.name()) {
-        lines.push(String::new());
-        lines.push(asclepius_eval::card::figures(dataset));
+    let find = |stage: Stage| manifests.iter().find(|manifest| manifest.stage == stage.name());
+    if let Some(ingest) = find(Stage::Ingest) {
+        lines.push(format!("\n{}", asclepius_eval::corpus::markdown(ingest)));
+    }
+    lines.extend(licence(&manifests));
+    if let Some(dataset) = find(Stage::Dataset) {
+        lines.push(format!("\n{}", asclepius_eval::card::figures(dataset)));
     }
     output::data(&lines.join("\n"))
+}
+
+/// Refuses a manifest whose counts do not add up, or whose figures are not of what it counts.
+fn check(manifest: &Manifest) -> Outcome {
+    manifest.counts.check(&manifest.stage, &manifest.unit)?;
+    for (unit, counts) in &manifest.also {
+        counts.check(&manifest.stage, unit)?;
+    }
+    let figures = (manifest.stage == Stage::Ingest.name()).then(|| asclepius_eval::corpus::figures(manifest)).flatten();
+    if let Some((figures, patients)) = figures.zip(manifest.also.get("patient"))
+        && let Some(table) = figures.unbalanced(&manifest.counts, patients)
+    {
+        return Err(anyhow!("ingest: the figures of {table} do not add up to what was admitted").into());
+    }
+    Ok(())
+}
+
+/// The licence of what was made, or of what can be made from the articles that were admitted.
+fn licence(manifests: &[Manifest]) -> Option<String> {
+    let of = |stage: Stage| manifests.iter().find(|manifest| manifest.stage == stage.name());
+    let counted = |value: &Value| serde_json::from_value::<BTreeMap<Licence, u64>>(value.clone()).ok();
+    let dataset = of(Stage::Dataset).and_then(|dataset| counted(dataset.details.get("licence_sources")?));
+    let (what, terms) = match dataset {
+        Some(sources) => ("the dataset", Terms::of("note", sources)),
+        None => {
+            let figures = asclepius_eval::corpus::figures(of(Stage::Ingest)?)?;
+            let articles = figures.licences.iter().map(|(licence, admitted)| (*licence, admitted.articles));
+            ("what is made from these articles", Terms::of("article", articles))
+        }
+    };
+    let mut text = format!("Licence of {what}, computed from the sources: {}\n", terms.name());
+    for sentence in terms.consequences() {
+        text.push_str(&format!("- {sentence}\n"));
+    }
+    text.push_str("`asclepius data card --attributions` lists the sources to credit.");
+    Some(text)
 }
 
 fn nothing(pipeline: &Pipeline) -> Failure {
@@ -135,6 +185,7 @@ fn validate(pipeline: &Pipeline) -> Outcome {
         let left = left.cast_signed();
         problems.push(format!("dropped.jsonl and manifest.json disagree by {left} rows about {reason}"));
     }
+    problems.extend(corpus_problems(pipeline)?);
     problems.sort_unstable();
     problems.dedup();
     if problems.is_empty() {
@@ -142,6 +193,26 @@ fn validate(pipeline: &Pipeline) -> Outcome {
         return Ok(());
     }
     Err(Failure::Failed(anyhow!("{} is not what it should be:\n  {}", directory.display(), problems.join("\n  "))))
+}
+
+/// Counts the case reports anew and holds that against what their manifest says. Where they lie elsewhere, or were cut
+/// out by an earlier version, there is nothing to hold.
+fn corpus_problems(pipeline: &Pipeline) -> Outcome<Vec<String>> {
+    let directory = pipeline.run_dir().join(Stage::Ingest.directory());
+    let Some(manifest) = Manifest::read(&directory)? else { return Ok(Vec::new()) };
+    let Some(figures) = asclepius_eval::corpus::figures(&manifest) else { return Ok(Vec::new()) };
+    let (mut tally, mut article): (Tally, Vec<Report>) = Default::default();
+    for report in read_reports(&directory.join(REPORTS))? {
+        let report = report?;
+        if article.first().is_some_and(|first| first.article_id != report.article_id) {
+            tally.add(&article);
+            article.clear();
+        }
+        article.push(report);
+    }
+    tally.add(&article);
+    let same = tally.finish() == figures;
+    Ok(if same { Vec::new() } else { vec![format!("{REPORTS} holds other case reports than manifest.json counts")] })
 }
 
 fn card(pipeline: &Pipeline, attributions: bool) -> Outcome {

@@ -6,6 +6,9 @@ use anyhow::Context;
 use asclepius_corpus::{Outcome as Article, ingest};
 use asclepius_dataset::{read_instructions_any, read_reports, read_texts};
 use asclepius_model::{Method as Adapters, ModelConfig, PlanOptions, Recompute, plan};
+use asclepius_schema::Report;
+use asclepius_synth::SynthError;
+use asclepius_synth::estimate::{self, Estimate, Expected};
 use asclepius_train::{Method, OptimizerChoice, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
@@ -16,9 +19,6 @@ use crate::failure::Outcome;
 use crate::output;
 use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::stage::Stage;
-
-/// English prose under byte-level BPE vocabularies of 32k to 128k: about four characters a token.
-const CHARACTERS_A_TOKEN: f64 = 4.0;
 
 #[derive(Debug, Serialize)]
 struct Everything {
@@ -43,6 +43,8 @@ struct Calls {
     prompt_tokens: u64,
     completion_tokens: u64,
     cost_usd: Option<f64>,
+    /// If every reply is as long as it may be.
+    cost_usd_at_most: Option<f64>,
     budget_usd: Option<f64>,
 }
 
@@ -74,19 +76,19 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
     // A pipeline that trains on files alone asks no teacher.
     let asks = tables.is_empty() || tables.iter().any(|(stage, table)| !table.data_is_file(*stage));
     let counted = asks.then(|| count_reports(&pipeline)).transpose();
-    let rows = match counted {
-        Ok(None) => None,
-        Ok(Some((reports, characters))) => Some(Rows {
-            reports,
-            report_tokens: tokens(characters),
-            instructions: reports * config.instruct.per_note as u64,
-        }),
+    let counted = match counted {
+        Ok(counted) => counted,
         Err(problem) => {
             notes.push(format!("rows, money and time are unknown: {problem:#}"));
             None
         }
     };
-    let teacher = rows.as_ref().map(|rows| calls(config, rows));
+    let rows = counted.as_ref().map(|counted| Rows {
+        reports: counted.reports,
+        report_tokens: estimate::tokens(counted.characters),
+        instructions: counted.reports * u64::from(config.instruct.per_note),
+    });
+    let teacher = counted.map(|counted| calls(config, counted.expected));
     if teacher.as_ref().is_some_and(|teacher| teacher.cost_usd.is_none()) {
         notes.push("no money is counted: the [teacher] table names no prices".to_owned());
     }
@@ -105,50 +107,62 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
     Ok(())
 }
 
-fn tokens(characters: u64) -> u64 {
-    (characters as f64 / CHARACTERS_A_TOKEN).round() as u64
+/// Reports, their characters, and what they will be asked for.
+#[derive(Default)]
+struct Counted {
+    reports: u64,
+    characters: usize,
+    expected: Expected,
 }
 
-/// Reports and their characters: from ingest's result where it stands, else by reading the articles now.
-fn count_reports(pipeline: &Pipeline) -> anyhow::Result<(u64, u64)> {
+/// From ingest's result where it stands, else by reading the articles now.
+fn count_reports(pipeline: &Pipeline) -> anyhow::Result<Counted> {
+    let config = &pipeline.config;
+    let estimate = Estimate::new(&config.notes, &config.instruct, config.seed)?;
+    let mut counted = Counted::default();
+    let mut count = |report: &Report| -> Result<(), SynthError> {
+        counted.reports += 1;
+        counted.characters += report.report.len();
+        counted.expected.add(estimate.of(report.report_id.as_str(), &report.report)?);
+        Ok(())
+    };
     let directory =
         pipeline.config.notes.input.clone().unwrap_or_else(|| pipeline.run_dir().join(Stage::Ingest.directory()));
     let path = directory.join(crate::stages::ingest::REPORTS);
-    let (mut reports, mut characters) = (0, 0);
     if path.is_file() {
         for report in read_reports(&path)? {
-            reports += 1;
-            characters += report?.report.len() as u64;
+            count(&report?)?;
         }
-        return Ok((reports, characters));
+        return Ok(counted);
     }
+    // The reader knows no errors of synthesis: the first one is kept aside.
+    let mut rendered = Ok(());
     let mut take = |article: Article| {
-        if let Article::Admitted { reports: cases, .. } = article {
-            reports += cases.len() as u64;
-            characters += cases.iter().map(|case| case.report.len() as u64).sum::<u64>();
+        if let Article::Admitted { reports, .. } = article {
+            for report in &reports {
+                rendered = std::mem::replace(&mut rendered, Ok(())).and_then(|()| count(report));
+            }
         }
         Ok(())
     };
-    ingest(&pipeline.config.corpus, &mut take, &|_, _| {}).context("the articles could not be read")?;
-    Ok((reports, characters))
+    ingest(&config.corpus, &mut take, &|_, _| {}).context("the articles could not be read")?;
+    rendered?;
+    Ok(counted)
 }
 
-/// One call writes a note about as long as its report; two more ask and answer over the note.
-fn calls(config: &PipelineConfig, rows: &Rows) -> Calls {
-    const PROMPT: u64 = 500; // our prompts' own words, with examples
-    let note_tokens = rows.report_tokens.min(rows.reports * u64::from(config.notes.max_tokens));
-    let per_note = config.instruct.per_note as u64;
-    let calls = rows.reports + 2 * rows.instructions;
-    let prompt_tokens = rows.report_tokens + 2 * per_note * note_tokens + calls * PROMPT;
-    let completion_tokens = note_tokens + rows.instructions * (40 + u64::from(config.instruct.max_tokens) / 2);
+fn calls(config: &PipelineConfig, expected: Expected) -> Calls {
     let teacher = &config.teacher;
-    let cost = teacher.price_per_million_input.zip(teacher.price_per_million_output);
+    let cost = |completion_tokens: u64| {
+        let (input, output) = teacher.prices()?;
+        Some(expected.prompt_tokens as f64 * input + completion_tokens as f64 * output)
+    };
     Calls {
         model: teacher.model_name().to_owned(),
-        requests: calls,
-        prompt_tokens,
-        completion_tokens,
-        cost_usd: cost.map(|(input, out)| (prompt_tokens as f64 * input + completion_tokens as f64 * out) / 1e6),
+        requests: expected.requests,
+        prompt_tokens: expected.prompt_tokens,
+        completion_tokens: expected.completion_tokens,
+        cost_usd: cost(expected.completion_tokens),
+        cost_usd_at_most: cost(expected.most_completion_tokens),
         budget_usd: teacher.budget_usd,
     }
 }
@@ -181,7 +195,7 @@ fn file_tokens(stage: TrainStage, table: &TrainConfig) -> anyhow::Result<u64> {
             }
         }
     }
-    Ok(tokens(characters as u64))
+    Ok(estimate::tokens(characters))
 }
 
 fn train(
@@ -289,7 +303,10 @@ fn table(everything: &Everything) -> String {
         ));
         if let Some(cost) = teacher.cost_usd {
             let cap = teacher.budget_usd.map_or(String::new(), |budget| format!(" (cap ${budget:.2})"));
-            lines.push(format!("money     ${cost:.2}{cap}"));
+            let most = teacher
+                .cost_usd_at_most
+                .map_or(String::new(), |most| format!(", ${most:.2} if every reply is as long as it may be"));
+            lines.push(format!("money     ${cost:.2}{most}{cap}"));
         }
     }
     for training in &everything.training {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use asclepius_serve::{ModelEngine, ServeOptions, serve};
+use asclepius_serve::{MOST_TOGETHER, ModelEngine, ServeOptions, serve};
 use tokio::net::TcpListener;
 
 use crate::args::ModelArgs;
@@ -31,7 +31,8 @@ pub fn run(model: &ModelArgs, host: IpAddr, port: u16, token_env: Option<&str>) 
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
         output::message(&format!("serving on http://{address}/v1\n"));
-        let options = ServeOptions { token, ..ServeOptions::default() };
+        // What waits inside the engine goes through the model together.
+        let options = ServeOptions { token, max_in_flight: MOST_TOGETHER, ..ServeOptions::default() };
         serve(listener, Arc::new(engine), options, async move { interrupt.wait().await }).await?;
         Ok(())
     })

@@ -60,14 +60,20 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let summary = build(&inputs(run)?, &config.dataset, config.seed, directory.path(), &mut dropped, &progress)?;
     dropped.finish()?;
     bar.finish();
+    let terms = summary.terms();
+    if let Some(problem) = terms.problem() {
+        tracing::warn!("the dataset cannot be published under one licence: {problem}");
+    }
     let mut manifest = Manifest::new(Stage::Dataset.name(), fingerprint.to_owned(), "instruction");
     manifest.counts = summary.instructions;
     manifest.also.insert("note".to_owned(), summary.notes);
     manifest.seconds = started.elapsed().as_secs_f64();
-    let licence = summary.licence.map_or("none fits all sources", |licence| licence.name());
     let sets: Vec<_> = config.dataset.evaluation_sets.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     for (key, value) in [
-        ("licence", json!(licence)),
+        ("licence", json!(terms.name())),
+        ("licence_sources", json!(terms.sources())),
+        ("licence_terms", json!(terms.consequences())),
+        ("summary", json!(format!("licence: {}", terms.name()))),
         ("files", json!(summary.files)),
         ("sides", json!(summary.sides)),
         ("words", json!(summary.words)),

@@ -28,8 +28,10 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     let fingerprint = Fingerprint::new("instruct")
         .file("notes", &input(run)?)?
         .setting("seed", &run.config().seed)
-        .setting("model", &teacher.model_name())
+        .setting("model", &crate::teacher::name(run)?)
         .setting("extra_body", &teacher.extra_body);
+    // Questions of a note that are asked together cannot show each other.
+    let fingerprint = if teacher.batch { fingerprint.bytes("batch", b"") } else { fingerprint };
     Ok(run.config().instruct.fingerprint(fingerprint).map_err(Failure::usage)?.finish())
 }
 
@@ -67,10 +69,10 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         &config.instruct,
         config.seed,
         &teacher.client,
-        config.teacher.concurrency,
+        config.teacher.rows_at_once(),
         &mut take,
     );
-    asking::wait(run, &teacher, work)?;
+    asking::wait(run, &teacher, &bar, work)?;
     instructions.finish()?;
     dropped.finish()?;
     bar.finish();

@@ -8,6 +8,7 @@ pub mod instruct;
 pub mod notes;
 pub mod report;
 pub mod training;
+mod watch;
 
 use asclepius_schema::Manifest;
 use asclepius_train::TrainStage;

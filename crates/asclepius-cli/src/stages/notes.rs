@@ -27,15 +27,22 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     let teacher = &run.config().teacher;
     let fingerprint = Fingerprint::new("notes")
         .file("reports", &input(run)?)?
-        .setting("model", &teacher.model_name())
+        .setting("model", &crate::teacher::name(run)?)
         .setting("extra_body", &teacher.extra_body);
+    let fingerprint = match run.shard {
+        Some(shard) => fingerprint.bytes("shard", shard.to_string().as_bytes()),
+        None => fingerprint,
+    };
     Ok(run.config().notes.fingerprint(fingerprint).map_err(Failure::usage)?.finish())
 }
 
 /// Asks for a note a report.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
-    let reports: Vec<Report> = read_reports(&input(run)?)?.collect::<Result<_, _>>()?;
+    let mut reports: Vec<Report> = read_reports(&input(run)?)?.collect::<Result<_, _>>()?;
+    if let Some(shard) = run.shard {
+        reports.retain(|report| shard.holds(report.report_id.as_str()));
+    }
     let bar = StageBar::start("notes", reports.len() as u64);
     let directory = StageDir::begin(&run.directory, Stage::Notes.directory())?;
     let mut notes = NoteWriter::create(&directory.path().join(NOTES))?;
@@ -58,8 +65,8 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         Ok(())
     };
     let config = run.config();
-    let work = write_notes(&reports, &config.notes, &teacher.client, config.teacher.concurrency, &mut take);
-    asking::wait(run, &teacher, work)?;
+    let work = write_notes(&reports, &config.notes, &teacher.client, config.teacher.rows_at_once(), &mut take);
+    asking::wait(run, &teacher, &bar, work)?;
     notes.finish()?;
     dropped.finish()?;
     bar.finish();

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use asclepius_model::{Decoder, ModelConfig};
 use asclepius_schema::{Fingerprint, write_atomically};
 use asclepius_text::{InstructionTemplate, SpecialNames, TextTokenizer};
-use asclepius_train::{FINAL_DIRECTORY, InitConfig, TrainConfig, TrainStage, Vocabulary};
+use asclepius_train::{FINAL_DIRECTORY, InitConfig, Method, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{DType, Device};
 
 use crate::base;
@@ -154,15 +154,21 @@ impl Start {
                 (directory.display().to_string(), directory)
             }
         };
-        Self::load(named, &found, &device)
+        Self::load_as(named, &found, &device, table.method == Method::Qlora)
             .with_context(|| format!("{key} = {}", found.display()))
             .map_err(Failure::Failed)
     }
 
     /// A model directory, or an adapter directory, which is merged into the base it names.
     pub fn load(named: String, directory: &Path, device: &Device) -> anyhow::Result<Self> {
+        Self::load_as(named, directory, device, false)
+    }
+
+    /// The same; a model directory's matrices `quantised` as they are read, so that they are never all there whole.
+    fn load_as(named: String, directory: &Path, device: &Device, quantised: bool) -> anyhow::Result<Self> {
         if directory.join("config.json").is_file() {
-            let decoder = Decoder::load(directory, DType::F32, device)?;
+            let load = if quantised { Decoder::load_quantised } else { Decoder::load };
+            let decoder = load(directory, DType::F32, device)?;
             let tokenizer = TextTokenizer::load(directory)?;
             return Ok(Self {
                 decoder,

@@ -48,14 +48,20 @@ impl Bucket {
         }
         // Another provider may have been installed by the program: any serves.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder()
+        let mut builder = Client::builder()
             .user_agent(concat!("asclepius/", env!("CARGO_PKG_VERSION")))
             // A bucket that sends elsewhere is not the bucket.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(30))
-            .read_timeout(Duration::from_mins(1))
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
+            .read_timeout(Duration::from_mins(1));
+        if is_loopback(&address) {
+            builder = builder.no_proxy();
+        }
+        if address.scheme() == "http" {
+            // Without TLS there is no need for the system's certificates, nor for there to be any.
+            builder = builder.tls_certs_only([]);
+        }
+        let client = builder.build().map_err(|error| refuse(error.to_string()))?;
         let rate = (!interval.is_zero()).then(|| {
             let mut rate = tokio::time::interval(interval);
             rate.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -197,6 +203,14 @@ impl Bucket {
             Got::Failed(problem) => Err(refuse(problem)),
         }
     }
+}
+
+fn is_loopback(address: &Url) -> bool {
+    let Some(host) = address.host_str() else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn reason(error: &reqwest::Error) -> String {

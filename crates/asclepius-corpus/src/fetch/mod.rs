@@ -7,6 +7,7 @@
 
 mod bucket;
 mod place;
+mod tally;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,11 @@ use crate::licence::class_of_label;
 use bucket::{Bucket, Got};
 pub use place::Version;
 use place::{Place, metadata_key};
+pub use tally::Tally;
+
+/// The address of PubMed Central's public bucket, as the National Library of Medicine gives it (`pmc-oa-opendata` in
+/// `us-east-1`).
+pub const PUBLIC_BUCKET: &str = "https://pmc-oa-opendata.s3.amazonaws.com";
 
 /// What is fetched, from where, and how fast.
 #[derive(Debug, Clone)]
@@ -55,6 +61,29 @@ pub enum Skipped {
     Checksum,
     /// The bucket did not answer, or with an error.
     Unreachable,
+}
+
+impl Skipped {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Licence, Self::Retracted, Self::Absent, Self::Metadata, Self::Checksum, Self::Unreachable];
+
+    /// The code in summaries and in the list of what was not fetched.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Licence => "licence_not_admitted",
+            Self::Retracted => "retracted",
+            Self::Absent => "absent",
+            Self::Metadata => "metadata_unreadable",
+            Self::Checksum => "checksum",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Whether asking again later may bring it.
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::Checksum | Self::Unreachable)
+    }
 }
 
 /// What became of one article.

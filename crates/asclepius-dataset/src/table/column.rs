@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Int32Array, Int64Array, ListArray, StringArray, StructArray,
-    UInt32Array,
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, StringArray,
+    StructArray, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -19,6 +19,7 @@ pub(super) enum Get<R> {
     Int64(fn(&R) -> i64),
     Int32(fn(&R) -> Option<i32>),
     Float32(fn(&R) -> Option<f32>),
+    Float64(fn(&R) -> Option<f64>),
     Boolean(fn(&R) -> bool),
     Text(fn(&R) -> Option<&str>),
     Texts(fn(&R) -> &[String]),
@@ -46,6 +47,7 @@ impl<R> Column<R> {
             Get::Int64(get) => Arc::new(Int64Array::from_iter_values(rows.iter().map(get))),
             Get::Int32(get) => Arc::new(rows.iter().map(get).collect::<Int32Array>()),
             Get::Float32(get) => Arc::new(rows.iter().map(get).collect::<Float32Array>()),
+            Get::Float64(get) => Arc::new(rows.iter().map(get).collect::<Float64Array>()),
             Get::Boolean(get) => Arc::new(rows.iter().map(get).map(Some).collect::<BooleanArray>()),
             Get::Text(get) => Arc::new(rows.iter().map(get).collect::<StringArray>()),
             Get::Texts(get) => {
@@ -77,6 +79,7 @@ fn data_type<R>(get: &Get<R>) -> DataType {
         Get::Int64(_) => DataType::Int64,
         Get::Int32(_) => DataType::Int32,
         Get::Float32(_) => DataType::Float32,
+        Get::Float64(_) => DataType::Float64,
         Get::Boolean(_) => DataType::Boolean,
         Get::Text(_) => DataType::Utf8,
         Get::Texts(_) => DataType::List(text_item()),
@@ -118,7 +121,7 @@ macro_rules! primitive_cell {
     };
 }
 
-primitive_cell!(i64 => Int64Array, i32 => Int32Array, f32 => Float32Array, bool => BooleanArray, u32 => UInt32Array,
+primitive_cell!(i64 => Int64Array, i32 => Int32Array, f32 => Float32Array, f64 => Float64Array, bool => BooleanArray, u32 => UInt32Array,
     String => StringArray);
 
 fn list<T>(array: &dyn Array, row: usize, item: impl Fn(&dyn Array, usize) -> Option<T>) -> Option<Vec<T>> {

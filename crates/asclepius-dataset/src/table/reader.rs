@@ -68,6 +68,11 @@ impl Cells<'_> {
         self.get_or(column, T::default)
     }
 
+    /// As [`Cells::get`], or nothing where a file of an earlier version lacks the column.
+    pub(super) fn later<T: Cell + Default>(&self, column: &'static str) -> Result<T, DatasetError> {
+        if self.has(column) { self.get(column) } else { Ok(T::default()) }
+    }
+
     /// A cell that holds one of a closed set of words.
     pub(super) fn word<T>(
         &self,
@@ -206,10 +211,11 @@ pub struct Rows<R: Record> {
 }
 
 impl<R: Record> Rows<R> {
-    /// Opens a file of ours: every column must be there.
+    /// Opens a file of ours: every column must be there, but for those that earlier versions did not write.
     pub(super) fn open(path: &Path) -> Result<Self, DatasetError> {
         let columns = R::columns();
-        let must: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let must: Vec<&str> =
+            columns.iter().map(|column| column.name).filter(|name| !R::LATER.contains(name)).collect();
         Self::with(path, &must, false)
     }
 

@@ -4,7 +4,7 @@
 //! can stand in for the other; then comes the lineage.
 
 use asclepius_schema::{
-    Age, AgeUnit, ArticleId, CallLineage, Instruction, Licence, Note, Report, ReportId, Sex, Split, Task,
+    Age, AgeUnit, ArticleId, CallLineage, CallRecord, Instruction, Licence, Note, Report, ReportId, Sex, Split, Task,
 };
 use asclepius_text::Gate;
 
@@ -23,6 +23,8 @@ pub trait Record: Clone + Sized + 'static {
     const NAME: &'static str;
     /// Columns that even a foreign file must have; see [`super::read_instructions_any`].
     const LEAST: &'static [&'static str];
+    /// Columns that files of earlier versions lack: read as empty there.
+    const LATER: &'static [&'static str] = &[];
     /// Its columns, in order.
     fn columns() -> Vec<Column<Self>>;
     /// Reads one row.
@@ -90,6 +92,7 @@ macro_rules! read_call {
 impl Record for Report {
     const NAME: &'static str = "report";
     const LEAST: &'static [&'static str] = &["report_id", "report"];
+    const LATER: &'static [&'static str] = &["tables", "captions"];
 
     fn columns() -> Vec<Column<Self>> {
         vec![
@@ -111,6 +114,8 @@ impl Record for Report {
             Column { name: "subjects", get: Get::Texts(|row| &row.subjects) },
             Column { name: "source", get: Get::Text(|row| Some(&row.source)) },
             Column { name: "section", get: Get::Text(|row| Some(&row.section)) },
+            Column { name: "tables", get: Get::Texts(|row| &row.tables) },
+            Column { name: "captions", get: Get::Texts(|row| &row.captions) },
         ]
     }
 
@@ -146,6 +151,8 @@ impl Record for Report {
             subjects: cells.get("subjects")?,
             source: cells.get("source")?,
             section: cells.get("section")?,
+            tables: cells.later("tables")?,
+            captions: cells.later("captions")?,
         })
     }
 }
@@ -241,6 +248,43 @@ impl Record for Instruction {
             answer_call: read_call!(cells, "answer"),
             scores: cells.get_or_default("scores")?,
             evidence: cells.get_or_default("evidence")?,
+        })
+    }
+}
+
+impl Record for CallRecord {
+    const NAME: &'static str = "call";
+    const LEAST: &'static [&'static str] = &["request_key", "outcome"];
+
+    fn columns() -> Vec<Column<Self>> {
+        vec![
+            Column { name: "request_key", get: Get::Text(|row| Some(&row.request_key)) },
+            Column { name: "row_id", get: Get::Text(|row| Some(&row.row_id)) },
+            Column { name: "stage", get: Get::Text(|row| Some(&row.stage)) },
+            Column { name: "model", get: Get::Text(|row| Some(&row.model)) },
+            Column { name: "outcome", get: Get::Text(|row| Some(&row.outcome)) },
+            Column { name: "reason", get: Get::Text(|row| Some(&row.reason)) },
+            Column { name: "max_tokens", get: Get::Int32(|row| Some(row.max_tokens)) },
+            Column { name: "prompt_tokens", get: Get::Int32(|row| Some(row.prompt_tokens)) },
+            Column { name: "completion_tokens", get: Get::Int32(|row| Some(row.completion_tokens)) },
+            Column { name: "cost_usd", get: Get::Float64(|row| row.cost_usd) },
+            Column { name: "text", get: Get::Text(|row| row.text.as_deref()) },
+        ]
+    }
+
+    fn read(cells: &Cells<'_>) -> Result<Self, DatasetError> {
+        Ok(Self {
+            request_key: cells.get("request_key")?,
+            row_id: cells.get("row_id")?,
+            stage: cells.get("stage")?,
+            model: cells.get("model")?,
+            outcome: cells.get("outcome")?,
+            reason: cells.get("reason")?,
+            max_tokens: cells.get("max_tokens")?,
+            prompt_tokens: cells.get("prompt_tokens")?,
+            completion_tokens: cells.get("completion_tokens")?,
+            cost_usd: cells.optional("cost_usd")?,
+            text: cells.optional("text")?,
         })
     }
 }

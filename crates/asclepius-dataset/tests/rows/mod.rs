@@ -23,6 +23,8 @@ pub fn report(article: u32, n: u32, text: &str) -> Report {
         subjects: vec!["Case Report".to_owned()],
         source: format!("PMC{article}.xml"),
         section: "Case presentation".to_owned(),
+        tables: vec!["Table 1\n| Test | Day 1 |\n| --- | --- |\n| Sodium | 131 |".to_owned()],
+        captions: Vec::new(),
         article_id,
     }
 }

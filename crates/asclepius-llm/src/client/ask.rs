@@ -6,6 +6,7 @@ use std::time::Duration;
 use asclepius_schema::{Message, Reason};
 use tokio::time::Instant;
 
+use super::batch::over_budget;
 use super::{Inner, Phase, stopped};
 use crate::breaker::{Pass, Tripped};
 use crate::budget::{Reservation, most_prompt_tokens};
@@ -22,18 +23,18 @@ const CAP_GROWTH: u32 = 2;
 const BYTES_A_TOKEN: f64 = 4.0;
 
 /// How one attempt went on.
-enum Step {
+pub(super) enum Step {
     Done(Completion),
     /// Ask again, after this wait.
     Again(Duration),
 }
 
 /// What a call has been through so far.
-struct Progress<'client> {
-    cap: u32,
+pub(super) struct Progress<'client> {
+    pub cap: u32,
     extended: bool,
-    repair: Vec<Message>,
-    failures: u32,
+    pub repair: Vec<Message>,
+    pub failures: u32,
     limited: u32,
     /// Kept over attempts that cost nothing.
     announced: Option<Announced<'client>>,
@@ -84,7 +85,11 @@ impl Inner {
             if let Some(error) = self.fatal.get() {
                 return Err(error.clone());
             }
-            match self.attempt(call, key, &mut progress).await? {
+            let step = match &self.batches {
+                None => self.attempt(call, key, &mut progress).await?,
+                Some(batches) => self.attempt_batched(batches, call, key, &mut progress).await?,
+            };
+            match step {
                 Step::Done(completion) => return Ok(completion),
                 Step::Again(wait) => {
                     if !self.wait(wait).await {
@@ -104,7 +109,7 @@ impl Inner {
     }
 
     /// What `work` comes to; `None` when the client is shut down before.
-    async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             () = self.reached(Phase::Draining) => None,
@@ -139,8 +144,7 @@ impl Inner {
         if self.draining() {
             return Ok(Step::Done(stopped()));
         }
-        let cap_field =
-            if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" };
+        let cap_field = self.cap_field();
         let body = RequestBody {
             model: &self.model,
             call,
@@ -217,11 +221,7 @@ impl Inner {
                     }
                     Meaning::OtherCapField => {
                         self.endpoint_works(pass);
-                        let known = self.other_cap_field.swap(true, Ordering::Relaxed);
-                        if known && cap_field == "max_completion_tokens" {
-                            return Err(self.trouble(Trouble::Setting { detail }));
-                        }
-                        Ok(Step::Again(Duration::ZERO))
+                        self.other_cap(cap_field, detail)
                     }
                     Meaning::Rejected(reason) => {
                         self.endpoint_works(pass);
@@ -242,6 +242,20 @@ impl Inner {
         }
     }
 
+    /// The field that holds the token cap here.
+    pub(super) fn cap_field(&self) -> &'static str {
+        if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" }
+    }
+
+    /// The cap must go under its other name; where it did already, nothing helps.
+    pub(super) fn other_cap(&self, sent_as: &'static str, detail: String) -> Result<Step, LlmError> {
+        self.other_cap_field.store(true, Ordering::Relaxed);
+        if sent_as == "max_completion_tokens" {
+            return Err(self.trouble(Trouble::Setting { detail }));
+        }
+        Ok(Step::Again(Duration::ZERO))
+    }
+
     /// Sets money aside and makes the intent to spend it durable. The inner error is a call that the budget, or a
     /// shutdown, leaves pending.
     async fn announce<'client>(
@@ -254,7 +268,7 @@ impl Inner {
             return Ok(Err(stopped()));
         };
         let Some(reservation) = reservation else {
-            return Ok(Err(Completion::Pending { detail: "the budget does not allow another call".to_owned() }));
+            return Ok(Err(over_budget()));
         };
         let intent = Intent {
             intent: self.ledger.next_intent(),
@@ -264,6 +278,7 @@ impl Inner {
             prompt_tokens: most_prompt_tokens(call),
             completion_tokens: cap,
             cost_usd: self.budget.most_of(call, cap),
+            batch: None,
         };
         let announced =
             Announced { inner: self, intent: intent.intent, reservation: Some(reservation), in_doubt: false };
@@ -294,7 +309,7 @@ impl Inner {
         }
     }
 
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         call: &Call,
         key: &str,
@@ -354,7 +369,7 @@ impl Inner {
         Ok(Step::Again(Duration::ZERO))
     }
 
-    async fn drop_for_good(
+    pub(super) async fn drop_for_good(
         &self,
         call: &Call,
         key: &str,
@@ -466,11 +481,18 @@ impl Inner {
 }
 
 /// What an answered attempt was and cost.
-struct Attempted {
-    intent: u64,
-    cost: f64,
-    cap: u32,
-    usage: Usage,
+pub(super) struct Attempted {
+    pub intent: u64,
+    pub cost: f64,
+    pub cap: u32,
+    pub usage: Usage,
+}
+
+impl Attempted {
+    /// Nothing was sent.
+    pub(super) fn free(cap: u32) -> Self {
+        Self { intent: 0, cost: 0.0, cap, usage: Usage::default() }
+    }
 }
 
 pub(super) fn largest_cap(call: &Call) -> u32 {

@@ -1,6 +1,7 @@
 //! The client: what is shared by all calls, and what a call goes through before and after it is asked.
 
 mod ask;
+mod batch;
 mod stats;
 
 use std::collections::HashMap;
@@ -22,7 +23,8 @@ use crate::ledger::{Ledger, Outcome};
 use crate::limits::Limits;
 use crate::retry::Pace;
 use crate::transport::Transport;
-use crate::{Call, Completion, LlmError, Reply, TeacherConfig, Trouble};
+use crate::{Call, Completion, LlmError, Reply, TeacherConfig, Trouble, shape};
+use batch::Batches;
 
 pub use stats::Stats;
 
@@ -60,6 +62,8 @@ struct Inner {
     /// Whether the endpoint was there at all in this run: if not, its address is the likelier fault.
     ever_answered: AtomicBool,
     other_cap_field: AtomicBool,
+    /// What calls go through instead, where they are asked in batches.
+    batches: Option<Batches>,
     /// Calls being asked now, so that the same call asked twice at a time is paid once.
     turns: Mutex<HashMap<String, Asked>>,
     stats: Mutex<Stats>,
@@ -125,9 +129,25 @@ impl Client {
                 Budget::new(config.prices(), limit, found.paid_here)
             }
         };
+        let (batches, plan) = match config.batch {
+            true => {
+                let base = url.as_str().trim_end_matches('/');
+                check_batches(&ledger, base)?;
+                let name = share.map_or("calls", |share| &share.name);
+                let directory = ledger_dir.join(format!("{name}.batches"));
+                let found = ledger.batches().clone();
+                let tokens = config.batch_enqueued_tokens;
+                let (batches, plan) = Batches::new(&transport, found, directory, pace.batch, tokens);
+                (Some(batches), Some(plan))
+            }
+            false => {
+                warn_of_batches(&ledger);
+                (None, None)
+            }
+        };
         let fraction = share.map_or(1.0, |share| share.fraction);
         let part = |limit: Option<u32>| limit.map(|limit| ((f64::from(limit) * fraction) as u32).max(1));
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             endpoint: url.as_str().trim_end_matches('/').to_owned(),
             model: config.model_name().to_owned(),
             extra_body: config.extra_body.clone(),
@@ -145,9 +165,19 @@ impl Client {
             fatal: OnceLock::new(),
             ever_answered: AtomicBool::new(false),
             other_cap_field: AtomicBool::new(false),
+            batches,
             turns: Mutex::new(HashMap::new()),
             stats: Mutex::new(Stats::default()),
-        })))
+        });
+        if let Some(plan) = plan {
+            Batches::start(&inner, plan);
+        }
+        Ok(Self(inner))
+    }
+
+    /// Whether calls are gathered into batches.
+    pub fn is_batched(&self) -> bool {
+        self.0.batches.is_some()
     }
 
     /// The model that is asked for.
@@ -174,7 +204,10 @@ impl Client {
     pub fn stats(&self) -> Stats {
         let inner = &*self.0;
         let paused = inner.breaker.paused().unwrap_or_default().max(inner.limits.paused(Instant::now()));
+        let (batches, batched) = inner.batches.as_ref().map_or((0, 0), Batches::out);
         Stats {
+            batches,
+            batched,
             in_flight: inner.in_flight.load(Ordering::Relaxed) as u64,
             limit: u64::from(inner.gate.limit()),
             tokens_per_minute: inner.limits.tokens_per_minute(),
@@ -195,14 +228,7 @@ impl Client {
         let mut counted = Counted::new(inner);
         let completion = inner.complete(call, &self.key(call)).await;
         if let Err(error) = &completion {
-            // Whoever comes next need not find out again.
-            inner.fatal.get_or_init(|| error.clone());
-            // Nor need those wait that are about to ask.
-            inner.phase.send_if_modified(|phase| {
-                let running = *phase == Phase::Running;
-                *phase = Phase::Draining.max(*phase);
-                running
-            });
+            inner.give_up(error);
         }
         counted.end(completion.as_ref().ok());
         completion
@@ -227,6 +253,37 @@ impl Client {
             tracing::warn!(calls = left, "gave up calls in flight; the next run asks them again");
         }
         self.0.phase.send_replace(Phase::Stopped);
+        if let Some(batches) = &self.0.batches {
+            batches.stopped().await;
+        }
+    }
+}
+
+/// Batches can only be read where they are.
+fn check_batches(ledger: &Ledger, base_url: &str) -> Result<(), LlmError> {
+    let mut endpoints = ledger.batches().values().filter_map(|batch| Some(&batch.last.as_ref()?.endpoint));
+    if let Some(endpoint) = endpoints.find(|endpoint| *endpoint != base_url) {
+        let problem = format!(
+            "is {base_url}, but batches of this run are still to be read at {endpoint}; name that one, or set batch = false \
+             to count them as paid and go on without"
+        );
+        return Err(LlmError::Config { key: "endpoint", problem });
+    }
+    if let [name, ..] = ledger.batches_beside() {
+        let problem = format!("= true, but {name} has batches that are still to be read; run that shard again first");
+        return Err(LlmError::Config { key: "batch", problem });
+    }
+    Ok(())
+}
+
+fn warn_of_batches(ledger: &Ledger) {
+    let batches = ledger.batches().len() + ledger.batches_beside().len();
+    if batches > 0 {
+        tracing::warn!(
+            batches,
+            "batches of an earlier run are out and count as paid; a run with teacher.batch = true reads them, this one asks \
+             their calls again"
+        );
     }
 }
 
@@ -235,6 +292,18 @@ fn stopped() -> Completion {
 }
 
 impl Inner {
+    /// No call can succeed any more.
+    fn give_up(&self, error: &LlmError) {
+        // Whoever comes next need not find out again.
+        self.fatal.get_or_init(|| error.clone());
+        // Nor need those wait that are about to ask.
+        self.phase.send_if_modified(|phase| {
+            let running = *phase == Phase::Running;
+            *phase = Phase::Draining.max(*phase);
+            running
+        });
+    }
+
     fn lock_stats(&self) -> std::sync::MutexGuard<'_, Stats> {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -246,6 +315,11 @@ impl Inner {
         let turn = Turn::new(self, key);
         let _alone = turn.lock.lock().await;
         if turn.waited
+            && let Some(known) = self.recall(call, key)?
+        {
+            return Ok(known);
+        }
+        if self.found_in_a_batch(key).await.is_some()
             && let Some(known) = self.recall(call, key)?
         {
             return Ok(known);
@@ -284,6 +358,8 @@ impl Inner {
     fn recall(&self, call: &Call, key: &str) -> Result<Option<Completion>, LlmError> {
         let Some(entry) = self.ledger.get(key)? else { return Ok(None) };
         let completion = match entry.outcome {
+            // What came of a batch that nobody waited for was not looked at.
+            Outcome::Reply { text, .. } if !fits(call, &text) => return Ok(None),
             Outcome::Reply { text, finish_reason, .. } => Completion::Reply(Reply {
                 text,
                 finish_reason,
@@ -304,6 +380,10 @@ impl Inner {
         self.lock_stats().cached += 1;
         Ok(Some(completion))
     }
+}
+
+fn fits(call: &Call, text: &str) -> bool {
+    call.response_format.as_ref().is_none_or(|format| shape::check(format, text).is_ok())
 }
 
 /// One of several processes that share a run.

@@ -33,6 +33,10 @@ pub struct Stats {
     pub in_flight: u64,
     /// Requests that may be in flight now: `concurrency`, or fewer while many are turned away.
     pub limit: u64,
+    /// Batches that are out.
+    pub batches: u64,
+    /// Requests in them that are not answered yet.
+    pub batched: u64,
     /// Tokens sent, as the provider counts them.
     pub prompt_tokens: u64,
     /// Tokens received, as the provider counts them.

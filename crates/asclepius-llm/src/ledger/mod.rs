@@ -14,7 +14,7 @@ mod record;
 mod scan;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,8 @@ use fs_err::File;
 
 use crate::LlmError;
 use lines::Lines;
-pub use record::{CarriedOver, Entry, Intent, Outcome, Paid, Record, Withdrawn};
+pub use record::{BatchRecord, BatchStep, CarriedOver, Entry, Intent, Outcome, Paid, Record, Withdrawn};
+pub(crate) use scan::OpenBatch;
 use writer::Writer;
 
 /// The name of the file that new records go to, where nothing else is said.
@@ -63,6 +64,8 @@ pub struct Ledger {
     own: u32,
     found: Found,
     paid: Vec<(String, Paid)>,
+    batches: BTreeMap<String, OpenBatch>,
+    batches_beside: Vec<String>,
     last_intent: AtomicU64,
     writer: Writer,
     // Held until the ledger is dropped, after the writer has ended.
@@ -94,6 +97,7 @@ impl Ledger {
         let mut files = Vec::new();
         let mut paid = Vec::new();
         let mut own = None;
+        let mut batches_beside = Vec::new();
         for (number, path) in files_of(directory)?.into_iter().enumerate() {
             let number = number as u32;
             let scan = scan::scan(&path, number, &mut index)?;
@@ -105,6 +109,8 @@ impl Ledger {
                 found.torn_lines = scan.tail.torn_lines;
                 found.paid_here = scan.paid();
                 own = Some((number, scan));
+            } else if !scan.batches.is_empty() {
+                batches_beside.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
             }
             let file = File::open(&path).map_err(|source| LlmError::io(&path, source))?;
             files.push((path, Mutex::new(file)));
@@ -112,7 +118,8 @@ impl Ledger {
         let (own, scan) = own.expect("the file was created before the directory was listed");
         let live = index.values().filter(|position| position.file == own);
         let live_bytes = live.map(|position| u64::from(position.length) + 1).sum();
-        if compact::is_due(&scan, live_bytes) {
+        // What is open of a batch must stay as it is.
+        if scan.batches.is_empty() && compact::is_due(&scan, live_bytes) {
             compact::compact(&own_path, own, &index, &scan)?;
             tracing::info!(bytes = scan.tail.sound_bytes, live_bytes, "compacted the ledger");
             drop((own_file, files, lock));
@@ -123,7 +130,8 @@ impl Ledger {
             tracing::warn!(lines = found.torn_lines, "cut off what an interrupted write left at the ledger's end");
         }
         let last_intent = AtomicU64::new(scan.last_intent);
-        Ok(Self { files, index: Mutex::new(index), own, found, paid, last_intent, writer, _lock: lock })
+        let (index, batches) = (Mutex::new(index), scan.batches);
+        Ok(Self { files, index, own, found, paid, batches, batches_beside, last_intent, writer, _lock: lock })
     }
 
     /// Writes the file of this name anew without the records that no longer count, however few they are.
@@ -138,12 +146,26 @@ impl Ledger {
         }
         let mut index = Index::new();
         let scan = scan::scan(&path, 0, &mut index)?;
+        if !scan.batches.is_empty() {
+            let problem = "batches are out, and compaction would lose sight of them".to_owned();
+            return Err(LlmError::LedgerVersion { path, problem });
+        }
         compact::compact(&path, 0, &index, &scan)
     }
 
     /// What was found when it was opened.
     pub fn found(&self) -> Found {
         self.found
+    }
+
+    /// Batches that earlier runs of this process's file announced and did not see the end of.
+    pub(crate) fn batches(&self) -> &BTreeMap<String, OpenBatch> {
+        &self.batches
+    }
+
+    /// The names of the other files in which such batches are.
+    pub(crate) fn batches_beside(&self) -> &[String] {
+        &self.batches_beside
     }
 
     /// What the files cost whose names do not end with `siblings`.
@@ -188,6 +210,26 @@ impl Ledger {
     /// When it could not be made durable; the send must not happen then.
     pub async fn announce(&self, intent: &Intent) -> Result<(), LlmError> {
         self.writer.append(line(intent)).await.map(drop)
+    }
+
+    /// The same for all of `intents`.
+    pub(crate) async fn announce_all<'intents>(
+        &self,
+        intents: impl Iterator<Item = &'intents Intent>,
+    ) -> Result<(), LlmError> {
+        let mut lines = Vec::new();
+        for intent in intents {
+            lines.extend_from_slice(&line(intent));
+            if lines.len() as u64 > lines::MAX_GROUP_BYTES / 8 {
+                self.writer.append(std::mem::take(&mut lines)).await?;
+            }
+        }
+        if lines.is_empty() { Ok(()) } else { self.writer.append(lines).await.map(drop) }
+    }
+
+    /// Notes how far a batch is and returns once that is durable.
+    pub(crate) async fn step(&self, record: &BatchRecord) -> Result<(), LlmError> {
+        self.writer.append(line(record)).await.map(drop)
     }
 
     /// Notes that a send announced as `intent` costs nothing. Not awaited: until it is durable, the ledger only knows

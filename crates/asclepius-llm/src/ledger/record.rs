@@ -23,6 +23,41 @@ pub struct Intent {
     /// US dollars for both; absent without prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// The batch it goes out in; absent for a request of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+}
+
+/// A step of a batch, durable before the next one is taken. What a batch asks is in the intents that name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchRecord {
+    /// The batch's name: our own, known before anything is sent.
+    pub batch: String,
+    /// The base URL it belongs to.
+    pub endpoint: String,
+    /// How far it is.
+    pub step: BatchStep,
+}
+
+/// How far a batch is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchStep {
+    /// Its requests lie with the provider. The batch itself may have been begun or not.
+    Uploaded {
+        /// The provider's id of the file.
+        file_id: String,
+    },
+    /// It was begun: its requests will be billed.
+    Created {
+        /// The provider's id of the batch.
+        batch_id: String,
+    },
+    /// Everything that came back is in the ledger.
+    Closed {
+        /// Whether what did not come back was not billed; else its intents stay open.
+        unanswered_cost_nothing: bool,
+    },
 }
 
 /// What a call came to, or one paid attempt at it.
@@ -110,6 +145,8 @@ pub enum Record {
     Intent(Intent),
     /// A send that cost nothing.
     Withdrawn(Withdrawn),
+    /// A step of a batch.
+    Batch(BatchRecord),
     /// What compaction left out.
     CarriedOver(CarriedOver),
 }
@@ -173,6 +210,9 @@ pub(super) struct Head<'line> {
     pub carried: Option<Paid>,
     #[serde(default)]
     pub open_intents: u64,
+    /// Of a batch's step and of the intents in it, which are then read in full.
+    #[serde(default)]
+    pub batch: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]

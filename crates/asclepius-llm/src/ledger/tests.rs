@@ -81,6 +81,7 @@ fn intent(number: u64, call: u64) -> Intent {
         stage: "note".to_owned(),
         prompt_tokens: 50,
         completion_tokens: 100,
+        batch: None,
         cost_usd: Some(0.5),
     }
 }

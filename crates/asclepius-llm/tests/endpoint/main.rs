@@ -1,5 +1,7 @@
 //! The client against a server that misbehaves on demand, over real HTTP.
 
+mod batch;
+mod batches;
 mod faults;
 mod kill;
 mod server;
@@ -7,7 +9,9 @@ mod server;
 use std::path::Path;
 use std::time::Duration;
 
-use asclepius_llm::{Call, Client, Completion, Ledger, LlmError, Outcome, Pace, Reply, TeacherConfig, Trouble};
+use asclepius_llm::{
+    BatchPace, Call, Client, Completion, Ledger, LlmError, Outcome, Pace, Reply, TeacherConfig, Trouble,
+};
 use asclepius_schema::{Message, Reason};
 use serde_json::json;
 use server::{Act, Server, chat};
@@ -24,6 +28,7 @@ const QUICK: Pace = Pace {
     attempts: 4,
     failures_to_pause: 3,
     patience: Duration::from_secs(30),
+    batch: BatchPace { gather: Duration::from_millis(20), look: Duration::from_millis(2), ..BatchPace::OPENAI },
 };
 
 fn config() -> TeacherConfig {

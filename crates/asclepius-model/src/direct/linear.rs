@@ -25,7 +25,34 @@ fn dropped<R: Real>(adapter: &Adapter, x: &[R], key: Option<PhiloxKey>) -> Optio
     Some(dropped)
 }
 
+/// A weight's numbers, row-major.
+enum Numbers<'a, R> {
+    Held(Host<'a>),
+    /// Decoded, for as long as they are multiplied.
+    Decoded(Vec<R>),
+}
+
+impl<R: Real> Numbers<'_, R> {
+    fn slice(&self) -> Result<&[R]> {
+        match self {
+            Self::Held(host) => Ok(host.slice()?),
+            Self::Decoded(numbers) => Ok(numbers),
+        }
+    }
+}
+
 impl Linear {
+    fn numbers<R: Real>(&self) -> Numbers<'_, R> {
+        match self.weight.nf4() {
+            Some(held) => {
+                let mut numbers = vec![R::zero(); self.weight.value().elem_count()];
+                held.decode(&mut numbers);
+                Numbers::Decoded(numbers)
+            }
+            None => Numbers::Held(Host::new(self.weight.value())),
+        }
+    }
+
     pub(super) fn sizes(&self) -> Result<(usize, usize)> {
         Ok(self.weight.value().dims2().map(|(out, input)| (input, out))?)
     }
@@ -33,8 +60,8 @@ impl Linear {
     /// Adds the projection of `x [t, in]` to `out [t, out]`.
     pub(super) fn add<R: Real>(&self, x: &[R], out: &mut [R], key: Option<PhiloxKey>) -> Result<Low<R>> {
         let (input, size) = self.sizes()?;
-        let weight = Host::new(self.weight.value());
-        let w = Matrix::new(weight.slice::<R>()?, input).transposed();
+        let weight = self.numbers::<R>();
+        let w = Matrix::new(weight.slice()?, input).transposed();
         matrix::add_product(MatrixMut::new(out, size), R::one(), Matrix::new(x, input), w, Workers::All);
         self.add_rest(x, out, Columns { first: 0, stride: size }, key)
     }
@@ -42,8 +69,8 @@ impl Linear {
     /// Writes `x Wᵀ` to the next columns of `out`.
     pub(super) fn write_product<R: Real>(&self, x: &[R], out: &mut Fresh<R>) -> Result<()> {
         let (input, _) = self.sizes()?;
-        let weight = Host::new(self.weight.value());
-        out.write_columns(Matrix::new(x, input), Matrix::new(weight.slice::<R>()?, input).transposed());
+        let weight = self.numbers::<R>();
+        out.write_columns(Matrix::new(x, input), Matrix::new(weight.slice()?, input).transposed());
         Ok(())
     }
 
@@ -127,16 +154,16 @@ pub(super) struct Backward<'a, R> {
 impl<R: Real> Backward<'_, R> {
     /// The gradient of the input in memory of its own; see [`Backward::input`].
     pub(super) fn fresh_input(&self, key: Option<PhiloxKey>) -> Result<Vec<R>> {
-        let weight = Host::new(self.linear.weight.value());
-        let mut dx = matrix::product(self.rows, Matrix::new(weight.slice::<R>()?, self.input));
+        let weight = self.linear.numbers::<R>();
+        let mut dx = matrix::product(self.rows, Matrix::new(weight.slice()?, self.input));
         self.adapter_input(&mut dx, key)?;
         Ok(dx)
     }
 
     /// `dx = dy W + dropout(scaling dy B A)`, or `+=` with `add`.
     pub(super) fn input(&self, dx: &mut [R], add: bool, key: Option<PhiloxKey>) -> Result<()> {
-        let weight = Host::new(self.linear.weight.value());
-        let w = Matrix::new(weight.slice::<R>()?, self.input);
+        let weight = self.linear.numbers::<R>();
+        let w = Matrix::new(weight.slice()?, self.input);
         if add {
             matrix::add_product(MatrixMut::new(dx, self.input), R::one(), self.rows, w, Workers::All);
         } else {

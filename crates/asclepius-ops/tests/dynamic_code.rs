@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use asclepius_train::dynamic_code::{SIGNED, UNSIGNED};
+use asclepius_ops::dynamic_code::{SIGNED, UNSIGNED};
 
 #[test]
 fn both_books_are_those_of_bitsandbytes() {

@@ -1,0 +1,9 @@
+//! The PMC-Patients table as CSV (version 1).
+#![no_main]
+
+use asclepius_corpus::SourceKind;
+use asclepius_fuzz::reports;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    reports(SourceKind::PmcPatientsCsv, bytes);
+});
