@@ -187,7 +187,7 @@ fn errors_in_notes_and_answers_of_other_wording_are_caught_and_faithful_ones_pas
         let half: Vec<_> = written.iter().filter(|written| written.note.held_back == held_back).collect();
         let notes: Vec<&Case> = half.iter().map(|written| &written.note).collect();
         let title = if held_back { "held back" } else { "tuned on" };
-        measure(&notes, &all).print(&format!("written notes, {title}"), true);
+        measure(&notes, &all).print(&format!("written notes, {title}"), !held_back);
         let mut table = Table::default();
         for written in half {
             let note = &written.note;
@@ -200,9 +200,9 @@ fn errors_in_notes_and_answers_of_other_wording_are_caught_and_faithful_ones_pas
                 plant_all(&mut table, &note.name, answer, &untouched, scores);
             }
         }
-        table.print(&format!("written answers, {title}"), true);
+        table.print(&format!("written answers, {title}"), !held_back);
     }
 }
 
 /// Kinds that fall short of ninety in a hundred, and what they reach.
-const BELOW_NINETY: &[(&str, usize)] = &[("negation added", 88), ("negation dropped", 85), ("result turned", 0)];
+const BELOW_NINETY: &[(&str, usize)] = &[("result turned", 80)];
