@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use quick_xml::events::attributes::Attributes;
 
-use self::entities::unescape;
+use self::entities::{Declared, unescape};
 pub(crate) use self::writer::Writer;
 
 /// Where a piece of text lies.
@@ -45,7 +45,7 @@ pub(crate) struct Tree<'x> {
     source: &'x str,
     resolved: String,
     items: Vec<Item>,
-    declared: BTreeMap<String, String>,
+    declared: Declared,
 }
 
 /// One element.
@@ -266,7 +266,10 @@ mod tests {
         let doctype = format!("<!DOCTYPE a [<!ENTITY a \"{}\">]>", "ha".repeat(500));
         assert!(read(&format!("<article>{}</article>", "&a;".repeat(2000)), Some(&doctype), |_| ()).is_err());
         let nested = "<!DOCTYPE a [<!ENTITY a \"1\"><!ENTITY b \"&a;&a;\">]>";
-        assert_eq!(read("<article>&b;</article>", Some(nested), text_of).expect("small"), "&a;&a;");
+        assert_eq!(read("<article>&b;</article>", Some(nested), text_of).expect("small"), "11");
+        let endless = "<!DOCTYPE a [<!ENTITY a \"&b;\"><!ENTITY b \"&a;\">]>";
+        let damage = read("<article>&b;</article>", Some(endless), text_of).expect_err("a circle");
+        assert_eq!(damage.what, "the entity b expands without end");
         assert!(read(&"<article>".repeat(5000), None, |_| ()).is_err());
     }
 }

@@ -137,7 +137,9 @@ impl<'x> Writer<'x> {
             Event::Text(text) => self.append(text.into_inner()),
             Event::CData(text) => self.append(text.into_inner()),
             Event::GeneralRef(reference) => {
-                let text = resolve(&reference, &self.tree.declared);
+                let Some(text) = resolve(&reference, &self.tree.declared) else {
+                    return Err(self.damage(format!("the entity {} expands without end", &*reference)));
+                };
                 self.expanded += text.len();
                 if self.expanded > ENTITY_BYTES {
                     return Err(self.damage("entities expand without end"));
