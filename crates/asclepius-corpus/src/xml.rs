@@ -8,7 +8,6 @@ mod entities;
 mod writer;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use quick_xml::events::attributes::Attributes;
 
