@@ -41,6 +41,9 @@ const ONES: [&str; 20] = [
     "nineteen",
 ];
 
+/// What follows a number that is half a unit more.
+const HALF: [&str; 6] = ["½", "1/2", "and a half", "and-a-half", "and one half", "and-one-half"];
+
 /// An age and where it stands in the text.
 struct Stated {
     age: Age,
@@ -63,7 +66,7 @@ pub(crate) fn age_and_sex(text: &str) -> (Option<Age>, Sex) {
 fn stated(text: &str) -> Option<Stated> {
     static OLD: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
-            r"(?i)\b(\d{{1,3}}(?:[.,]\d{{1,2}})?|[a-z]+(?:[- ][a-z]+)?)(?:\s*½|\s*1/2|[- ]and[- ]a[- ]half)?[\s-]*{UNITS}(?:[\s,-]*(?:and[\s-]*)?\d{{1,2}}[\s-]*(?:months?|weeks?|days?))?[\s-]*(?:old\b|of[\s-]age\b|olds\b)"
+            r"(?i)\b(\d{{1,3}}(?:[.,]\d{{1,2}})?|[a-z]+(?:[- ][a-z]+)?)(?:\s*½|\s*1/2|[- ]and[- ](?:a|one)[- ]half)?[\s-]*{UNITS}(?:[\s,-]*(?:and[\s-]*)?\d{{1,2}}[\s-]*(?:months?|weeks?|days?))?[\s-]*(?:old\b|of[\s-]age\b|olds\b)"
         ))
     });
     static AGED: LazyLock<Regex> = LazyLock::new(|| {
@@ -90,7 +93,10 @@ fn stated(text: &str) -> Option<Stated> {
             // Each alternative of an expression has a group for the number and perhaps one for the unit after it.
             let mut groups = found.iter().skip(1).flatten();
             let Some(number) = groups.next() else { continue };
-            let Some((value, start)) = value(number.as_str(), whole.start()) else { continue };
+            let Some((mut value, start)) = value(number.as_str(), whole.start()) else { continue };
+            if HALF.iter().any(|half| text[number.end()..].trim_start_matches([' ', '-']).starts_with(half)) {
+                value += 0.5;
+            }
             let unit = unit(groups.next().map_or("year", |unit| unit.as_str()));
             if unit == AgeUnit::Year && value > 120.0 || of_a_relative(&text[..start], &text[whole.end()..]) {
                 continue;
@@ -267,6 +273,9 @@ mod tests {
             ("A never-smoking woman of 66 years", 66.0, AgeUnit::Year),
             ("The second patient, his 27-year-old brother-in-law", 27.0, AgeUnit::Year),
             ("A girl aged five years presented", 5.0, AgeUnit::Year),
+            ("A four-and-one-half-year-old girl", 4.5, AgeUnit::Year),
+            ("A 2½-year-old boy", 2.5, AgeUnit::Year),
+            ("An eight and a half months old boy", 8.5, AgeUnit::Month),
             ("With a 2-year history of cough, this 40-year-old", 40.0, AgeUnit::Year),
             ("The mother, 34-years old, primigravida, underwent all tests.", 34.0, AgeUnit::Year),
             ("Patient 2 was a 10-year-8-month-old male", 10.0, AgeUnit::Year),

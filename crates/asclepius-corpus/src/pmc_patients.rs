@@ -259,16 +259,39 @@ fn paragraphs(text: &str) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// A Python literal such as `[[60.0, 'year']]`; of a compound age the largest unit, which comes first.
+/// A Python literal such as `[[60.0, 'year']]`; of a compound age the largest unit, which comes first. An age that nobody
+/// reaches is none.
 fn age(literal: &str) -> Option<Age> {
     static FIRST: LazyLock<Regex> = LazyLock::new(|| pattern(r"\[\s*([\d.]+)\s*,\s*'(\w+?)s?'"));
     let found = FIRST.captures(literal)?;
-    let unit = match &found[2] {
-        "year" => AgeUnit::Year,
-        "month" => AgeUnit::Month,
-        "week" => AgeUnit::Week,
-        "day" => AgeUnit::Day,
+    let (unit, a_year) = match &found[2] {
+        "year" => (AgeUnit::Year, 1.0),
+        "month" => (AgeUnit::Month, 12.0),
+        "week" => (AgeUnit::Week, 53.0),
+        "day" => (AgeUnit::Day, 366.0),
         _ => return None,
     };
-    Some(Age { value: found[1].parse().ok()?, unit })
+    let value: f32 = found[1].parse().ok()?;
+    (value <= 130.0 * a_year).then_some(Age { value, unit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_one_that_somebody_reaches() {
+        for (literal, expected) in [
+            ("[[60.0, 'year']]", Some((60.0, AgeUnit::Year))),
+            ("[[3.0, 'months'], [4.0, 'days']]", Some((3.0, AgeUnit::Month))),
+            ("[[900, 'day']]", Some((900.0, AgeUnit::Day))),
+            ("[[2024.0, 'year']]", None),
+            ("[[1.2.3, 'year']]", None),
+            ("[[5, 'score']]", None),
+            ("[]", None),
+        ] {
+            assert_eq!(age(literal), expected.map(|(value, unit)| Age { value, unit }), "{literal}");
+        }
+        assert_eq!(age(&format!("[[{}, 'day']]", "5".repeat(60))), None, "more than a float holds");
+    }
 }
