@@ -31,6 +31,11 @@ impl PhiloxKey {
         })
     }
 
+    /// Seed and stream, for a kernel that draws on a device what [`Self::uniform`] draws here.
+    pub fn parts(self) -> (u64, u64) {
+        (self.seed, self.stream)
+    }
+
     /// Four words of 32 random bits: block `index` of this key's stream.
     pub fn block(self, index: u64) -> [u32; 4] {
         philox(

@@ -1,0 +1,103 @@
+// SwiGLU, GELU and dropout, a thread to a number.
+
+#include "numbers.cuh"
+#include "launch.cuh"
+
+__device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// y = silu(gate) up.
+template <typename T>
+__device__ void swiglu_forward(const T *gate, const T *up, T *y, long long count) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const float x = to_float(gate[at]);
+        y[at] = from_float<T>(rounded<T>(x * sigmoid(x)) * to_float(up[at]));
+    }
+}
+
+// dup = dy silu(gate), dgate = dy up s (1 + gate (1 - s)) with s = sigmoid(gate). Either may be written over its input.
+template <typename T>
+__device__ void swiglu_backward(const T *gate, const T *up, const T *dy, T *dgate, T *dup, long long count) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const float x = to_float(gate[at]), other = to_float(up[at]), gradient = to_float(dy[at]), s = sigmoid(x);
+        dgate[at] = from_float<T>(gradient * other * s * (1.0f + x * (1.0f - s)));
+        dup[at] = from_float<T>(gradient * x * s);
+    }
+}
+
+constexpr float ROOT_2_OVER_PI = 0.797884560802865f;
+constexpr float CUBE = 0.044715f;
+
+// The share of x that passes, and its derivative: by the error function, or by its approximation with tanh.
+struct Gate {
+    float share, slope;
+};
+
+__device__ inline Gate gelu_gate(float x, int by_tanh) {
+    if (by_tanh) {
+        const float t = tanhf(ROOT_2_OVER_PI * (x + CUBE * x * x * x));
+        return {0.5f * (1.0f + t), 0.5f * (1.0f - t * t) * ROOT_2_OVER_PI * (1.0f + 3.0f * CUBE * x * x)};
+    }
+    // The density of a normal: the slope of its distribution.
+    return {0.5f * (1.0f + erff(x * 0.707106781186548f)), 0.398942280401433f * expf(-0.5f * x * x)};
+}
+
+template <typename T>
+__device__ void gelu_forward(const T *x, T *y, long long count, int by_tanh) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const float value = to_float(x[at]);
+        y[at] = from_float<T>(value * gelu_gate(value, by_tanh).share);
+    }
+}
+
+template <typename T>
+__device__ void gelu_backward(const T *x, const T *dy, T *dx, long long count, int by_tanh) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const float value = to_float(x[at]);
+        const Gate gate = gelu_gate(value, by_tanh);
+        dx[at] = from_float<T>(to_float(dy[at]) * (gate.share + value * gate.slope));
+    }
+}
+
+// Four numbers a thread, a block of Philox: zero where the uniform number is below p, else by 1 / (1 - p). Its own way
+// back, with the gradient for x.
+template <typename T>
+__device__ void dropout(const T *x, T *y, long long count, float p, unsigned long long seed, unsigned long long stream) {
+    const long long block = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (4 * block >= count) {
+        return;
+    }
+    const Words words = philox(seed, stream, block);
+    const float keep = rounded<T>(1.0f / (1.0f - p));
+    for (int lane = 0; lane < 4 && 4 * block + lane < count; lane++) {
+        const long long at = 4 * block + lane;
+        y[at] = from_float<T>(to_unit(words.word[lane]) < p ? 0.0f : to_float(x[at]) * keep);
+    }
+}
+
+#define ACTIVATIONS(T, name)                                                                                           \
+    KERNEL void swiglu_forward_##name(const T *gate, const T *up, T *y, long long count) {                             \
+        swiglu_forward<T>(gate, up, y, count);                                                                         \
+    }                                                                                                                  \
+    EXPORTED(swiglu_forward_##name)                                                                                    \
+    KERNEL void swiglu_backward_##name(const T *gate, const T *up, const T *dy, T *dgate, T *dup, long long count) {   \
+        swiglu_backward<T>(gate, up, dy, dgate, dup, count);                                                           \
+    }                                                                                                                  \
+    EXPORTED(swiglu_backward_##name)                                                                                   \
+    KERNEL void gelu_forward_##name(const T *x, T *y, long long count, int by_tanh) {                                  \
+        gelu_forward<T>(x, y, count, by_tanh);                                                                         \
+    }                                                                                                                  \
+    EXPORTED(gelu_forward_##name)                                                                                      \
+    KERNEL void gelu_backward_##name(const T *x, const T *dy, T *dx, long long count, int by_tanh) {                   \
+        gelu_backward<T>(x, dy, dx, count, by_tanh);                                                                   \
+    }                                                                                                                  \
+    EXPORTED(gelu_backward_##name)                                                                                     \
+    KERNEL void dropout_##name(const T *x, T *y, long long count, float p, unsigned long long seed,                    \
+                               unsigned long long stream) {                                                            \
+        dropout<T>(x, y, count, p, seed, stream);                                                                      \
+    }                                                                                                                  \
+    EXPORTED(dropout_##name)
+FOR_EACH_TYPE(ACTIVATIONS)

@@ -1,0 +1,109 @@
+// What the kernels share: numbers of three types, sums over a block, Philox.
+//
+// Every kernel here is plain CUDA C++. The same source compiles with an ordinary C++ compiler under host/emulation.hpp,
+// where the tests run it against the references; so nothing in it may depend on inline PTX or on libraries.
+//
+// Sums are taken in an order that depends on sizes alone, never on the card or on which block came first: two runs give
+// the same bits. Grids whose size enters a result are given by the caller for that reason.
+
+#pragma once
+
+#ifdef __CUDACC__
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <stdint.h>
+#endif
+
+using bf16 = __nv_bfloat16;
+using f16 = __half;
+
+__device__ inline float to_float(float value) { return value; }
+__device__ inline float to_float(bf16 value) { return __bfloat162float(value); }
+__device__ inline float to_float(f16 value) { return __half2float(value); }
+
+template <typename T>
+__device__ inline T from_float(float value);
+template <>
+__device__ inline float from_float<float>(float value) {
+    return value;
+}
+template <>
+__device__ inline bf16 from_float<bf16>(float value) {
+    return __float2bfloat16_rn(value);
+}
+template <>
+__device__ inline f16 from_float<f16>(float value) {
+    return __float2half_rn(value);
+}
+
+// The number as it is once stored: where a reference rounds between two steps, so does its kernel.
+template <typename T>
+__device__ inline float rounded(float value) {
+    return to_float(from_float<T>(value));
+}
+
+constexpr int WARP = 32;
+constexpr unsigned ALL_LANES = 0xffffffffu;
+
+struct Sum {
+    template <typename N>
+    static __device__ N of(N a, N b) {
+        return a + b;
+    }
+};
+
+struct Largest {
+    template <typename N>
+    static __device__ N of(N a, N b) {
+        return b > a ? b : a;
+    }
+};
+
+// Combines a number of every thread; all threads get the result. `room` is shared memory for a number of each warp; the
+// block is a whole number of warps. Safe to call again at once with the same room.
+template <typename Rule, typename N>
+__device__ N over_block(N value, N *room) {
+    for (int apart = WARP / 2; apart > 0; apart /= 2) {
+        value = Rule::of(value, __shfl_xor_sync(ALL_LANES, value, apart));
+    }
+    const int warps = blockDim.x / WARP;
+    __syncthreads();
+    if (threadIdx.x % WARP == 0) {
+        room[threadIdx.x / WARP] = value;
+    }
+    __syncthreads();
+    value = room[0];
+    for (int warp = 1; warp < warps; warp++) {
+        value = Rule::of(value, room[warp]);
+    }
+    return value;
+}
+
+// Philox4x32-10: block `index` of a stream; the crate's `PhiloxKey::block`.
+struct Words {
+    uint32_t word[4];
+};
+
+__device__ inline Words philox(uint64_t seed, uint64_t stream, uint64_t index) {
+    uint32_t a = (uint32_t)index, b = (uint32_t)(index >> 32), c = (uint32_t)stream, d = (uint32_t)(stream >> 32);
+    uint32_t low = (uint32_t)seed, high = (uint32_t)(seed >> 32);
+    for (int round = 0; round < 10; round++) {
+        const uint64_t first = (uint64_t)a * 0xD2511F53u, second = (uint64_t)c * 0xCD9E8D57u;
+        a = (uint32_t)(second >> 32) ^ b ^ low;
+        c = (uint32_t)(first >> 32) ^ d ^ high;
+        b = (uint32_t)second;
+        d = (uint32_t)first;
+        low += 0x9E3779B9u;
+        high += 0xBB67AE85u;
+    }
+    return {{a, b, c, d}};
+}
+
+// The upper 24 bits as a number in [0, 1).
+__device__ inline float to_unit(uint32_t word) { return (float)(word >> 8) * (1.0f / 16777216.0f); }
+
+// One instance of a kernel for each type of number, under names that can be asked for.
+#define FOR_EACH_TYPE(INSTANCE) \
+    INSTANCE(float, f32)        \
+    INSTANCE(bf16, bf16)        \
+    INSTANCE(f16, f16)
