@@ -121,7 +121,8 @@ fn a_transfer_that_broke_off_goes_on_in_the_next_run() {
     let found = tally(&once().ends(0));
     let rest = text.len() - text.len() / 2;
     assert_eq!((&found["fetched"], &found["bytes"]), (&Value::from(1), &Value::from(rest)), "{found}");
-    assert_eq!(bucket.asked(), [format!("PMC201.1/PMC201.1.xml from {}", text.len() / 2)]);
+    let key = "PMC201.1/PMC201.1.xml";
+    assert_eq!(bucket.asked(), [format!("HEAD {key}"), format!("{key} from {}", text.len() / 2)]);
     assert_eq!(fs_err::read_to_string(xml(&out, "PMC201.1")).expect("fetched"), text);
 
     // Changed on disk, it is no longer what its MD5 says.

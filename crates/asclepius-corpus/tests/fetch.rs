@@ -79,6 +79,7 @@ fn answer(stream: TcpStream, bucket: &Mutex<Bucket>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut line, mut range) = (String::new(), None);
     reader.read_line(&mut line)?;
+    let head = line.starts_with("HEAD");
     let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
     loop {
         let mut header = String::new();
@@ -91,9 +92,10 @@ fn answer(stream: TcpStream, bucket: &Mutex<Bucket>) -> std::io::Result<()> {
         }
     }
     let mut bucket = bucket.lock().expect("not poisoned");
-    bucket.asked.push(format!("{target}{}", range.map(|from| format!(" from {from}")).unwrap_or_default()));
+    let from = range.map(|from| format!(" from {from}")).unwrap_or_default();
+    bucket.asked.push(format!("{}{target}{from}", if head { "HEAD " } else { "" }));
     let mut stream = stream;
-    let path = target.strip_prefix("/pmc/").unwrap_or("elsewhere");
+    let path = target.strip_prefix("/pmc").unwrap_or("elsewhere").trim_start_matches('/');
     if let Some(query) = path.strip_prefix('?') {
         let field = |name: &str| {
             let value = query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default();
@@ -101,9 +103,21 @@ fn answer(stream: TcpStream, bucket: &Mutex<Bucket>) -> std::io::Result<()> {
         };
         let (prefix, after) = (field("prefix="), field("start-after="));
         let keys = bucket.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(2);
-        let keys = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect::<Vec<_>>().concat();
+        let keys = keys.map(|key| {
+            format!(
+                "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
+            )
+        });
+        let keys = keys.collect::<Vec<_>>().concat();
         let body = format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">{keys}</ListBucketResult>");
         return write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    }
+    if head {
+        let Some(bytes) = bucket.objects.get(path) else {
+            return write!(stream, "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        };
+        let size = bytes.len();
+        return write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n");
     }
     let at = bucket.faults.iter().position(|(key, _)| key == path);
     let fault = at.map(|at| bucket.faults.remove(at).1);
@@ -197,7 +211,7 @@ fn walking_fetches_what_is_open_once_and_again_nothing() {
     assert_eq!(why(&again), expected);
     assert_eq!((&again[0].1, &again[4].1), (&Fetched::Known, &Fetched::Known));
     let asked = server.asked();
-    assert!(asked.iter().all(|path| path.starts_with("/pmc/?") || path.contains("PMC6")), "{asked:?}");
+    assert!(asked.iter().all(|path| path.starts_with("/pmc?") || path.contains("PMC6")), "{asked:?}");
 
     let limited = FetchConfig { limit: Some(2), ..config };
     assert_eq!(run(&limited).expect("a bucket").len(), 2);
@@ -216,17 +230,20 @@ fn broken_transfers_are_taken_up_and_checked() {
     assert_eq!(
         server.asked(),
         [
-            "/pmc/?list-type=2&prefix=metadata%2FPMC1.",
+            "/pmc?list-type=2&prefix=metadata%2FPMC1.",
             "/pmc/metadata/PMC1.1.json",
             "/pmc/metadata/PMC1.1.json",
             &format!("/pmc/{key}"),
+            &format!("HEAD /pmc/{key}"),
             &format!("/pmc/{key} from {half}")
         ]
     );
 
     // A run that was ended left the beginning; another left the beginning of something else.
     let target = folder.path().join(key);
-    for (left, times) in [(xml[..100].to_vec(), 1), (b"something else".to_vec(), 2), (xml.clone(), 1)] {
+    for (left, times) in
+        [(xml[..100].to_vec(), 2), (b"something else".to_vec(), 3), (xml.clone(), 1), (vec![b'x'; 9000], 2)]
+    {
         fs_err::remove_file(&target).expect("there");
         fs_err::write(target.with_extension("xml.part"), &left).expect("writable");
         assert!(matches!(run(&config).expect("a bucket")[0].1, Fetched::New(_)));

@@ -110,6 +110,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut range) = (String::new(), None);
     reader.read_line(&mut line)?;
+    let is_head = line.starts_with("HEAD");
     let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
     loop {
         let mut header = String::new();
@@ -123,11 +124,20 @@ fn answer(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
     let mut state = shared.state.lock().expect("no handler panics");
     let from = range.map(|from| format!(" from {from}")).unwrap_or_default();
-    state.asked.push(format!("{}{from}", target.trim_start_matches("/pmc/")));
+    let asked = target.trim_start_matches("/pmc").trim_start_matches('/');
+    state.asked.push(format!("{}{asked}{from}", if is_head { "HEAD " } else { "" }));
     shared.changed.notify_all();
-    let Some(path) = target.strip_prefix("/pmc/") else { return empty(stream, 404) };
+    let Some(path) = target.strip_prefix("/pmc").map(|path| path.trim_start_matches('/')) else {
+        return empty(stream, 404);
+    };
     if let Some(query) = path.strip_prefix('?') {
         return send(stream, 200, "", listing(&state, query).as_bytes());
+    }
+    if is_head {
+        return match state.objects.get(path) {
+            Some(bytes) => head(stream, 200, &format!("Content-Length: {}\r\n", bytes.len())),
+            None => head(stream, 404, ""),
+        };
     }
     let at = state.faults.iter().position(|(key, _)| key == path);
     let fault = at.map(|at| state.faults.remove(at).1);
@@ -161,7 +171,13 @@ fn listing(state: &State, query: &str) -> String {
     };
     let (prefix, after) = (field("prefix="), field("start-after="));
     let keys = state.objects.keys().filter(|key| key.starts_with(&prefix) && **key > after).take(PAGE);
-    let keys: Vec<String> = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+    let keys: Vec<String> = keys
+        .map(|key| {
+            format!(
+                "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
+            )
+        })
+        .collect();
     format!("<?xml version=\"1.0\"?><ListBucketResult xmlns=\"s3\">{}</ListBucketResult>", keys.concat())
 }
 

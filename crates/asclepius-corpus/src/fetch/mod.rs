@@ -1,9 +1,7 @@
 //! Articles from PubMed Central's public bucket: named by id, or found by walking its metadata.
 //!
-//! The bucket is read as what it is, objects over HTTP and S3's listing, without an account: GET, `Range` and
-//! `list-type=2` are all there is to it, and reqwest is in the program already, which an object store's client would
-//! double. Requests follow each other, at a rate; a file that was begun is taken up where it broke off, and counts
-//! only once its MD5 is what the metadata says. Nothing but the bucket's own address is ever asked.
+//! The bucket is read without an account. Requests follow each other, at a rate; a file that was begun is taken up where it
+//! broke off, and counts only once its MD5 is what the metadata says. Nothing but the bucket's own address is ever asked.
 
 mod bucket;
 mod place;
