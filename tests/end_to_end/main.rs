@@ -1,6 +1,6 @@
 //! The real binary, end to end, on small inputs: what a user sees, what lies on disk afterwards, and how it goes on.
 //!
-//! - `support`: starting the binary, a chat API and a bucket on loopback, and one finished run that tests share.
+//! - `support`: starting the binary, a chat API, a bucket and a hub on loopback, and one finished run that tests share.
 //! - `adapters`: tuning on top of an adapter, and rows that fit no sequence.
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
@@ -16,6 +16,7 @@
 //! - `inputs`: every shape articles come in; `hostile`: those made to do harm.
 //! - `fetch`: articles from a bucket that answers as it is told.
 //! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
+//! - `publish`: the dataset as a folder and on a hub; a model on it.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
 
@@ -33,6 +34,7 @@ mod interrupted;
 mod ledger;
 mod licences;
 mod models;
+mod publish;
 mod rerun;
 mod support;
 mod teacher;

@@ -252,6 +252,14 @@ pub enum ModelCommand {
         #[arg(long, value_enum)]
         dtype: Option<WeightType>,
     },
+    /// Push a model or an adapter directory to a model repository on the hub, private unless told otherwise.
+    Push {
+        /// A Hugging Face model directory or a PEFT adapter directory, such as a run's `sft/final`.
+        directory: PathBuf,
+        /// The repository.
+        #[command(flatten)]
+        hub: HubArgs,
+    },
     /// Load a model (and an adapter) strictly and run one forward pass.
     Check {
         /// A Hugging Face model directory.
@@ -318,6 +326,35 @@ fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(fits).ok_or_else(|| "a number from 0 to 120".to_owned())
 }
 
+/// A repository on the hub, and how it is reached.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// The repository: NAMESPACE/NAME. Made, private, where there is none.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub repo: String,
+    /// Everybody may see it: a new one is made public, and one that is public already is pushed to.
+    #[arg(long)]
+    pub public: bool,
+    /// Say what would be sent, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Environment variable that holds a token which may write. Without it HF_TOKEN, then what `hf auth login` keeps.
+    #[arg(long, value_name = "NAME")]
+    pub token_env: Option<String>,
+    /// The hub's address.
+    #[arg(long, value_name = "URL", default_value = crate::hub::PUBLIC_HUB)]
+    pub endpoint: String,
+    /// How often a request is tried.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    pub tries: u32,
+    /// Seconds before the second try; the wait doubles with each, to two minutes at most.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub retry_seconds: f64,
+    /// Print JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `asclepius data ..`
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
@@ -358,6 +395,24 @@ pub enum DataCommand {
         /// Print the whole list of sources to credit instead, as tab-separated values.
         #[arg(long)]
         attributions: bool,
+    },
+    /// Write the dataset as a folder laid out for the hub: card, sources to credit, rows.
+    Export {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// Where to write the folder.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Push the same to a dataset repository on the hub, private unless told otherwise. Only what differs is sent.
+    Push {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// The repository.
+        #[command(flatten)]
+        hub: HubArgs,
     },
     /// Write a sheet of sampled rows for clinicians to rate blind, as CSV and as a page, and the key to it.
     Review {

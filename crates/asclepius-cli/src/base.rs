@@ -19,7 +19,7 @@ const KNOWN: [(&str, &str); 2] = [
 ];
 
 /// Whether `base` can only mean a hub id: `organisation/model`, and no such directory here.
-fn is_hub_id(base: &str) -> bool {
+pub fn is_hub_id(base: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

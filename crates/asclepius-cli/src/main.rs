@@ -5,7 +5,7 @@
 //! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
 //! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `teacher`: the embedded
 //!   teacher.
-//! - `commands`: everything that is not a stage; `device`: where things are computed.
+//! - `commands`: everything that is not a stage; `hub`: where they push to; `device`: where things are computed.
 //! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
 
 mod args;
@@ -13,6 +13,7 @@ mod base;
 mod commands;
 mod device;
 mod failure;
+mod hub;
 mod interrupt;
 mod keys;
 mod output;

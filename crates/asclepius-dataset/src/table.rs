@@ -1,9 +1,11 @@
 //! Records on disk: one Parquet file of reports, notes or instructions, written and read as a stream.
 //!
 //! [`column`] says how a field becomes an Arrow column and comes back, [`records`] lists the columns of each record
-//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] reads anybody's.
+//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] reads anybody's; [`hub_features`] declares the
+//! columns as a card does.
 
 mod column;
+mod features;
 mod reader;
 mod records;
 mod texts;
@@ -14,6 +16,7 @@ use std::path::Path;
 use asclepius_schema::{CallRecord, Instruction, Note, Report};
 
 pub use column::Column;
+pub use features::hub_features;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
 pub use records::{Record, score_names};
 pub use texts::for_each_text;

@@ -1,18 +1,23 @@
 //! The dataset card: Markdown with the front matter the hub reads, and every figure in it from the run's own files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use asclepius_dataset::build::{GateFigures, SideFigures};
-use asclepius_dataset::{Membership, Terms, Whole};
-use asclepius_schema::{Manifest, Split, Task, hash_bytes};
+use asclepius_dataset::table::hub_features;
+use asclepius_dataset::{GatesConfig, Membership, Terms, Whole};
+use asclepius_schema::{Instruction, Manifest, Note, Split, Task, hash_bytes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::gather::RunFacts;
 
 /// Sources the card lists; beyond that it names the command that lists all.
 const SOURCES_SHOWN: usize = 100;
+
+/// The file of all sources to credit, where a dataset is laid out for the hub.
+pub const ATTRIBUTIONS: &str = "attributions.tsv";
 
 /// A prompt that rows can come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +63,7 @@ pub fn render(facts: &RunFacts, prompts: &[PromptFile]) -> String {
     let dataset = facts.stage("dataset").map(|stage| &stage.manifest);
     let mut card = String::new();
     heading(&mut card, facts, dataset);
+    columns(&mut card);
     sources(&mut card, facts);
     making(&mut card, facts, prompts);
     card.push_str("\n## What the gates measured\n\n");
@@ -93,6 +99,8 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
             card.push_str(&format!("  - split: {split}\n    path: {kind}-{split}*.parquet\n"));
         }
     }
+    let sides: BTreeMap<Split, SideFigures> = detail(dataset, "sides").unwrap_or_default();
+    declaration(card, &sides);
     card.push_str(&format!(
         "---\n\n# {}\n\n{} synthetic clinical notes written from published case reports, and {rows} instructions with answers \
          over them. No patient record was used. Licence, computed from the sources: **{licence}**; each row carries its \
@@ -109,7 +117,6 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
              them. Such data shows that the machinery works. It makes no model good.\n",
         );
     }
-    let sides: BTreeMap<Split, SideFigures> = detail(dataset, "sides").unwrap_or_default();
     card.push_str("\n## What it holds\n\n");
     if !sides.is_empty() {
         card.push_str(
@@ -142,6 +149,45 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
     }
 }
 
+/// What the hub's `datasets` library is to find: every column with its type, and the rows of each split.
+fn declaration(card: &mut String, sides: &BTreeMap<Split, SideFigures>) {
+    type Rows = fn(&SideFigures) -> u64;
+    card.push_str("dataset_info:\n");
+    let kinds: [(&str, String, Rows); 2] = [
+        ("instructions", hub_features::<Instruction>(2), |side| side.instructions),
+        ("notes", hub_features::<Note>(2), |side| side.notes),
+    ];
+    for (kind, features, rows) in kinds {
+        card.push_str(&format!("- config_name: {kind}\n  features:\n{features}"));
+        if !sides.is_empty() {
+            card.push_str("  splits:\n");
+        }
+        for (split, side) in sides {
+            card.push_str(&format!("  - name: {}\n    num_examples: {}\n", split.name(), rows(side)));
+        }
+    }
+}
+
+/// What a reader has to know of the columns beyond their names.
+fn columns(card: &mut String) {
+    card.push_str(
+        "\n## Columns\n\n\
+         - `patient_id`: the case report's number (digits of the article's PMCID x 1000 + its place in the article). No \
+         hospital's number, and no person's.\n\
+         - `note`, `question`, `answer`, `task`: as in the published Asclepius dataset, so that either can stand in for the \
+         other.\n\
+         - `report_id`, `article_id`, `licence`, `licence_url`, `attribution`: where the row comes from, under which licence, \
+         and the line that credits it.\n\
+         - `teacher_model`, `*_prompt_hash`, `*_request_key`, `*_finish_reason`, `*_prompt_tokens`, `*_completion_tokens`: what \
+         wrote each text, asked with which prompt.\n\
+         - `scores`: what each gate measured, null where it does not apply; see below.\n\
+         - `evidence` (instructions): bytes of the note, from `start` to before `end`, that support the answer.\n\
+         - `unanswerable` (instructions): asked on purpose so that the note has no answer.\n\n\
+         ```python\nfrom datasets import load_dataset\n\n\
+         rows = load_dataset(\"NAMESPACE/NAME\", \"instructions\")  # or \"notes\"\n```\n",
+    );
+}
+
 /// Under what terms the notes, and what is asked about them, can be passed on.
 pub fn terms(facts: &RunFacts) -> Terms {
     Terms::of("note", facts.licences.iter().map(|(licence, notes)| (*licence, *notes)))
@@ -164,13 +210,20 @@ fn sources(card: &mut String, facts: &RunFacts) {
     card.push_str(&format!("\nWritten from {all} articles, to be credited as follows"));
     if all > SOURCES_SHOWN {
         card.push_str(&format!(
-            " (the first {SOURCES_SHOWN}; `asclepius data card --attributions` lists all, and each row has its own)"
+            " (the first {SOURCES_SHOWN}; `{ATTRIBUTIONS}` beside this card lists all, as does `asclepius data card \
+             --attributions`, and each row has its own)"
         ));
     }
     card.push_str(":\n\n");
     for (article, source) in facts.attributions.iter().take(SOURCES_SHOWN) {
-        let url = if source.licence_url.is_empty() { String::new() } else { format!(", <{}>", source.licence_url) };
-        card.push_str(&format!("- {article}: {} ({}{url})\n", plain(&source.line), source.licence));
+        // Most lines say it themselves.
+        let said = source.line.contains(source.licence.name()) && source.line.contains(&source.licence_url);
+        let licence = match (said, source.licence_url.is_empty()) {
+            (true, _) => String::new(),
+            (false, true) => format!(" ({})", source.licence),
+            (false, false) => format!(" ({}, <{}>)", source.licence, source.licence_url),
+        };
+        card.push_str(&format!("- {article}: {}{licence}\n", plain(&source.line)));
     }
 }
 
@@ -204,6 +257,13 @@ fn plain(text: &str) -> String {
 fn making(card: &mut String, facts: &RunFacts, prompts: &[PromptFile]) {
     let teachers: Vec<String> = facts.teachers.iter().map(|model| plain(model)).collect();
     card.push_str(&format!("\n## How it was made\n\nWritten by: {}.\n", teachers.join(", ")));
+    if let Some(dataset) = facts.stage("dataset") {
+        let manifest = &dataset.manifest;
+        card.push_str(&format!(
+            "Put together by asclepius {}; fingerprint of everything that went in, settings included: `{}`.\n",
+            manifest.tool_version, manifest.fingerprint
+        ));
+    }
     card.push_str("\n| stage | in | out | pending | dropped | tokens sent | received | US dollars |\n");
     card.push_str("|---|---:|---:|---:|---|---:|---:|---:|\n");
     let (mut sent, mut received, mut dollars) = (0, 0, 0.0);
@@ -214,7 +274,7 @@ fn making(card: &mut String, facts: &RunFacts, prompts: &[PromptFile]) {
         for (unit, counts, whole) in std::iter::once(own).chain(also) {
             let reasons: Vec<String> =
                 counts.dropped.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();
-            let paid = whole.map_or(" | | ".to_owned(), |manifest| {
+            let paid = whole.map_or(" |  | ".to_owned(), |manifest| {
                 format!("{} | {} | {:.2}", manifest.tokens.input, manifest.tokens.output, manifest.cost_usd)
             });
             card.push_str(&format!(
@@ -271,8 +331,8 @@ pub fn figures(dataset: &Manifest) -> String {
         // A failure to write to a string does not happen.
         let _ = writeln!(
             text,
-            "| gate on the {kind} | passes | scored | failed | dropped for it | mean | least | 5 % | median | 95 % | most |\n\
-             |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+            "| gate on the {kind} | passes | rows scored | above 0 | failed | dropped for it | mean | least | 5 % | median | 95 % | \
+             most |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
         );
         for (gate, figures) in gates {
             let passes = match figures.threshold {
@@ -280,12 +340,15 @@ pub fn figures(dataset: &Manifest) -> String {
                 Some(threshold) if figures.at_least => format!("{threshold} and more"),
                 Some(threshold) => format!("{threshold} and less"),
             };
+            let counted = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let judged = |count: u64| counted(figures.threshold.map(|_| count));
             let _ = writeln!(
                 text,
-                "| {gate} | {passes} | {} | {} | {} | {} | {} |",
+                "| {gate} | {passes} | {} | {} | {} | {} | {} | {} |",
                 figures.scored,
-                figures.failed,
-                figures.dropped,
+                counted(figures.above_zero.filter(|_| !figures.at_least)),
+                judged(figures.failed),
+                judged(figures.dropped),
                 short(figures.mean),
                 figures.quantiles.map(|score| short(f64::from(score))).join(" | ")
             );
@@ -293,9 +356,25 @@ pub fn figures(dataset: &Manifest) -> String {
     }
     text.push_str(
         "\nScores are of all rows that came in, dropped ones included; a row is dropped for the first gate it fails. Near \
-         duplicates are looked for among the notes that passed every other gate.\n",
+         duplicates are looked for among the notes that passed every other gate. What a gate's number is, as the setting has \
+         it that drops rows for it:\n\n",
     );
+    let meanings = meanings();
+    let scored: BTreeSet<&String> = gates.values().flat_map(BTreeMap::keys).collect();
+    for gate in scored {
+        if let Some(meaning) = meanings.get(gate) {
+            let _ = writeln!(text, "- `{gate}`: {meaning}");
+        }
+    }
     text
+}
+
+/// What the configuration says of each gate's threshold, in its first sentence.
+fn meanings() -> BTreeMap<String, String> {
+    let schema = schemars::schema_for!(GatesConfig);
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let first = |text: &str| text.replace('\n', " ").split_inclusive(". ").next().unwrap_or_default().trim().to_owned();
+    properties.filter_map(|(gate, about)| Some((gate.clone(), first(about.get("description")?.as_str()?)))).collect()
 }
 
 /// Three decimals at most.
@@ -304,8 +383,60 @@ fn short(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// What a gate measured on one kind of row.
+fn gate(dataset: Option<&Manifest>, kind: &str, name: &str) -> Option<GateFigures> {
+    let mut gates: BTreeMap<String, BTreeMap<String, GateFigures>> = detail(dataset, "gates")?;
+    gates.get_mut(kind)?.remove(name)
+}
+
+/// The scan for identifiers, told in words: whoever answers for privacy reads this first.
+fn identifiers(card: &mut String, dataset: Option<&Manifest>) {
+    let found: Vec<String> = ["note", "instruction"]
+        .into_iter()
+        .filter_map(|kind| {
+            let figures = gate(dataset, kind, "phi")?;
+            Some(format!(
+                "{} of {} {kind}s ({:.0} places in all)",
+                figures.above_zero?,
+                figures.scored,
+                figures.mean * figures.scored as f64
+            ))
+        })
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    let fate = match gate(dataset, "note", "phi").and_then(|figures| figures.threshold) {
+        None => {
+            "None was dropped for it: `dataset.gates.phi` is off, and a number there drops rows with more.".to_owned()
+        }
+        Some(most) => format!("Rows with more than {most} were dropped."),
+    };
+    card.push_str(&format!(
+        "The reports are published ones; what they tell of a person, the notes may tell, too. A scan for what could identify \
+         one (the eighteen kinds of the HIPAA Safe Harbor rule) found something of that look in {}. {fate} Each row carries its count as `scores.phi`.\n\n",
+        found.join(" and in ")
+    ));
+}
+
+fn copying(card: &mut String, dataset: Option<&Manifest>) {
+    let (Some(share), Some(stretch)) = (gate(dataset, "note", "copied"), gate(dataset, "note", "copied_stretch"))
+    else {
+        return;
+    };
+    card.push_str(&format!(
+        "Of a note's words, {:.0} % on average ({:.0} % at most) stand in its report in the same stretch of eight words or more; \
+         the longest such stretch has {} words.\n\n",
+        100.0 * share.mean,
+        100.0 * f64::from(share.quantiles[4]),
+        stretch.quantiles[4]
+    ));
+}
+
 fn membership(card: &mut String, dataset: Option<&Manifest>) {
     card.push_str("\n## What the notes give away\n\n");
+    identifiers(card, dataset);
+    copying(card, dataset);
     let Some(found) = detail::<Option<Membership>>(dataset, "membership").flatten() else {
         card.push_str("Not measured: it takes notes on both sides of the split.\n");
         return;

@@ -70,6 +70,10 @@ pub struct RunFacts {
     pub attributions: BTreeMap<String, Attribution>,
     /// Words in each note of the dataset.
     pub note_words: Vec<usize>,
+    /// Words in each question.
+    pub question_words: Vec<usize>,
+    /// Words in each answer, by task.
+    pub answer_words: BTreeMap<Task, Vec<usize>>,
     /// The first instruction of each task.
     pub samples: Vec<Instruction>,
     /// The evaluation, where there is one.
@@ -150,6 +154,8 @@ impl RunFacts {
         for row in asclepius_dataset::read_instructions(path)? {
             let row = row?;
             *self.tasks.entry(row.task).or_default() += 1;
+            self.question_words.push(row.question.split_whitespace().count());
+            self.answer_words.entry(row.task).or_default().push(row.answer.split_whitespace().count());
             self.teacher(&row.teacher_model);
             self.prompt("question", &row.question_call);
             self.prompt("answer", &row.answer_call);

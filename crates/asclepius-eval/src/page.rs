@@ -118,7 +118,7 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
         "sources_more": (facts.attributions.len() > SOURCES_SHOWN).then_some(facts.attributions.len()),
         "licences": bars(facts.licences.iter().map(|(licence, count)| (licence.name().to_owned(), *count)).collect()),
         "tasks": bars(facts.tasks.iter().map(|(task, count)| (task.title().to_owned(), *count)).collect()),
-        "lengths": bars(histogram(&facts.note_words)),
+        "lengths": lengths(facts),
         "samples": samples(facts),
         "trainings": trainings(facts)?,
         "loss_sets": loss_sets, "losses": losses, "score_models": score_models, "scores": scores,
@@ -225,10 +225,38 @@ fn bars(rows: Vec<(String, u64)>) -> Vec<Bar> {
     rows.into_iter().map(|(label, count)| Bar { label, count, share: count * 100 / most }).collect()
 }
 
-/// Counts in eight equal steps between the shortest and the longest, on round bounds.
+/// How long notes, questions and answers are; and the median answer of each task.
+fn lengths(facts: &RunFacts) -> Vec<serde_json::Value> {
+    let answers: Vec<usize> = facts.answer_words.values().flatten().copied().collect();
+    let mut tables = Vec::new();
+    for (title, words) in [
+        ("Words a note", &facts.note_words),
+        ("Words a question", &facts.question_words),
+        ("Words an answer", &answers),
+    ] {
+        if !words.is_empty() {
+            tables.push(json!({ "title": title, "rows": bars(histogram(words)) }));
+        }
+    }
+    let medians: Vec<(String, u64)> =
+        facts.answer_words.iter().map(|(task, words)| (task.title().to_owned(), median(words))).collect();
+    if !medians.is_empty() {
+        tables.push(json!({ "title": "Words of the median answer, by task", "rows": bars(medians) }));
+    }
+    tables
+}
+
+fn median(words: &[usize]) -> u64 {
+    let mut sorted = words.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len().div_ceil(2).saturating_sub(1)).copied().unwrap_or(0) as u64
+}
+
+/// Counts in about eight equal steps from nothing to the longest, on round bounds.
 fn histogram(words: &[usize]) -> Vec<(String, u64)> {
     let Some(most) = words.iter().max() else { return Vec::new() };
-    let step = (most / 8 + 1).next_multiple_of(25);
+    let least = most / 8 + 1;
+    let step = [5, 10, 25].into_iter().find(|step| *step >= least).unwrap_or_else(|| least.next_multiple_of(25));
     let mut counts = vec![0_u64; most / step + 1];
     for count in words {
         counts[count / step] += 1;
@@ -401,5 +429,20 @@ mod tests {
     fn histogram_bins_cover_every_note_once() {
         let bins = histogram(&[1, 24, 25, 180, 399]);
         assert_eq!(bins.iter().map(|(_, count)| count).sum::<u64>(), 5);
+        assert_eq!((bins[0].0.as_str(), bins.len()), ("0 to 49", 8));
+        assert_eq!(histogram(&[3, 12, 18])[2], ("10 to 14".to_owned(), 1));
+    }
+
+    #[test]
+    fn lengths_are_of_notes_questions_and_answers_and_by_task() {
+        let mut facts = RunFacts { note_words: vec![100, 200], question_words: vec![7, 9, 9], ..RunFacts::default() };
+        facts.answer_words.insert(asclepius_schema::Task::Summary, vec![60, 20, 40]);
+        let titles: Vec<_> = lengths(&facts).iter().map(|table| table["title"].clone()).collect();
+        let expected = ["Words a note", "Words a question", "Words an answer", "Words of the median answer, by task"];
+        assert_eq!(titles, expected);
+        assert_eq!(lengths(&facts)[3]["rows"][0]["count"], 40);
+        let page = render(&facts).expect("renders");
+        assert!(expected.iter().all(|title| page.contains(title)), "{page}");
+        assert!(lengths(&RunFacts::default()).is_empty());
     }
 }

@@ -1,8 +1,9 @@
-//! What the tests stand on: the binary as a process, a chat API and a bucket that behave as told, articles, and
+//! What the tests stand on: the binary as a process, a chat API, a bucket and a hub that behave as told, articles, and
 //! run directories.
 
 mod binary;
 mod bucket;
+pub mod hub;
 pub mod jats;
 mod run;
 mod server;

@@ -6,6 +6,7 @@ pub mod gpu_check;
 pub mod model;
 pub mod plan;
 pub mod preview;
+pub mod publish;
 pub mod serve;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! `asclepius model ..`: models on disk.
 
 mod info;
+mod push;
 
 use std::path::Path;
 
@@ -24,6 +25,7 @@ pub fn run(command: ModelCommand) -> Outcome {
         ModelCommand::Import { file, out, dtype } => import(&file, &out, dtype),
         ModelCommand::Export { model, adapter, out, dtype } => export(&model, adapter.as_deref(), &out, dtype),
         ModelCommand::Merge { model, adapter, out } => merge(&model, &adapter, &out),
+        ModelCommand::Push { directory, hub } => push::run(&directory, &hub),
         ModelCommand::Check { model, adapter } => check(&model, adapter.as_deref()),
     }
 }

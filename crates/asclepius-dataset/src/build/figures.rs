@@ -22,6 +22,9 @@ pub struct GateFigures {
     pub failed: u64,
     /// Rows dropped for it: those that failed no gate before.
     pub dropped: u64,
+    /// Rows with a score above 0: of gates that count findings, those with one. None in manifests of earlier versions.
+    #[serde(default)]
+    pub above_zero: Option<u64>,
     /// Mean of all scores.
     pub mean: f64,
     /// Least score, the 5th, 50th and 95th percentile (the nearest rank), and the greatest.
@@ -54,6 +57,7 @@ pub(super) fn of_gates(rows: &[Row], gates: &GatesConfig) -> BTreeMap<String, Ga
             scored: scores.len() as u64,
             failed: scores.iter().filter(|score| !gates.passes(gate, **score)).count() as u64,
             dropped: dropped.get(&gate).copied().unwrap_or_default(),
+            above_zero: Some(scores.iter().filter(|score| **score > 0.0).count() as u64),
             mean: scores.iter().map(|score| f64::from(*score)).sum::<f64>() / scores.len() as f64,
             quantiles: [0, 5, 50, 95, 100].map(rank),
         };
