@@ -19,6 +19,9 @@ use crate::{Call, Completion, LlmError, Reply, Trouble, shape};
 /// A reply that hit its cap is asked for once more with the cap times this.
 const CAP_GROWTH: u32 = 2;
 
+/// Failures of a call for which its wait does not double while other calls succeed.
+const SPARED_DOUBLINGS: u32 = 2;
+
 /// A rough count of the bytes of a token, for the tokens-a-minute limit until the provider's own count is known.
 const BYTES_A_TOKEN: f64 = 4.0;
 
@@ -36,6 +39,8 @@ pub(super) struct Progress<'client> {
     pub repair: Vec<Message>,
     pub failures: u32,
     limited: u32,
+    /// Whether it was sent before.
+    again: bool,
     /// Kept over attempts that cost nothing.
     announced: Option<Announced<'client>>,
 }
@@ -79,6 +84,7 @@ impl Inner {
             repair: Vec::new(),
             failures: 0,
             limited: 0,
+            again: false,
             announced: None,
         };
         loop {
@@ -92,6 +98,7 @@ impl Inner {
             match step {
                 Step::Done(completion) => return Ok(completion),
                 Step::Again(wait) => {
+                    progress.again = true;
                     if !self.wait(wait).await {
                         return Ok(stopped());
                     }
@@ -123,7 +130,9 @@ impl Inner {
         key: &str,
         progress: &mut Progress<'client>,
     ) -> Result<Step, LlmError> {
-        let Some(_permit) = self.unless_draining(self.gate.enter()).await else { return Ok(Step::Done(stopped())) };
+        let Some(_permit) = self.unless_draining(self.gate.enter(progress.again)).await else {
+            return Ok(Step::Done(stopped()));
+        };
         let Some(pass) = self.unless_draining(self.breaker.pass()).await else { return Ok(Step::Done(stopped())) };
         let tokens = estimated_tokens(call, progress.cap);
         if !self.may_send(tokens).await {
@@ -422,7 +431,10 @@ impl Inner {
             }
         }
         if progress.failures < self.pace.attempts {
-            let backoff = self.pace.backoff(progress.failures);
+            // Where others are answered in between there is nothing to wait out: a row that fails by chance is not to
+            // hold up those that are delivered after it.
+            let spared = if self.breaker.is_troubled() { 0 } else { SPARED_DOUBLINGS };
+            let backoff = self.pace.backoff(progress.failures.saturating_sub(spared).max(1));
             let Some(pause) = retry_after else { return Ok(Step::Again(backoff)) };
             self.limits.told_to_wait(pause, number, Instant::now());
             // Whoever was told to wait does, whatever others find out meanwhile.
