@@ -92,8 +92,14 @@ impl Inner {
                 return Err(error.clone());
             }
             let step = match &self.batches {
-                None => self.attempt(call, key, &mut progress).await?,
-                Some(batches) => self.attempt_batched(batches, call, key, &mut progress).await?,
+                None => {
+                    let Some(_permit) = self.unless_draining(self.gate.enter(progress.again)).await else {
+                        return Ok(stopped());
+                    };
+                    // Boxed, since thousands of calls wait at the gate for each that is being asked.
+                    Box::pin(self.attempt(call, key, &mut progress)).await?
+                }
+                Some(batches) => Box::pin(self.attempt_batched(batches, call, key, &mut progress)).await?,
             };
             match step {
                 Step::Done(completion) => return Ok(completion),
@@ -130,9 +136,6 @@ impl Inner {
         key: &str,
         progress: &mut Progress<'client>,
     ) -> Result<Step, LlmError> {
-        let Some(_permit) = self.unless_draining(self.gate.enter(progress.again)).await else {
-            return Ok(Step::Done(stopped()));
-        };
         let Some(pass) = self.unless_draining(self.breaker.pass()).await else { return Ok(Step::Done(stopped())) };
         let tokens = estimated_tokens(call, progress.cap);
         if !self.may_send(tokens).await {
@@ -153,15 +156,8 @@ impl Inner {
         if self.draining() {
             return Ok(Step::Done(stopped()));
         }
-        let cap_field = self.cap_field();
-        let body = RequestBody {
-            model: &self.model,
-            call,
-            repair: &progress.repair,
-            cap_field,
-            cap: progress.cap,
-            extra_body: &self.extra_body,
-        };
+        let body = self.body(call, &progress.repair, progress.cap);
+        let cap_field = body.cap_field;
         // From here until its entry is durable the call is in flight.
         let _flight = Flight::new(self);
         let number = self.lock_stats().send();
@@ -251,9 +247,30 @@ impl Inner {
         }
     }
 
-    /// The field that holds the token cap here.
-    pub(super) fn cap_field(&self) -> &'static str {
-        if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" }
+    /// What is sent, with the token cap under the name that it has here.
+    pub(super) fn body<'call>(
+        &'call self,
+        call: &'call Call,
+        repair: &'call [Message],
+        cap: u32,
+    ) -> RequestBody<'call> {
+        let other = self.other_cap_field.load(Ordering::Relaxed);
+        let cap_field = if other { "max_completion_tokens" } else { "max_tokens" };
+        RequestBody { model: &self.model, call, repair, cap_field, cap, extra_body: &self.extra_body }
+    }
+
+    /// What precedes a send: the most that it may cost.
+    pub(super) fn intent(&self, call: &Call, key: &str, cap: u32) -> Intent {
+        Intent {
+            intent: self.ledger.next_intent(),
+            key: key.to_owned(),
+            row_id: call.row_id.clone(),
+            stage: call.stage.to_owned(),
+            prompt_tokens: most_prompt_tokens(call),
+            completion_tokens: cap,
+            cost_usd: self.budget.most_of(call, cap),
+            batch: None,
+        }
     }
 
     /// The cap must go under its other name; where it did already, nothing helps.
@@ -279,16 +296,7 @@ impl Inner {
         let Some(reservation) = reservation else {
             return Ok(Err(over_budget()));
         };
-        let intent = Intent {
-            intent: self.ledger.next_intent(),
-            key: key.to_owned(),
-            row_id: call.row_id.clone(),
-            stage: call.stage.to_owned(),
-            prompt_tokens: most_prompt_tokens(call),
-            completion_tokens: cap,
-            cost_usd: self.budget.most_of(call, cap),
-            batch: None,
-        };
+        let intent = self.intent(call, key, cap);
         let announced =
             Announced { inner: self, intent: intent.intent, reservation: Some(reservation), in_doubt: false };
         self.ledger.announce(&intent).await?;
