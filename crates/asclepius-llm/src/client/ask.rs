@@ -10,6 +10,7 @@ use super::batch::over_budget;
 use super::{Inner, Phase, stopped};
 use crate::breaker::{Pass, Tripped};
 use crate::budget::{Reservation, most_prompt_tokens};
+use crate::gate::Permit;
 use crate::ledger::{Entry, Intent, Outcome};
 use crate::retry::scatter;
 use crate::transport::Failure;
@@ -41,6 +42,8 @@ pub(super) struct Progress<'client> {
     limited: u32,
     /// Whether it was sent before.
     again: bool,
+    /// Its place among the calls in flight.
+    place: Option<Permit<'client>>,
     /// Kept over attempts that cost nothing.
     announced: Option<Announced<'client>>,
 }
@@ -85,6 +88,7 @@ impl Inner {
             failures: 0,
             limited: 0,
             again: false,
+            place: None,
             announced: None,
         };
         loop {
@@ -93,11 +97,14 @@ impl Inner {
             }
             let step = match &self.batches {
                 None => {
-                    let Some(_permit) = self.unless_draining(self.gate.enter(progress.again)).await else {
+                    progress.place = self.unless_draining(self.gate.enter(progress.again)).await;
+                    if progress.place.is_none() {
                         return Ok(stopped());
-                    };
+                    }
                     // Boxed, since thousands of calls wait at the gate for each that is being asked.
-                    Box::pin(self.attempt(call, key, &mut progress)).await?
+                    let step = Box::pin(self.attempt(call, key, &mut progress)).await?;
+                    progress.place = None;
+                    step
                 }
                 Some(batches) => Box::pin(self.attempt_batched(batches, call, key, &mut progress)).await?,
             };
@@ -123,10 +130,14 @@ impl Inner {
 
     /// What `work` comes to; `None` when the client is shut down before.
     pub(super) async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.draining() {
+            return None;
+        }
         tokio::select! {
+            // Most work is done at once, and then nobody need listen for a shutdown.
             biased;
-            () = self.reached(Phase::Draining) => None,
             done = work => Some(done),
+            () = self.reached(Phase::Draining) => None,
         }
     }
 
@@ -342,7 +353,10 @@ impl Inner {
                     return self.misshapen(call, key, progress, (text, finish_reason, problem), paid).await;
                 }
                 let outcome = Outcome::Reply { text: text.clone(), finish_reason: finish_reason.clone(), served_model };
-                self.ledger.append(&self.entry(call, key, &paid, outcome)).await?;
+                // The next call may have the place while this is written: its intent, without which it is not sent, is
+                // durable only with this.
+                let entry = self.entry(call, key, &paid, outcome);
+                self.ledger.append_placed(&entry, || progress.place = None).await?;
                 Ok(Step::Done(Completion::Reply(Reply {
                     text,
                     finish_reason,
