@@ -169,25 +169,3 @@ fn a_full_disk_stops_the_run_in_clear_words_and_it_goes_on_once_there_is_room() 
     let notes = fs_err::read(workspace.stage("notes").join("notes.parquet")).expect("finished");
     assert!(notes == fs_err::read(finished().stage("notes").join("notes.parquet")).expect("finished"));
 }
-
-#[test]
-fn no_text_of_a_note_or_a_report_reaches_a_log() {
-    let server = ChatServer::start(|n| if n == 2 { Act::Refuse(500, "", "oops") } else { Act::Answer });
-    let workspace = Workspace::new();
-    let ended = notes_from(&workspace, &server).arg("-vv").ends(0);
-    let notes = asclepius_dataset::read_notes(&workspace.stage("notes").join("notes.parquet")).expect("written");
-    let reports =
-        asclepius_dataset::read_reports(&finished().stage("corpus").join("reports.parquet")).expect("written");
-    let texts = notes.map(|note| note.expect("sound").note).chain(reports.map(|report| report.expect("sound").report));
-    let logs: Vec<String> = snapshot(workspace.path())
-        .into_iter()
-        .filter(|(path, _)| path.extension().is_none_or(|extension| extension != "parquet" && extension != "ledger"))
-        .map(|(_, content)| String::from_utf8_lossy(&content).into_owned())
-        .chain([ended.stderr, ended.stdout])
-        .collect();
-    for text in texts {
-        for line in text.lines().map(str::trim).filter(|line| line.len() >= 40) {
-            assert!(logs.iter().all(|log| !log.contains(line)), "a log quotes {:?}..", &line[..20.min(line.len())]);
-        }
-    }
-}

@@ -5,6 +5,7 @@
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
+//! - `faults`: everything that goes wrong on the way to a chat API; `secrets`: what must be in no file and no log.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
 //! - `rerun`: what stands, what is stale, what is made again.
@@ -25,6 +26,7 @@ mod articles;
 mod bad_input;
 mod configuration;
 mod conservation;
+mod faults;
 mod fetch;
 mod figures;
 mod gpu;
@@ -36,6 +38,7 @@ mod licences;
 mod models;
 mod publish;
 mod rerun;
+mod secrets;
 mod support;
 mod teacher;
 mod tokens;

@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use crate::support::{
-    Act, ChatServer, Ended, Workspace, asclepius, dropped, finished, manifest, notes_from, quoted, reports, snapshot,
+    Act, ChatServer, Ended, KEY, Workspace, asclepius, dropped, finished, manifest, notes_from, quoted, reports,
+    snapshot,
 };
-
-const KEY: &str = "sk-test-4b1d-never-to-be-seen";
 
 /// Fails if the key is anywhere in what was said or written.
 #[track_caller]

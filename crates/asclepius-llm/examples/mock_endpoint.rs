@@ -79,7 +79,10 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> std::io::Result<
             0..20 => TOO_MANY,
             20..25 => UNAVAILABLE,
             25..27 => std::future::pending().await,
-            27 => return Ok(()), // with the request read and nothing said, the client sees the connection end
+            27 => {
+                stream.set_zero_linger()?; // closed by a reset
+                return Ok(());
+            }
             28 => NO_JSON,
             29 => &answers.cut,
             _ => &answers.sound,

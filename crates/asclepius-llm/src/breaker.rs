@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use crate::retry::Pace;
 
+/// Failures in a row that say more of the endpoint than of chance: one in a thousand where a tenth of all requests fail.
+const TROUBLE: u32 = 3;
+
 /// Opens after failures in a row without a success between them; never drops anything.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -86,6 +89,11 @@ impl Breaker {
     /// How long the pause still lasts; `None` when there is none.
     pub fn paused(&self) -> Option<Duration> {
         self.lock().open.as_ref().map(|open| open.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether failures come one after the other, rather than here and there among answers.
+    pub fn is_troubled(&self) -> bool {
+        self.lock().failures_in_a_row >= TROUBLE
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -10,9 +10,11 @@ use crate::LlmError;
 /// The name that the extractive teacher's rows carry.
 pub const EXTRACTIVE_MODEL: &str = "extractive-1";
 
-/// Rows begun for each call that may be in flight: the client holds the calls back, and a slow row must not keep those
-/// behind it from being begun.
+/// Rows begun for each call that may be in flight, and at the least: the client holds the calls back, and since rows are
+/// delivered in order, one that is asked again and again must not keep those behind it from being begun. With every
+/// fault at once and calls of 50 ms, 800 rows at a time gave an eighth of the goodput that 8192 give.
 const ROWS_A_CALL: usize = 4;
+const FEWEST_ROWS: usize = 8192;
 
 /// Rows begun at a time where calls are gathered: a whole batch of the largest size.
 const BATCHED_ROWS: usize = 50_000;
@@ -222,7 +224,7 @@ impl TeacherConfig {
     /// Rows that may be worked on at a time so that calls can be asked as fast as the settings allow.
     pub fn rows_at_once(&self) -> usize {
         // A batch is as good as the number of calls that are there to be put into it.
-        if self.batch { BATCHED_ROWS } else { self.concurrency.saturating_mul(ROWS_A_CALL) }
+        if self.batch { BATCHED_ROWS } else { self.concurrency.saturating_mul(ROWS_A_CALL).max(FEWEST_ROWS) }
     }
 }
 

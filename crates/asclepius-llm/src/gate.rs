@@ -15,6 +15,8 @@ const SMALLEST_WINDOW: u32 = 20;
 #[derive(Debug)]
 pub(crate) struct Gate {
     semaphore: Semaphore,
+    /// Held by the one new call that is next: the others wait behind it, and calls that ask again do not.
+    next: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -38,11 +40,13 @@ impl Gate {
     pub fn new(most: usize) -> Self {
         let most = u32::try_from(most).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS.min(1 << 28) as u32);
         let state = State { most, limit: most, debt: 0, answers: 0, refusals: 0, window_from: 0 };
-        Self { semaphore: Semaphore::new(most as usize), state: Mutex::new(state) }
+        Self { semaphore: Semaphore::new(most as usize), next: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Waits for a place.
-    pub async fn enter(&self) -> Permit<'_> {
+    /// Waits for a place. A call that asks `again` goes before all that have not asked yet: rows are delivered in order,
+    /// so one that comes to its end late keeps many others from being begun.
+    pub async fn enter(&self, again: bool) -> Permit<'_> {
+        let _next = if again { None } else { Some(self.next.lock().await) };
         self.semaphore.acquire().await.expect("nothing closes the semaphore").forget();
         Permit(self)
     }
@@ -143,6 +147,27 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_asks_again_goes_before_those_that_have_not_asked() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
+        runtime.block_on(async {
+            let gate = Gate::new(1);
+            let held = gate.enter(false).await;
+            let mut waiting: Vec<_> = [false, false, false, true].map(|again| Box::pin(gate.enter(again))).into();
+            for enter in &mut waiting {
+                assert!(futures::poll!(enter).is_pending());
+            }
+            drop(held);
+            // One new call is next already; whoever asks again is before the others.
+            let first = waiting.remove(0).await;
+            drop(first);
+            let again = waiting.pop().expect("the last one").await;
+            assert!(futures::poll!(&mut waiting[0]).is_pending());
+            drop(again);
+            drop(waiting.remove(0).await);
+        });
+    }
+
+    #[test]
     fn one_burst_of_refusals_shrinks_it_once() {
         let gate = Gate::new(100);
         for sent in 0..100 {
@@ -160,7 +185,7 @@ mod tests {
             let mut out = Vec::new();
             for (sent, (enter, refused)) in steps.into_iter().enumerate() {
                 if enter && gate.semaphore.available_permits() > 0 {
-                    out.push(runtime.block_on(gate.enter()));
+                    out.push(runtime.block_on(gate.enter(sent.is_multiple_of(2))));
                 } else {
                     out.pop();
                 }

@@ -87,17 +87,20 @@ fn fraction() -> f64 {
 /// A pause longer than this is cut: no limit lasts so long, and a wrong date should not stop a run for good.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// What `Retry-After` (or OpenAI's `retry-after-ms`) asks for: a number of seconds, or a date.
+/// What `Retry-After` (or OpenAI's `retry-after-ms`) asks for: a number of seconds, or a date, which is taken by the
+/// clock that wrote it where the response is dated. Ours may be wrong, or be set right at any moment.
 pub(crate) fn retry_after(
     milliseconds: Option<&str>,
     seconds_or_date: Option<&str>,
+    dated: Option<&str>,
     now: SystemTime,
 ) -> Option<Duration> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     let seconds = milliseconds.and_then(number).map(|milliseconds| milliseconds / 1000.0).or_else(|| {
         let text = seconds_or_date?;
         number(text).or_else(|| {
-            let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+            let ours = || now.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+            let now = dated.and_then(http_date).map_or_else(ours, |seconds| seconds as f64);
             Some((http_date(text)? as f64 - now).max(0.0))
         })
     })?;
@@ -132,17 +135,29 @@ mod tests {
     #[test]
     fn both_forms_of_retry_after_are_understood_and_nonsense_is_not() {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_770);
-        let of = |text| retry_after(None, Some(text), now);
+        let of = |text| retry_after(None, Some(text), None, now);
         assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(7)));
         assert_eq!(of("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(of("12"), Some(Duration::from_secs(12)));
         assert_eq!(of("0.25"), Some(Duration::from_millis(250)));
-        assert_eq!(retry_after(Some("1500"), Some("9"), now), Some(Duration::from_millis(1500)));
+        assert_eq!(retry_after(Some("1500"), Some("9"), None, now), Some(Duration::from_millis(1500)));
         assert_eq!(of("99999999"), Some(LONGEST_PAUSE));
         for nonsense in ["", "-1", "soon", "NaN", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"] {
             assert_eq!(of(nonsense), None, "{nonsense}");
         }
         assert_eq!(http_date("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
+    }
+
+    #[test]
+    fn a_date_is_taken_by_the_clock_that_wrote_it() {
+        let of =
+            |now| retry_after(None, Some("Sun, 06 Nov 1994 08:49:37 GMT"), Some("Sun, 06 Nov 1994 08:49:30 GMT"), now);
+        for ours in [UNIX_EPOCH, UNIX_EPOCH + Duration::from_hours(24 * 365 * 60), UNIX_EPOCH - Duration::from_hours(1)]
+        {
+            assert_eq!(of(ours), Some(Duration::from_secs(7)));
+        }
+        let nonsense = retry_after(None, Some("Thu, 01 Jan 1970 00:00:09 GMT"), Some("today"), UNIX_EPOCH);
+        assert_eq!(nonsense, Some(Duration::from_secs(9)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Response, Url};
 
 use crate::LlmError;
@@ -192,8 +192,9 @@ pub(crate) async fn read(mut response: Response) -> Result<Vec<u8>, Failure> {
     }
     if !status.is_success() {
         let headers = response.headers();
-        let pause =
-            retry_after(header(headers, "retry-after-ms"), header(headers, RETRY_AFTER.as_str()), SystemTime::now());
+        let value = |name| header(headers, name);
+        let (milliseconds, text, dated) = (value("retry-after-ms"), value(RETRY_AFTER.as_str()), value(DATE.as_str()));
+        let pause = retry_after(milliseconds, text, dated, SystemTime::now());
         return Err(Failure::Status { status: status.as_u16(), problem: Problem::read(&body), retry_after: pause });
     }
     Ok(body)

@@ -177,8 +177,8 @@ impl Problem {
         let message: String = words.join(" ").chars().take(300).collect();
         let mut parts = Vec::new();
         for (name, value) in [("code", &self.code), ("type", &self.kind), ("param", &self.param)] {
-            if !value.is_empty() && value.len() <= 80 {
-                parts.push(format!("{name} {value}"));
+            if !value.is_empty() && value.len() <= 80 && !echoes(value, sent) {
+                parts.push(format!("{name} {}", without_keys(value, secret)));
             }
         }
         if echoes(&message, sent) {
@@ -314,6 +314,12 @@ mod tests {
         assert!(!of("invalid input: 'A 43-year-old woman came with chest pain.'").contains("woman"));
         assert_eq!(of("ünsupported"), "ünsupported");
         assert_eq!(of(""), "no details given");
+        let elsewhere = Problem {
+            code: "secret-1".to_owned(),
+            param: "woman came with chest pain".to_owned(),
+            ..Problem::default()
+        };
+        assert_eq!(elsewhere.detail(Some("secret-1"), &call), "code [key]");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// No test waits this long unless something is broken; then it is to fail, not to hang.
 pub const TOO_LONG: Duration = Duration::from_secs(90);
 
+/// The API key of every test that sends one. Whatever the binary says in any test is searched for it.
+pub const KEY: &str = "sk-test-4b1d-never-to-be-seen";
+
 /// The workspace's root. Tests start in the crate's folder, users at the root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate lies in the workspace")
@@ -111,6 +114,7 @@ impl Ended {
     /// Fails with everything that was said unless it ended with this exit code.
     #[track_caller]
     pub fn with(self, code: i32) -> Self {
+        assert!(!self.stdout.contains(KEY) && !self.stderr.contains(KEY), "a key was said: {self:?}");
         assert_eq!(self.code, Some(code), "exit code; stderr:\n{}\nstdout:\n{}", self.stderr, self.stdout);
         self
     }

@@ -8,7 +8,7 @@ pub mod jats;
 mod run;
 mod server;
 
-pub use binary::{Asclepius, Ended, Running, asclepius, quoted, root};
+pub use binary::{Asclepius, Ended, KEY, Running, asclepius, quoted, root};
 pub use bucket::{Bucket, Fault};
 pub use run::{
     Workspace, copy, dropped, finished, json, lines, manifest, notes_from, reports, reports_in, snapshot,

@@ -19,8 +19,18 @@ pub enum Act {
     AnswerFor(u32),
     /// Answer once the test says so.
     Hold,
+    /// The same, cut off by the limit on tokens.
+    CutOff,
     /// Answer with this status, header line and body.
     Refuse(u16, &'static str, &'static str),
+    /// Answer with this status and an error that quotes the key and all of the prompt wherever it can.
+    Quote(u16),
+    /// Never end: a byte a second, as long as anybody listens.
+    Trickle,
+    /// Answer behind a megabyte of headers.
+    Headers,
+    /// End the connection in the middle of an answer.
+    BreakOff,
     /// Close the port, then the connection: from now on nobody listens.
     Vanish,
 }
@@ -43,7 +53,7 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    act: Box<dyn Fn(usize) -> Act + Send + Sync>,
+    act: Box<dyn Fn(usize, &str) -> Act + Send + Sync>,
     address: SocketAddr,
 }
 
@@ -53,6 +63,11 @@ pub struct ChatServer(Arc<Shared>);
 impl ChatServer {
     /// Starts a server that does with request `n`, from 0, what `act(n)` says.
     pub fn start(act: impl Fn(usize) -> Act + Send + Sync + 'static) -> Self {
+        Self::judging(move |n, _| act(n))
+    }
+
+    /// The same with an eye on what is asked: `act(n, prompt)`, the prompt being the last message's text.
+    pub fn judging(act: impl Fn(usize, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), act: Box::new(act), address });
@@ -127,14 +142,30 @@ fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
             state.seen.len() - 1
         };
         shared.changed.notify_all();
-        match (shared.act)(number) {
-            Act::Answer => send(stream, 200, "", &completion(&body, None))?,
-            Act::AnswerFor(tokens) => send(stream, 200, "", &completion(&body, Some(tokens)))?,
+        let prompt = body["messages"].as_array().and_then(|all| all.last()?["content"].as_str()).unwrap_or_default();
+        match (shared.act)(number, prompt) {
+            Act::Answer => send(stream, 200, "", &completion(&body, None, "stop"))?,
+            Act::AnswerFor(tokens) => send(stream, 200, "", &completion(&body, Some(tokens), "stop"))?,
+            Act::CutOff => send(stream, 200, "", &completion(&body, None, "length"))?,
             Act::Refuse(status, header, body) => send(stream, status, header, body)?,
             Act::Hold => {
                 let state = shared.state.lock().expect("no handler panics");
                 drop(shared.changed.wait_while(state, |state| !state.released).expect("no handler panics"));
-                send(stream, 200, "", &completion(&body, None))?;
+                send(stream, 200, "", &completion(&body, None, "stop"))?;
+            }
+            Act::Quote(status) => {
+                let key = header("authorization").unwrap_or_default();
+                let error = json!({"message": format!("{key}: cannot take {prompt}"), "code": key, "param": prompt});
+                send(stream, status, "", &json!({"error": error}).to_string())?;
+            }
+            Act::Trickle => trickle(stream, shared)?,
+            Act::Headers => {
+                let line = format!("x-padding: {}\r\n", "a".repeat(1000));
+                send(stream, 200, line.repeat(1000).trim_end(), &completion(&body, None, "stop"))?;
+            }
+            Act::BreakOff => {
+                let mut stream = stream;
+                return write!(stream, "HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n{{");
             }
             Act::Vanish => {
                 shared.state.lock().expect("no handler panics").down = true;
@@ -147,6 +178,18 @@ fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A body that comes a byte a second.
+fn trickle(mut stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n")?;
+    loop {
+        stream.write_all(b" ")?;
+        let state = shared.state.lock().expect("no handler panics");
+        // Nobody says anything meanwhile; it is a wait that ends with its time.
+        let second = std::time::Duration::from_secs(1);
+        drop(shared.changed.wait_timeout_while(state, second, |_| true).expect("no handler panics"));
+    }
 }
 
 type Request = (Vec<(String, String)>, Value);
@@ -180,7 +223,7 @@ fn send(mut stream: &TcpStream, status: u16, header: &str, body: &str) -> std::i
     )
 }
 
-fn completion(request: &Value, billed: Option<u32>) -> String {
+fn completion(request: &Value, billed: Option<u32>, finish_reason: &str) -> String {
     let messages: Vec<Message> =
         serde_json::from_value(request["messages"].clone()).expect("a chat request has messages");
     let text = asclepius_synth::extractive::reply(&messages).expect("the prompts carry the teacher's tags");
@@ -192,7 +235,7 @@ fn completion(request: &Value, billed: Option<u32>) -> String {
     };
     json!({
         "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": sent, "completion_tokens": received, "total_tokens": sent + received},
     })
     .to_string()

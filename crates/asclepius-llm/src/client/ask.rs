@@ -10,6 +10,7 @@ use super::batch::over_budget;
 use super::{Inner, Phase, stopped};
 use crate::breaker::{Pass, Tripped};
 use crate::budget::{Reservation, most_prompt_tokens};
+use crate::gate::Permit;
 use crate::ledger::{Entry, Intent, Outcome};
 use crate::retry::scatter;
 use crate::transport::Failure;
@@ -18,6 +19,9 @@ use crate::{Call, Completion, LlmError, Reply, Trouble, shape};
 
 /// A reply that hit its cap is asked for once more with the cap times this.
 const CAP_GROWTH: u32 = 2;
+
+/// Failures of a call for which its wait does not double while other calls succeed.
+const SPARED_DOUBLINGS: u32 = 2;
 
 /// A rough count of the bytes of a token, for the tokens-a-minute limit until the provider's own count is known.
 const BYTES_A_TOKEN: f64 = 4.0;
@@ -36,6 +40,10 @@ pub(super) struct Progress<'client> {
     pub repair: Vec<Message>,
     pub failures: u32,
     limited: u32,
+    /// Whether it was sent before.
+    again: bool,
+    /// Its place among the calls in flight.
+    place: Option<Permit<'client>>,
     /// Kept over attempts that cost nothing.
     announced: Option<Announced<'client>>,
 }
@@ -79,6 +87,8 @@ impl Inner {
             repair: Vec::new(),
             failures: 0,
             limited: 0,
+            again: false,
+            place: None,
             announced: None,
         };
         loop {
@@ -86,12 +96,22 @@ impl Inner {
                 return Err(error.clone());
             }
             let step = match &self.batches {
-                None => self.attempt(call, key, &mut progress).await?,
-                Some(batches) => self.attempt_batched(batches, call, key, &mut progress).await?,
+                None => {
+                    progress.place = self.unless_draining(self.gate.enter(progress.again)).await;
+                    if progress.place.is_none() {
+                        return Ok(stopped());
+                    }
+                    // Boxed, since thousands of calls wait at the gate for each that is being asked.
+                    let step = Box::pin(self.attempt(call, key, &mut progress)).await?;
+                    progress.place = None;
+                    step
+                }
+                Some(batches) => Box::pin(self.attempt_batched(batches, call, key, &mut progress)).await?,
             };
             match step {
                 Step::Done(completion) => return Ok(completion),
                 Step::Again(wait) => {
+                    progress.again = true;
                     if !self.wait(wait).await {
                         return Ok(stopped());
                     }
@@ -110,10 +130,14 @@ impl Inner {
 
     /// What `work` comes to; `None` when the client is shut down before.
     pub(super) async fn unless_draining<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.draining() {
+            return None;
+        }
         tokio::select! {
+            // Most work is done at once, and then nobody need listen for a shutdown.
             biased;
-            () = self.reached(Phase::Draining) => None,
             done = work => Some(done),
+            () = self.reached(Phase::Draining) => None,
         }
     }
 
@@ -123,7 +147,6 @@ impl Inner {
         key: &str,
         progress: &mut Progress<'client>,
     ) -> Result<Step, LlmError> {
-        let Some(_permit) = self.unless_draining(self.gate.enter()).await else { return Ok(Step::Done(stopped())) };
         let Some(pass) = self.unless_draining(self.breaker.pass()).await else { return Ok(Step::Done(stopped())) };
         let tokens = estimated_tokens(call, progress.cap);
         if !self.may_send(tokens).await {
@@ -144,15 +167,8 @@ impl Inner {
         if self.draining() {
             return Ok(Step::Done(stopped()));
         }
-        let cap_field = self.cap_field();
-        let body = RequestBody {
-            model: &self.model,
-            call,
-            repair: &progress.repair,
-            cap_field,
-            cap: progress.cap,
-            extra_body: &self.extra_body,
-        };
+        let body = self.body(call, &progress.repair, progress.cap);
+        let cap_field = body.cap_field;
         // From here until its entry is durable the call is in flight.
         let _flight = Flight::new(self);
         let number = self.lock_stats().send();
@@ -242,9 +258,30 @@ impl Inner {
         }
     }
 
-    /// The field that holds the token cap here.
-    pub(super) fn cap_field(&self) -> &'static str {
-        if self.other_cap_field.load(Ordering::Relaxed) { "max_completion_tokens" } else { "max_tokens" }
+    /// What is sent, with the token cap under the name that it has here.
+    pub(super) fn body<'call>(
+        &'call self,
+        call: &'call Call,
+        repair: &'call [Message],
+        cap: u32,
+    ) -> RequestBody<'call> {
+        let other = self.other_cap_field.load(Ordering::Relaxed);
+        let cap_field = if other { "max_completion_tokens" } else { "max_tokens" };
+        RequestBody { model: &self.model, call, repair, cap_field, cap, extra_body: &self.extra_body }
+    }
+
+    /// What precedes a send: the most that it may cost.
+    pub(super) fn intent(&self, call: &Call, key: &str, cap: u32) -> Intent {
+        Intent {
+            intent: self.ledger.next_intent(),
+            key: key.to_owned(),
+            row_id: call.row_id.clone(),
+            stage: call.stage.to_owned(),
+            prompt_tokens: most_prompt_tokens(call),
+            completion_tokens: cap,
+            cost_usd: self.budget.most_of(call, cap),
+            batch: None,
+        }
     }
 
     /// The cap must go under its other name; where it did already, nothing helps.
@@ -270,16 +307,7 @@ impl Inner {
         let Some(reservation) = reservation else {
             return Ok(Err(over_budget()));
         };
-        let intent = Intent {
-            intent: self.ledger.next_intent(),
-            key: key.to_owned(),
-            row_id: call.row_id.clone(),
-            stage: call.stage.to_owned(),
-            prompt_tokens: most_prompt_tokens(call),
-            completion_tokens: cap,
-            cost_usd: self.budget.most_of(call, cap),
-            batch: None,
-        };
+        let intent = self.intent(call, key, cap);
         let announced =
             Announced { inner: self, intent: intent.intent, reservation: Some(reservation), in_doubt: false };
         self.ledger.announce(&intent).await?;
@@ -325,7 +353,10 @@ impl Inner {
                     return self.misshapen(call, key, progress, (text, finish_reason, problem), paid).await;
                 }
                 let outcome = Outcome::Reply { text: text.clone(), finish_reason: finish_reason.clone(), served_model };
-                self.ledger.append(&self.entry(call, key, &paid, outcome)).await?;
+                // The next call may have the place while this is written: its intent, without which it is not sent, is
+                // durable only with this.
+                let entry = self.entry(call, key, &paid, outcome);
+                self.ledger.append_placed(&entry, || progress.place = None).await?;
                 Ok(Step::Done(Completion::Reply(Reply {
                     text,
                     finish_reason,
@@ -422,7 +453,10 @@ impl Inner {
             }
         }
         if progress.failures < self.pace.attempts {
-            let backoff = self.pace.backoff(progress.failures);
+            // Where others are answered in between there is nothing to wait out: a row that fails by chance is not to
+            // hold up those that are delivered after it.
+            let spared = if self.breaker.is_troubled() { 0 } else { SPARED_DOUBLINGS };
+            let backoff = self.pace.backoff(progress.failures.saturating_sub(spared).max(1));
             let Some(pause) = retry_after else { return Ok(Step::Again(backoff)) };
             self.limits.told_to_wait(pause, number, Instant::now());
             // Whoever was told to wait does, whatever others find out meanwhile.

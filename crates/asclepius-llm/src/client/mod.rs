@@ -314,7 +314,12 @@ impl Inner {
             return Ok(known);
         }
         let turn = Turn::new(self, key);
-        let _alone = turn.lock.lock().await;
+        // Not by waiting where nobody is in the way: who begins thousands of calls at a time would be made to yield now and
+        // then, and the calls at which that happens would go out after all the others.
+        let _alone = match turn.lock.try_lock() {
+            Ok(alone) => alone,
+            Err(_) => turn.lock.lock().await,
+        };
         if turn.waited
             && let Some(known) = self.recall(call, key)?
         {

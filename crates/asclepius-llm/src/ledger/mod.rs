@@ -243,9 +243,14 @@ impl Ledger {
     /// # Errors
     /// When it could not be made durable; it is then as if it had never been written.
     pub async fn append(&self, entry: &Entry) -> Result<(), LlmError> {
+        self.append_placed(entry, || {}).await
+    }
+
+    /// The same; `placed` is called once whatever is appended from then on, such as an intent, comes after it in the file.
+    pub(crate) async fn append_placed(&self, entry: &Entry, placed: impl FnOnce()) -> Result<(), LlmError> {
         let line = line(entry);
         let length = line.len() as u32 - 1;
-        let offset = self.writer.append(line).await?;
+        let offset = self.writer.append_placed(line, placed).await?;
         let indexed = !matches!(entry.outcome, Outcome::Attempt { .. });
         if let Some(key) = parse_key(&entry.key).filter(|_| indexed) {
             let position = Position { file: self.own, length, offset };

@@ -23,10 +23,9 @@ use self::driver::Driver;
 use self::results::{Ended, Line};
 use super::ask::{Attempted, Progress, Step};
 use super::{Inner, stopped};
-use crate::budget::most_prompt_tokens;
 use crate::ledger::{Intent, OpenBatch};
 use crate::retry::BatchPace;
-use crate::wire::{Meaning, RequestBody, Usage, meaning};
+use crate::wire::{Meaning, Usage, meaning};
 use crate::{Call, Completion, LlmError};
 
 /// Calls that may wait to be written to a file of requests.
@@ -189,15 +188,8 @@ impl Inner {
         key: &str,
         progress: &mut Progress<'_>,
     ) -> Result<Step, LlmError> {
-        let cap_field = self.cap_field();
-        let body = RequestBody {
-            model: &self.model,
-            call,
-            repair: &progress.repair,
-            cap_field,
-            cap: progress.cap,
-            extra_body: &self.extra_body,
-        };
+        let body = self.body(call, &progress.repair, progress.cap);
+        let cap_field = body.cap_field;
         let body = serde_json::to_vec(&body).expect("a request is plain data");
         if (body.len() + AROUND) as u64 > batches.most_bytes {
             let detail =
@@ -208,16 +200,7 @@ impl Inner {
             return Ok(Step::Done(stopped()));
         };
         let Some(reservation) = reservation else { return Ok(Step::Done(over_budget())) };
-        let intent = Intent {
-            intent: self.ledger.next_intent(),
-            key: key.to_owned(),
-            row_id: call.row_id.clone(),
-            stage: call.stage.to_owned(),
-            prompt_tokens: most_prompt_tokens(call),
-            completion_tokens: progress.cap,
-            cost_usd: self.budget.most_of(call, progress.cap),
-            batch: None,
-        };
+        let intent = self.intent(call, key, progress.cap);
         let (land, landed) = oneshot::channel();
         let Ok(place) = batches.arrivals.reserve().await else {
             reservation.release();
