@@ -74,6 +74,9 @@ pub struct InstructConfig {
     pub tasks: Vec<Task>,
     /// Share of the instructions that the note must not be able to answer, 0 to 1.
     pub unanswerable_fraction: f32,
+    /// Greatest similarity (ROUGE-L) of a question to one asked before about the same note, or lately for the same task:
+    /// one that is more like it is asked for again, then refused. 1 refuses nothing.
+    pub question_similarity: f32,
     /// Sampling temperature, 0 to 2.
     pub temperature: f32,
     /// The most tokens a question or an answer may have.
@@ -93,6 +96,7 @@ impl Default for InstructConfig {
             per_note: 1,
             tasks: Task::ALL.to_vec(),
             unanswerable_fraction: 0.1,
+            question_similarity: 0.9,
             temperature: 1.0,
             max_tokens: 1024,
             question_prompt: None,
@@ -119,6 +123,9 @@ impl InstructConfig {
         }
         if !(0.0..=1.0).contains(&self.unanswerable_fraction) {
             return wrong("unanswerable_fraction", "must be between 0 and 1");
+        }
+        if !(0.0..=1.0).contains(&self.question_similarity) {
+            return wrong("question_similarity", "must be between 0 and 1");
         }
         check_sampling("instruct", self.temperature, self.max_tokens)
     }
@@ -150,6 +157,7 @@ impl InstructConfig {
             .setting("per_note", &self.per_note)
             .setting("tasks", &self.tasks)
             .setting("unanswerable_fraction", &self.unanswerable_fraction)
+            .setting("question_similarity", &self.question_similarity)
             .setting("temperature", &self.temperature)
             .setting("max_tokens", &self.max_tokens))
     }
@@ -183,6 +191,7 @@ mod tests {
             key(InstructConfig { unanswerable_fraction: f32::NAN, ..Default::default() }),
             "unanswerable_fraction"
         );
+        assert_eq!(key(InstructConfig { question_similarity: 1.5, ..Default::default() }), "question_similarity");
         assert_eq!(key(InstructConfig { temperature: 2.1, ..Default::default() }), "temperature");
         assert_eq!(key(InstructConfig { max_tokens: 0, ..Default::default() }), "max_tokens");
     }

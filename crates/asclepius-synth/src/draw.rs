@@ -32,7 +32,7 @@ pub fn examples(seed: u64, row_id: &str, task: Task) -> Vec<String> {
 }
 
 /// 64 uniform bits for a purpose and an identity.
-fn number(seed: u64, purpose: &str, identity: &str) -> u64 {
+pub(crate) fn number(seed: u64, purpose: &str, identity: &str) -> u64 {
     let hash = Fingerprint::new("draw")
         .bytes("seed", &seed.to_le_bytes())
         .bytes("purpose", purpose.as_bytes())
