@@ -217,6 +217,7 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
         refuse_stale_training(run, stage, &fingerprint)?;
     }
     let started = Instant::now();
+    let _span = tracing::info_span!("stage", name = stage.name()).entered();
     let manifest = stages::execute(run, stage, &fingerprint)?;
     progress::line(&crate::summary::stage_line(&manifest, started.elapsed().as_secs_f64()));
     // A shard of a small corpus may have nothing to do.

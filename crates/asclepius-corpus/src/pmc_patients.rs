@@ -221,6 +221,8 @@ fn report(row: Row, source: &str) -> Result<Report, String> {
     let (digits, n) = row.patient_uid.split_once('-').ok_or_else(shape)?;
     let article_id = ArticleId::from_pmcid(digits).map_err(|_| shape())?;
     let n: u32 = n.parse().map_err(|_| shape())?;
+    // One line, as the attribution that names it.
+    let title = row.title.split_whitespace().collect::<Vec<_>>().join(" ");
     let sex = match row.gender.as_deref().unwrap_or_default().trim() {
         "M" => Sex::Male,
         "F" => Sex::Female,
@@ -231,9 +233,9 @@ fn report(row: Row, source: &str) -> Result<Report, String> {
         report_id: ReportId::new(&article_id, 1, n),
         attribution: format!(
             "{}. {article_id}, as cut out by PMC-Patients (Zhao et al., Scientific Data 2023). Licence {LICENCE} ({LICENCE_URL})",
-            row.title.trim_end_matches('.')
+            title.trim_end_matches('.')
         ),
-        title: row.title,
+        title,
         report: paragraphs(&row.patient),
         age: age(&row.age),
         sex,

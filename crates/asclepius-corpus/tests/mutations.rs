@@ -111,6 +111,19 @@ fn any_change_of_a_table_has_an_outcome() {
 }
 
 #[test]
+fn titles_of_several_lines_leave_the_attribution_one() {
+    let csv = "patient_id,patient_uid,PMID,title,patient,age,gender\r\n0,7-1,3,\"Fever.\n A\r\ncase.\",He was ill and left the ward.,[],M\r\n";
+    let json = r#"[{"patient_id": 0, "patient_uid": "7-1", "PMID": 3, "title": "Fever.\n A\r\ncase.", "patient": "He was ill and left the ward.", "age": [], "gender": null}]"#;
+    for (kind, bytes) in [(SourceKind::PmcPatientsCsv, csv), (SourceKind::PmcPatientsJson, json)] {
+        let found = outcomes(kind, bytes.as_bytes());
+        let Outcome::Admitted { reports, .. } = &found[0] else { panic!("{found:?}") };
+        assert_eq!(reports[0].title, "Fever. A case.");
+        assert!(reports[0].attribution.starts_with("Fever. A case. PMC7, as cut out"), "{}", reports[0].attribution);
+        assert!(!reports[0].attribution.contains(char::is_control));
+    }
+}
+
+#[test]
 fn no_statement_with_a_restriction_beside_it_is_admitted() {
     const OPEN: [&str; 4] = [
         "CC BY 4.0",

@@ -14,6 +14,7 @@ use asclepius_schema::Reason;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::breaker::Breaker;
 use crate::budget::Budget;
@@ -332,7 +333,8 @@ impl Inner {
         }
         // In a task of its own, so that calls are worked on by every thread of the runtime, whoever waits for them.
         let (inner, call, key) = (self.clone(), call.clone(), key.to_owned());
-        let mut asked = AbortOnDrop(tokio::spawn(async move { inner.ask(&call, &key).await }));
+        let span = tracing::debug_span!("call", row = call.row_id, stage = call.stage, key);
+        let mut asked = AbortOnDrop(tokio::spawn(async move { inner.ask(&call, &key).await }.instrument(span)));
         match (&mut asked.0).await {
             Ok(ended) => ended,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

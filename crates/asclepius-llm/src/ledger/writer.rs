@@ -3,6 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +13,10 @@ use crate::LlmError;
 
 /// Lines that may wait for the next group before senders wait too.
 const QUEUE: usize = 1024;
+
+/// How often, and how far apart, a lock is tried for that somebody holds.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 struct Submission {
     line: Vec<u8>,
@@ -39,11 +44,16 @@ pub(super) fn open(path: &Path) -> Result<File, LlmError> {
 /// puts another file in the place of the one that is locked.
 pub(super) fn lock(path: &Path) -> Result<File, LlmError> {
     let file = open(&path.with_extension("lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(LlmError::LedgerLocked { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(LlmError::io(path, source)),
+    for again in (0..LOCK_TRIES).rev() {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that is about to end, or a child between its fork and its exec, holds it for a moment more.
+            Err(std::fs::TryLockError::WouldBlock) if again > 0 => std::thread::sleep(LOCK_WAIT),
+            Err(std::fs::TryLockError::WouldBlock) => break,
+            Err(std::fs::TryLockError::Error(source)) => return Err(LlmError::io(path, source)),
+        }
     }
+    Err(LlmError::LedgerLocked { path: path.to_owned() })
 }
 
 impl Writer {

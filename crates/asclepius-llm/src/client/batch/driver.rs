@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use fs_err::File;
@@ -12,13 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::api::{Api, Batch, Broken, PATH, TOO_MUCH};
-use super::results::{Ended, Line, Read, Results, custom_id};
+use super::results::{Ended, Line, custom_id};
 use super::{Arrival, Inner, Kept, Landed, Plan, lock};
 use crate::client::Phase;
-use crate::ledger::{BatchRecord, BatchStep, Entry, Intent, OpenBatch, Outcome};
+use crate::ledger::{BatchRecord, BatchStep, Intent, OpenBatch};
 use crate::retry::{BatchPace, Pace};
 use crate::transport::Failure;
-use crate::wire::{Judged, Meaning, Problem, Usage, Verdict, meaning};
+use crate::wire::{Meaning, meaning};
 use crate::{Call, LlmError, Trouble};
 
 /// Bytes of a token, for the limit on queued tokens until the provider says that it is reached.
@@ -30,8 +29,8 @@ pub(super) struct Driver {
     phase: watch::Receiver<Phase>,
     pace: Pace,
     batch_pace: BatchPace,
-    api: Api,
-    directory: PathBuf,
+    pub(super) api: Api,
+    pub(super) directory: PathBuf,
     arrivals: mpsc::Receiver<Arrival>,
     found: BTreeMap<String, OpenBatch>,
     gathering: Option<Gathered>,
@@ -44,10 +43,10 @@ pub(super) struct Driver {
 }
 
 /// A request somebody may wait for.
-struct Waiting {
-    intent: Intent,
-    dollars: f64,
-    land: Option<oneshot::Sender<Landed>>,
+pub(super) struct Waiting {
+    pub intent: Intent,
+    pub dollars: f64,
+    pub land: Option<oneshot::Sender<Landed>>,
 }
 
 /// Requests in a file, before they are sent.
@@ -61,18 +60,18 @@ struct Gathered {
 }
 
 /// A batch that was begun.
-struct Out {
-    name: String,
+pub(super) struct Out {
+    pub name: String,
     batch_id: String,
     tokens: f64,
     /// The calls of a batch that an earlier run began: somebody may wait for it to be read.
     found: Vec<String>,
     /// What is not answered yet, by intent.
-    calls: HashMap<u64, Waiting>,
+    pub calls: HashMap<u64, Waiting>,
 }
 
 /// Why the driver ends: the client is gone, or cannot go on.
-enum End {
+pub(super) enum End {
     Gone,
     Failed(LlmError),
 }
@@ -142,7 +141,7 @@ impl Driver {
     }
 
     /// The client; only ever for one step, since it ends when nobody else holds it.
-    fn client(&self) -> Result<Arc<Inner>, End> {
+    pub(super) fn client(&self) -> Result<Arc<Inner>, End> {
         self.client.upgrade().ok_or(End::Gone)
     }
 
@@ -297,7 +296,7 @@ impl Driver {
         Ok(())
     }
 
-    // Back.
+    // Back: see `landing`.
 
     async fn look(&mut self) -> Result<(), End> {
         let mut index = 0;
@@ -322,123 +321,8 @@ impl Driver {
         Ok(())
     }
 
-    async fn land(&mut self, mut out: Out, batch: Batch) -> Result<(), End> {
-        if batch.status == "failed" {
-            if batch.was_too_much() {
-                return self.too_much(out).await;
-            }
-            let detail = format!("the batch {} failed: {}", batch.id, batch.problem());
-            self.close(out).await?;
-            return Err(self.client()?.trouble(Trouble::Batch { detail }).into());
-        }
-        let requests = out.calls.len();
-        let (held, mut released) = mpsc::channel(1);
-        let kept = Arc::new(AtomicU64::new(0));
-        let mut handed_over = 0;
-        let mut unreadable = 0_u64;
-        let files = [batch.output_file_id, batch.error_file_id];
-        for file_id in files.into_iter().flatten().filter(|id| !id.is_empty()) {
-            let mut results = self.download(&out.name, &file_id).await?;
-            loop {
-                let (intent, line) = match results.next().map_err(|source| LlmError::io(&self.directory, source))? {
-                    Read::Line(intent, line) => (intent, line),
-                    Read::Nonsense => {
-                        unreadable += 1;
-                        continue;
-                    }
-                    Read::End => break,
-                };
-                // What an earlier reading settled is not there any more.
-                let Some(waiting) = out.calls.remove(&intent) else { continue };
-                let kept = Kept { count: kept.clone(), _waited_for: held.clone() };
-                handed_over += u64::from(self.hand_over(waiting, line, kept).await?);
-            }
-        }
-        let unanswered = out.calls.len();
-        tracing::info!(batch = batch.id, status = batch.status, requests, unanswered, unreadable, "a batch was read");
-        if unreadable > 0 {
-            tracing::warn!(batch = batch.id, lines = unreadable, "lines of a batch's files cannot be read");
-        }
-        let ended = if batch.status == "cancelled" { Ended::Cancelled } else { Ended::Without };
-        let detail = format!("the batch {} ended as {} without its answer", batch.id, batch.status);
-        // Whoever waits for what did not come is told; their intents go with the batch's end.
-        for (_, waiting) in std::mem::take(&mut out.calls) {
-            let kept = Kept { count: kept.clone(), _waited_for: held.clone() };
-            let line = Line::Unanswered { detail: detail.clone(), ended };
-            handed_over += u64::from(self.hand_over(waiting, line, kept).await?);
-        }
-        drop(held);
-        // Nobody sends on it: it closes when the last answer is in the ledger, or given up.
-        released.recv().await;
-        if kept.load(Ordering::Relaxed) < handed_over {
-            // Somebody gave up before an answer was in the ledger; the next run reads the batch again.
-            return Ok(());
-        }
-        self.closed(&out, unreadable == 0).await
-    }
-
-    async fn download(&mut self, name: &str, file_id: &str) -> Result<Results, End> {
-        let path = self.directory.join(format!("{name}.answers.jsonl"));
-        let failed = |source| LlmError::io(&path, source);
-        let mut tries = Tries::of("a file of answers");
-        loop {
-            let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
-            match self.api.download(file_id, &mut file).await {
-                Ok(()) => break,
-                Err(broken) => self.wait(&mut tries, broken).await?,
-            }
-        }
-        let file = File::open(&path).map_err(failed)?;
-        // It lives on as long as it is open.
-        fs_err::remove_file(&path).map_err(failed)?;
-        Ok(Results::open(file))
-    }
-
-    /// Settles the money of a request and gives its answer to whoever waits for it, or else to the ledger. Returns
-    /// whether somebody has to say that it was kept.
-    async fn hand_over(&self, waiting: Waiting, line: Line, kept: Kept) -> Result<bool, End> {
-        let Waiting { intent, dollars, land } = waiting;
-        let client = self.client()?;
-        let reservation = client.budget.take_over(dollars);
-        let cost = match &line {
-            Line::Answered(judged) => {
-                let cost = reservation.settle(judged.usage);
-                client.lock_stats().count_answer(judged.usage.unwrap_or_default(), cost);
-                cost
-            }
-            Line::Unclear { .. } => {
-                let cost = reservation.settle(None);
-                let outcome = Outcome::Attempt { finish_reason: "unclear".to_owned() };
-                client.ledger.append(&entry(&client, &intent, cost, Usage::default(), outcome)).await?;
-                cost
-            }
-            Line::Refused { .. } | Line::Unanswered { .. } => {
-                reservation.release();
-                0.0
-            }
-        };
-        let landed = Landed { intent: intent.intent, cap: intent.completion_tokens, cost, line, kept };
-        let alone = match land {
-            None => landed,
-            Some(land) => match land.send(landed) {
-                Ok(()) => return Ok(true),
-                Err(alone) => alone,
-            },
-        };
-        match alone.line {
-            Line::Answered(judged) => {
-                let usage = judged.usage.unwrap_or_default();
-                client.ledger.append(&entry(&client, &intent, cost, usage, outcome(judged))).await?;
-            }
-            Line::Refused { status, problem } => refused(&client, &intent, status, problem).await?,
-            // In the ledger already, or settled by the batch's end.
-            Line::Unclear { .. } | Line::Unanswered { .. } => {}
-        }
-        Ok(false)
-    }
-
     /// The provider takes no more at a time: the batch is undone, its calls are gathered anew under a smaller limit.
-    async fn too_much(&mut self, out: Out) -> Result<(), End> {
+    pub(super) async fn too_much(&mut self, out: Out) -> Result<(), End> {
         let queued: f64 = self.out.iter().map(|out| out.tokens).sum();
         if self.out.is_empty() && out.calls.len() <= 1 {
             let detail = "not even one request fits what may be queued at a time".to_owned();
@@ -469,7 +353,7 @@ impl Driver {
     }
 
     /// Ends a batch that nothing will come of, and has its calls ask anew.
-    async fn close(&mut self, out: Out) -> Result<(), End> {
+    pub(super) async fn close(&mut self, out: Out) -> Result<(), End> {
         self.closed(&out, true).await?;
         for waiting in out.calls.into_values() {
             self.turn_back(waiting).await?;
@@ -477,7 +361,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn closed(&self, out: &Out, unanswered_cost_nothing: bool) -> Result<(), End> {
+    pub(super) async fn closed(&self, out: &Out, unanswered_cost_nothing: bool) -> Result<(), End> {
         self.record(&out.name, BatchStep::Closed { unanswered_cost_nothing }).await?;
         if let Some(batches) = &self.client()?.batches {
             batches.forget(&out.found);
@@ -492,7 +376,7 @@ impl Driver {
     }
 
     /// Waits before something is tried again, as patiently as single calls are.
-    async fn wait(&self, tries: &mut Tries, broken: Broken) -> Result<(), End> {
+    pub(super) async fn wait(&self, tries: &mut Tries, broken: Broken) -> Result<(), End> {
         let failure = match broken {
             Broken::Here(source) => return Err(LlmError::io(&self.directory, source).into()),
             Broken::There(failure) => failure,
@@ -539,14 +423,14 @@ impl Driver {
 }
 
 /// How something went so far that is tried again and again.
-struct Tries {
+pub(super) struct Tries {
     what: &'static str,
     failures: u32,
     since: Option<Instant>,
 }
 
 impl Tries {
-    fn of(what: &'static str) -> Self {
+    pub fn of(what: &'static str) -> Self {
         Self { what, failures: 0, since: None }
     }
 }
@@ -558,47 +442,5 @@ impl Gathered {
         let path = directory.join(format!("{name}.jsonl"));
         let file = File::create(&path).map_err(|source| LlmError::io(&path, source))?;
         Ok(Self { name, path, file: BufWriter::new(file), bytes: 0, tokens: 0.0, calls: Vec::new() })
-    }
-}
-
-/// What an answer comes to that nobody waits for. One that was cut short is asked for again.
-fn outcome(judged: Judged) -> Outcome {
-    let Judged { verdict, finish_reason, served_model, .. } = judged;
-    match verdict {
-        Verdict::Text(text) => Outcome::Reply { text, finish_reason, served_model },
-        Verdict::CutShort => Outcome::Attempt { finish_reason },
-        Verdict::Unusable { reason, detail } => Outcome::Dropped { reason, detail },
-    }
-}
-
-/// A request that was turned away while nobody waited for it. The words of the refusal may quote what was sent, which
-/// is not at hand: they are left out.
-async fn refused(client: &Inner, intent: &Intent, status: u16, problem: Problem) -> Result<(), LlmError> {
-    let detail =
-        Problem { message: String::new(), ..problem.clone() }.detail(None, &Call::new("", "batch", Vec::new(), 0.0, 0));
-    match meaning(status, &problem, &detail) {
-        Meaning::Rejected(reason) => {
-            let outcome = Outcome::Dropped { reason, detail: format!("HTTP {status}: {detail}") };
-            client.ledger.append(&entry(client, intent, 0.0, Usage::default(), outcome)).await
-        }
-        _ => {
-            client.ledger.withdraw(intent.intent);
-            Ok(())
-        }
-    }
-}
-
-fn entry(client: &Inner, intent: &Intent, cost: f64, usage: Usage, outcome: Outcome) -> Entry {
-    Entry {
-        key: intent.key.clone(),
-        row_id: intent.row_id.clone(),
-        stage: intent.stage.clone(),
-        model: client.model.clone(),
-        max_tokens: intent.completion_tokens,
-        prompt_tokens: usage.prompt_tokens,
-        completion_tokens: usage.completion_tokens,
-        intent: intent.intent,
-        cost_usd: client.budget.has_prices().then_some(cost),
-        outcome,
     }
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod driver;
+mod landing;
 mod results;
 
 use std::collections::{BTreeMap, HashMap};

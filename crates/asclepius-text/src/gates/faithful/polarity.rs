@@ -324,8 +324,8 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
         && words[end].clause == clause
         && matches!(words[end].text.as_str(), "was" | "were" | "is" | "are")
     {
-        for at in end + 1..(end + 4).min(words.len()) {
-            set(&mut said[at], Said::Open);
+        for said in said.iter_mut().skip(end + 1).take(3) {
+            set(said, Said::Open);
         }
     }
     let last_or = (index + 1..end).rev().find(|&at| matches!(words[at].text.as_str(), "or" | "nor"));
