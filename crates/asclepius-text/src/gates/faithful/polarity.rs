@@ -4,6 +4,8 @@
 //! is most like it, by the words around both and by the sentences they stand in.
 
 use super::reading::{Reading, Sentence, Word};
+use std::collections::BTreeSet;
+
 use super::{SAME_SENTENCE, lexicon};
 
 /// What a sentence says of one of its words.
@@ -412,6 +414,9 @@ fn mention(sentence: &Sentence, said: &[Said], at: usize) -> Mention {
 pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
     let in_source: Vec<Vec<Said>> = source.sentences.iter().map(said).collect();
     let contradicted = |(index, sentence): (usize, &Sentence)| -> Option<String> {
+        if turned(sentence, source, &overlaps[index]) {
+            return Some(format!("denials in {}", sentence.line.trim()));
+        }
         let own = said(sentence);
         let at = (0..sentence.words.len()).find(|&at| {
             let asked = mention(sentence, &own, at);
@@ -421,6 +426,26 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
         Some(format!("{} {word} in {}", sentence.words[at].text, sentence.line.trim()))
     };
     text.sentences.iter().enumerate().filter_map(contradicted).collect()
+}
+
+/// Whether a sentence that is the source's own, word for word, denies more or less often than there.
+fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
+    let cues = |sentence: &Sentence| sentence.words.iter().filter(|word| is_cue(&word.text)).count();
+    let pairs = |sentence: &Sentence| -> BTreeSet<(String, String)> {
+        let plain: Vec<&Word> = sentence.words.iter().filter(|word| !is_cue(&word.text)).collect();
+        plain.windows(2).map(|pair| (pair[0].text.clone(), pair[1].text.clone())).collect()
+    };
+    let own = pairs(sentence);
+    let mut origins = source
+        .sentences
+        .iter()
+        .zip(overlaps)
+        .filter(|(_, overlap)| **overlap >= SAME_SENTENCE)
+        .filter(|(origin, _)| origin.words.len().abs_diff(sentence.words.len()) * 5 <= sentence.words.len().max(10))
+        .filter(|(origin, _)| pairs(origin).intersection(&own).count() * 10 >= own.len() * 8)
+        .map(|(origin, _)| cues(origin) == cues(sentence))
+        .peekable();
+    own.len() >= 2 && origins.peek().is_some() && !origins.any(|same| same)
 }
 
 fn contradicts(
