@@ -30,7 +30,7 @@ pub mod seeds;
 use asclepius_llm::LlmError;
 use asclepius_text::TextError;
 
-pub use config::{InstructConfig, NotesConfig};
+pub use config::{InstructConfig, NoteType, NotesConfig};
 pub use extractive::ExtractiveError;
 pub use instructions::{InstructionOutcome, write_instructions};
 pub use notes::{NoteOutcome, write_notes};

@@ -100,7 +100,7 @@ async fn notes(reports: &[Report], client: &Client) -> Vec<NoteOutcome> {
         outcomes.push(outcome);
         Ok(())
     };
-    write_notes(reports, &NotesConfig::default(), client, 3, &mut on).await.expect("the server replies");
+    write_notes(reports, &NotesConfig::default(), 5, client, 3, &mut on).await.expect("the server replies");
     outcomes
 }
 
@@ -221,23 +221,26 @@ async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_sh
     let (url, requests) = serve(few).await;
     let config = InstructConfig { tasks: vec![asclepius_schema::Task::Qa], ..Default::default() };
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let seeds = (0..700).map(|n| {
-        let report = report(100 + n);
-        let note = Note {
-            patient_id: report.patient_id,
-            note: report.report,
-            report_id: report.report_id,
-            article_id: report.article_id,
-            licence: report.licence,
-            licence_url: String::new(),
-            attribution: String::new(),
-            teacher_model: String::new(),
-            split: None,
-            note_call: asclepius_schema::CallLineage::default(),
-            scores: Vec::new(),
-        };
-        note
-    });
+    let seeds = (0..2000)
+        .map(|n| report(100 + n))
+        .filter(|report| asclepius_schema::partition(report.report_id.as_str()) < 2)
+        .take(30)
+        .map(|report| {
+            let note = Note {
+                patient_id: report.patient_id,
+                note: report.report,
+                report_id: report.report_id,
+                article_id: report.article_id,
+                licence: report.licence,
+                licence_url: String::new(),
+                attribution: String::new(),
+                teacher_model: String::new(),
+                split: None,
+                note_call: asclepius_schema::CallLineage::default(),
+                scores: Vec::new(),
+            };
+            note
+        });
     let all: Vec<Note> = seeds.collect();
     let run = async |notes: &[Note], name: &str, rows: usize| {
         let client = open(&url, &directory.path().join(name));
@@ -251,7 +254,7 @@ async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_sh
     };
     let whole = run(&all, "whole", 7).await;
     let refused = |outcome: &&InstructionOutcome| matches!(outcome, InstructionOutcome::Dropped(dropped) if dropped.reason == Reason::NearDuplicate);
-    assert!(whole.iter().filter(refused).count() > 100, "two questions do not last for three rounds of a partition");
+    assert!(whole.iter().filter(refused).count() >= 8, "two questions do not last for three rounds of a partition");
     assert!(matches!(whole[0], InstructionOutcome::Written(_)));
     assert_eq!(run(&all, "one", 1).await, whole);
 

@@ -31,7 +31,7 @@ pub fn extracted() -> Vec<Case> {
 }
 
 fn extract(prompt: &Prompt, (at, (name, source)): (usize, (String, String))) -> Option<Case> {
-    let messages = prompts::note_messages(prompt, &source).expect("renders");
+    let messages = prompts::note_messages(prompt, &source, None).expect("renders");
     let text = extractive::reply(&messages).ok()?;
     Some(Case { name, source, text, held_back: at % 2 == 1 })
 }

@@ -282,28 +282,28 @@ pub struct GatesConfig {
 impl Default for GatesConfig {
     fn default() -> Self {
         Self {
-            age: Threshold::Off,
+            age: Threshold::At(0.0),
             answer_words: Threshold::At(1.0),
             contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
-            drugs: Threshold::Off,
+            drugs: Threshold::At(0.0),
             headings: Threshold::Off,
-            intervals: Threshold::Off,
+            intervals: Threshold::At(0.0),
             language: Threshold::At(0.2),
-            laterality: Threshold::Off,
+            laterality: Threshold::At(0.0),
             max_words: Threshold::Off,
             min_words: Threshold::At(20.0),
             model_talk: Threshold::At(0.0),
             near_duplicate: Threshold::At(0.8),
-            negation: Threshold::Off,
+            negation: Threshold::At(0.0),
             numbers: Threshold::At(0.8),
             phi: Threshold::Off,
-            quantities: Threshold::Off,
+            quantities: Threshold::At(0.0),
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
-            sex: Threshold::Off,
-            statements: Threshold::Off,
+            sex: Threshold::At(0.0),
+            statements: Threshold::At(0.0),
         }
     }
 }
@@ -516,25 +516,9 @@ mod tests {
         assert!(config.validate().is_err());
     }
 
-    /// Every comparison of facts switched on.
-    fn faithful() -> GatesConfig {
-        let none = Threshold::At(0.0);
-        GatesConfig {
-            age: none,
-            drugs: none,
-            intervals: none,
-            laterality: none,
-            negation: none,
-            quantities: none,
-            sex: none,
-            statements: none,
-            ..GatesConfig::default()
-        }
-    }
-
     #[test]
     fn an_answer_is_held_to_its_note_and_may_say_that_it_does_not_tell() {
-        let config = faithful();
+        let config = GatesConfig::default();
         let note = "Plan:\n- Aspirin 100 mg daily for two weeks. No fever. Mass of the left lung.";
         for answer in
             ["Aspirin 100 mg for 14 days.", "The note does not mention a dose of heparin, so it cannot be answered."]
@@ -549,7 +533,7 @@ mod tests {
 
     #[test]
     fn a_row_fails_for_one_reason_and_keeps_all_scores() {
-        let config = GatesConfig { min_words: Threshold::At(3.0), ..faithful() };
+        let config = GatesConfig { min_words: Threshold::At(3.0), ..GatesConfig::default() };
         let report = "Hemoglobin was 9.5 g/dL on day 3.";
         let good = config.judge_note("Hb 9.5 on day 3", Some(report));
         assert_eq!(good.failed, None);

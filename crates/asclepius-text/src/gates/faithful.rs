@@ -369,7 +369,20 @@ fn has_time(sentence: &Sentence, unit: &str) -> bool {
     sentence.words.iter().any(|word| same(&word.text))
 }
 
+/// Whether a word in lower case says how many, how much, how long or when.
+pub(crate) fn counts_or_measures(word: &str) -> bool {
+    reading::numeral(word).is_some()
+        || ORDINALS.contains(&word)
+        || TIME_WORDS.iter().any(|(name, _)| *name == word)
+        || quantities::is_unit(word)
+}
+
+/// Whether any note may hold a word in lower case: it says nothing about a particular patient.
+pub(crate) fn is_common(word: &str) -> bool {
+    !lexicon::is_content(word)
+}
+
 /// Whether a word in lower case is a drug or a clinical term.
-pub(super) fn is_drug_or_clinical(word: &str) -> bool {
+pub(crate) fn is_drug_or_clinical(word: &str) -> bool {
     lexicon::drug(word).is_some() || lexicon::is_clinical(word)
 }

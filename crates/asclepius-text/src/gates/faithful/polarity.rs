@@ -343,7 +343,9 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
         joined |= word.text == "and" || PLACES.contains(&word.text.as_str());
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
-        set(&mut said[at], if (listed || first) && since_mark <= SURE { Said::Denied } else { Said::Open });
+        // "No treatment needed" and "needed no treatment" say the same.
+        let verb = THERE.contains(&word.text.as_str());
+        set(&mut said[at], if (listed || first) && since_mark <= SURE && !verb { Said::Denied } else { Said::Open });
     }
 }
 

@@ -46,6 +46,15 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     .expect("the pattern is valid")
 });
 
+/// Whether a word is the name of a unit or of a stretch of time.
+pub(super) fn is_unit(word: &str) -> bool {
+    let named = format!("1 {word}");
+    FIGURE.captures(&named).is_some_and(|hit| {
+        hit.get(0).is_some_and(|whole| whole.as_str().trim() == named)
+            && (hit.name("unit").is_some() || hit.name("time").is_some())
+    })
+}
+
 /// Words after which "a week" is a stretch of time.
 const LONG: &[&str] = &[
     "for",
@@ -297,9 +306,9 @@ impl Quantity {
     pub(super) fn agrees(&self, source: &Self) -> bool {
         let units = match (&self.unit, &source.unit) {
             (Some(own), Some(other)) => {
-                own == other
-                    || own.split('/').next() == Some(other.as_str())
-                    || other.split('/').next() == Some(own.as_str())
+                // "0.4 g/kg/d" and "0.4 g/kg daily".
+                let over = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+                own == other || over(own, other) || over(other, own)
             }
             // A figure whose unit one side leaves out, never a time. What counts days or stages is no dose.
             (Some(_), None) => self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts,

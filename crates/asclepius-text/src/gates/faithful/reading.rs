@@ -280,7 +280,7 @@ pub(super) fn stem(word: &str) -> String {
     word.chars().take(7).collect::<String>().trim_end_matches(['y', 'i', 'e', 'a', 'o', 'u']).to_owned()
 }
 
-fn numeral(word: &str) -> Option<u32> {
+pub(super) fn numeral(word: &str) -> Option<u32> {
     // Ordinals and "one" are left: "the first", "one of".
     const NUMERALS: [&str; 20] = [
         "zero",
