@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn every_knob_shows() {
         let style = |style: Style| apply(NOTE, &style, &drawn(3));
-        assert!(style(Style { abbreviations: 1.0, ..Style::default() }).contains("CP"), "chest pain");
+        assert!(style(Style { abbreviations: 1.0, ..Style::default() }).contains("The pt had"));
         let short = style(Style { telegraphic: 1.0, ..Style::default() });
         assert!(short.contains("about wound") && short.contains("for a week"), "{short}");
         let slips = style(Style { typos: 0.2, ..Style::default() });

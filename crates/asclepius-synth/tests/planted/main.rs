@@ -164,7 +164,7 @@ fn errors_in_extracted_notes_are_caught_and_faithful_notes_pass() {
     let half = |held_back| all.iter().copied().filter(|case| case.held_back == held_back).collect::<Vec<_>>();
     measure(&half(false), &all).print("extracted notes, tuned on", true);
     let table = measure(&half(true), &all);
-    table.print("extracted notes, held back", false);
+    table.print("extracted notes, held back", true);
     table.hold(5, 90, RARE);
 }
 

@@ -4,8 +4,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::reading::Sentence;
-
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -30,7 +28,7 @@ pub(super) struct Quantity {
     pub unit: Option<String>,
     /// Says which one of several: a day, a stage, a case.
     pub counts: bool,
-    /// Where in [`Sentence::line`].
+    /// Where in the line.
     pub at: usize,
 }
 
@@ -102,8 +100,7 @@ const COUNTED: &[&str] = &[
 ];
 
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
-pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
-    let line = sentence.line.as_str();
+pub(super) fn find(line: &str) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = Vec::new();
     for hit in FIGURE.captures_iter(line) {
         let whole = hit.get(0).expect("the whole always matches");
