@@ -225,21 +225,18 @@ async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_sh
         .map(|n| report(100 + n))
         .filter(|report| asclepius_schema::partition(report.report_id.as_str()) < 2)
         .take(30)
-        .map(|report| {
-            let note = Note {
-                patient_id: report.patient_id,
-                note: report.report,
-                report_id: report.report_id,
-                article_id: report.article_id,
-                licence: report.licence,
-                licence_url: String::new(),
-                attribution: String::new(),
-                teacher_model: String::new(),
-                split: None,
-                note_call: asclepius_schema::CallLineage::default(),
-                scores: Vec::new(),
-            };
-            note
+        .map(|report| Note {
+            patient_id: report.patient_id,
+            note: report.report,
+            report_id: report.report_id,
+            article_id: report.article_id,
+            licence: report.licence,
+            licence_url: String::new(),
+            attribution: String::new(),
+            teacher_model: String::new(),
+            split: None,
+            note_call: asclepius_schema::CallLineage::default(),
+            scores: Vec::new(),
         });
     let all: Vec<Note> = seeds.collect();
     let run = async |notes: &[Note], name: &str, rows: usize| {

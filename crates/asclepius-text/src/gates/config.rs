@@ -452,15 +452,6 @@ fn faithfulness(pair: &Pair<'_>) -> [(Gate, Verdict); 8] {
     ]
 }
 
-fn denies(question: &str) -> bool {
-    question.split(|letter: char| !letter.is_alphabetic()).any(|word| {
-        matches!(
-            word,
-            "not" | "no" | "No" | "never" | "without" | "Without" | "absent" | "excluded" | "denied" | "negative" | "t"
-        )
-    })
-}
-
 /// The same for an answer. Its facts may be the question's, too; what it denies, and which side it names, is the note's.
 fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] {
     let told = told(answer);
@@ -475,9 +466,7 @@ fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] 
     for (gate, verdict) in &mut verdicts {
         match gate {
             Gate::Laterality => *verdict = Pair::new(&placed, &note).laterality(),
-            // What is asked in the negative is answered by naming it.
-            Gate::Negation if denies(question) => *verdict = Verdict::new(0.0, "the question denies"),
-            Gate::Negation => *verdict = Pair::new(&text, &note).reworded().negation(),
+            Gate::Negation => *verdict = Pair::new(&text, &note).negation(),
             _ => {}
         }
     }

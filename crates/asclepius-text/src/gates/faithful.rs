@@ -42,8 +42,7 @@ impl<'a> Pair<'a> {
     pub fn new(text: &'a Reading, source: &'a Reading) -> Self {
         let overlaps = text.sentences.iter().map(|sentence| source.overlaps(sentence)).collect();
         let found = source.sentences.iter().map(|sentence| &sentence.quantities).enumerate();
-        let quantities =
-            found.flat_map(|(index, found)| found.into_iter().map(move |quantity| (index, quantity))).collect();
+        let quantities = found.flat_map(|(index, found)| found.iter().map(move |quantity| (index, quantity))).collect();
         Self { text, source, reworded: false, overlaps, quantities }
     }
 
@@ -186,16 +185,21 @@ impl<'a> Pair<'a> {
             stems.iter().any(|stem| near.contains(stem.as_str()))
         };
         let best = self.overlaps[index].iter().copied().fold(0.0, f32::max);
-        let copied = self.is_copied(index);
+        let copied = best >= VERBATIM && self.is_copied(index);
         if best >= SAME_SENTENCE && self.text.sentences[index].content.len() >= 3 {
             let near = self.near_origin(index, agreeing.iter().map(|(at, _)| *at));
+            // Who writes in words of his own draws neighbouring sentences into one.
+            let beside = |at: usize| [at.wrapping_sub(1), at + 1];
             if near || copied {
-                return near || self.stated_otherwise(asked);
+                return near;
+            }
+            if self.near_origin(index, agreeing.iter().flat_map(|(at, _)| beside(*at))) {
+                return true;
             }
         }
         // A dose whose unit the source leaves out there is told from another figure by the words beside it alone.
         let stated = self.reworded || asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit.is_some());
-        (!telling && stated) || agreeing.iter().any(|found| beside(found)) || self.stated_otherwise(asked)
+        (!telling && stated) || agreeing.iter().any(|found| beside(found))
     }
 
     /// Beginnings of the words with content closest to a place in a line, as far as the source holds them.
@@ -224,11 +228,8 @@ impl<'a> Pair<'a> {
         if best < SAME_SENTENCE || self.text.sentences[index].content.len() < 3 {
             return true;
         }
-        let near = |at: usize| overlaps.get(at).is_some_and(|overlap| *overlap >= 0.5 * best);
-        let support: Vec<usize> = support.collect();
-        // Who writes in words of his own draws neighbouring sentences into one.
-        support.iter().any(|&at| near(at))
-            || (support.iter().any(|&at| near(at.wrapping_sub(1)) || near(at + 1)) && !self.is_copied(index))
+        let mut support = support;
+        support.any(|at| overlaps.get(at).is_some_and(|overlap| *overlap >= 0.5 * best))
     }
 
     /// Whether most pairs of neighbouring words stand in one sentence of the source.
@@ -358,8 +359,6 @@ fn has_time(sentence: &Sentence, unit: &str) -> bool {
                     "day" | "days" | "qd" | "d" | "od" | "bd" | "bid" | "tds" | "tid" | "qds" | "qid" | "nocte"
                 ))
             || (unit.len() > 4 && word.len() > 2 && unit.starts_with(word))
-            || (unit == "week" && matches!(word, "wk" | "wks" | "w"))
-            || (unit == "month" && matches!(word, "mo" | "mos"))
             || (unit == "year" && matches!(word, "y" | "yr" | "yrs" | "yo"))
     };
     sentence.words.iter().any(|word| same(&word.text))

@@ -3,9 +3,9 @@
 //! Each word is affirmed, denied or left open ([`said`]). A word of the text is held to the mention in the source that
 //! is most like it, by the words around both and by the sentences they stand in.
 
-use super::reading::{Reading, Sentence, Word};
 use rustc_hash::FxHashMap;
 
+use super::reading::{Reading, Sentence, Word};
 use super::{SAME_SENTENCE, lexicon};
 
 /// What a sentence says of one of its words.
@@ -34,21 +34,8 @@ const DENY_AROUND: &[&str] = &[
 /// Deny what stands before them.
 const DENY_BEFORE: &[&str] = &["absent", "excluded"];
 /// Leave open whether what follows is done.
-const OPEN_AFTER: &[&str] = &[
-    "stopped",
-    "ceased",
-    "failed",
-    "ran",
-    "avoid",
-    "avoided",
-    "avoiding",
-    "avoidance",
-    "refrain",
-    "against",
-    "unless",
-    "whether",
-    "if",
-];
+const OPEN_AFTER: &[&str] =
+    &["avoid", "avoided", "avoiding", "avoidance", "refrain", "against", "unless", "whether", "if"];
 /// Deny what a following word ("of", "for", "out") names.
 const DENY_WITH: &[(&str, &str)] =
     &[("negative", "for"), ("free", "of"), ("ruled", "out"), ("rule", "out"), ("none", "of"), ("instead", "of")];
@@ -84,11 +71,6 @@ const ENDS: &[&str] = &[
 ];
 /// Verbs that say whether something was there or done: "heparin was not given" denies the heparin.
 const THERE: &[&str] = &[
-    "occur",
-    "occurred",
-    "develop",
-    "arise",
-    "appear",
     "used",
     "given",
     "required",
@@ -121,8 +103,6 @@ const THERE: &[&str] = &[
     "undertaken",
     "repeated",
 ];
-/// Begin where or when something is not, of which nothing is said.
-const PLACES: &[&str] = &["on", "in", "at", "during", "between", "by", "from", "when"];
 /// Narrow what is denied: "no further bleeding" tells of bleeding.
 const NARROWING: &[&str] = &[
     "family",
@@ -346,15 +326,6 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
     let clause = words[index].clause;
     let ends = |at: usize| words[at].clause != clause || (at > index + 1 && ENDS.contains(&words[at].text.as_str()));
     let end = (index + 1..words.len()).find(|&at| ends(at)).unwrap_or(words.len());
-    // "No platelets were given": the verb goes with what is denied.
-    if end < words.len()
-        && words[end].clause == clause
-        && matches!(words[end].text.as_str(), "was" | "were" | "is" | "are")
-    {
-        for said in said.iter_mut().skip(end + 1).take(3) {
-            set(said, Said::Open);
-        }
-    }
     let last_or = (index + 1..end).rev().find(|&at| matches!(words[at].text.as_str(), "or" | "nor"));
     let mut since_mark = 0;
     let mut joined = false;
@@ -365,7 +336,7 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
             joined = false;
         }
         since_mark += 1;
-        joined |= word.text == "and" || PLACES.contains(&word.text.as_str());
+        joined |= word.text == "and";
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
         // "No treatment needed" and "needed no treatment" say the same.
@@ -381,25 +352,19 @@ fn mark_around(words: &[Word], index: usize, said: &mut [Said]) {
     let ends = |word: &Word| word.phrase != phrase || word.text == "that" || ENDS.contains(&word.text.as_str());
     let there =
         words[index + 1..].iter().take(3).any(|word| THERE.contains(&word.text.as_str()) && word.phrase == phrase);
-    let mut listed = false;
     for at in (0..index).rev() {
-        let here = words[at].phrase == phrase;
-        let verb = words[at].text == "that" || ENDS.contains(&words[at].text.as_str());
-        // The verb that is denied stands right before; of a list before it not all may be meant.
-        let across = there && words[at].clause == words[index].clause;
-        if !(here || across) || (verb && at + 2 < index) {
+        // The verb that is denied stands right before.
+        if ends(&words[at]) && (words[at].phrase != phrase || at + 2 < index) {
             break;
         }
-        listed |= !here;
-        set(&mut said[at], if there && !listed && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
+        set(&mut said[at], if there && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
     }
     let mut joined = false;
     for (at, word) in words.iter().enumerate().skip(index + 1) {
         if ends(word) && (word.phrase != phrase || at > index + 1) {
             break;
         }
-        joined |= matches!(word.text.as_str(), "and" | "because" | "so" | "for" | "with" | "to" | "of")
-            || PLACES.contains(&word.text.as_str());
+        joined |= matches!(word.text.as_str(), "and" | "because" | "so");
         set(&mut said[at], if !joined && at - index <= SURE { Said::Denied } else { Said::Open });
     }
 }
@@ -482,17 +447,13 @@ fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
 
 fn contradicts(sentence: &Sentence, asked: &Mention, source: &Reading, overlaps: &[f32], reworded: bool) -> bool {
     let Some(wanted) = key(&sentence.words[asked.at]).filter(|_| asked.said != Said::Open) else { return false };
-    // Whether something was given or seen is held to the same statement alone.
-    let weak = THERE.contains(&sentence.words[asked.at].text.as_str());
     let has_content = !sentence.words[asked.at].stem.is_empty();
     let (mut same, mut other): (Option<f32>, Option<f32>) = (None, None);
     for &(index, at) in source.polarity.by_key.get(wanted).map_or(&[][..], Vec::as_slice) {
         let candidate = &source.sentences[index];
         let found = mention(candidate, &source.polarity.said[index], at);
         let alike = likeness(sentence, asked.at, candidate, at) + SENTENCE_WEIGHT * overlaps[index];
-        let opposite = opposed(asked.said, found.said)
-            && found.narrowed == asked.narrowed
-            && (!weak || overlaps[index] >= SAME_SENTENCE);
+        let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
         let best = if opposite { &mut other } else { &mut same };
         *best = Some(best.map_or(alike, |best| best.max(alike)));
     }

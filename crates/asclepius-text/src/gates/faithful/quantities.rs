@@ -95,8 +95,8 @@ const LONG: &[&str] = &[
 
 /// Words that a figure after them counts.
 const COUNTED: &[&str] = &[
-    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "session",
-    "dose", "cycle", "episode", "attempt", "step", "number",
+    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "step",
+    "number",
 ];
 
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.

@@ -161,7 +161,7 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
         (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
-        (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
+        (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
     ];
     let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x'];
     list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
@@ -314,7 +314,7 @@ fn plain_mark(mark: char) -> char {
 /// Lower case, American spelling.
 fn plain_word(word: &str) -> String {
     let lower = word.to_lowercase().replace(['µ', 'μ'], "u");
-    if lower.len() < 5 || lower.ends_with("oes") || lower.ends_with("oesn") {
+    if lower.len() < 5 {
         return lower;
     }
     let plain = lower

@@ -1,0 +1,92 @@
+//! The identifier scan against a labelled set: clinical sentences with identifiers of all eighteen kinds in many spellings,
+//! and with eponyms, drugs, scores and dates as years that are none.
+//!
+//! Sentences and values are this test's own; nothing is taken from the scan's patterns or lists. A label counts as found
+//! where spans cover at least half of it, a span as right where it lies on a label.
+//! `cargo test --release -p asclepius-text --test phi -- --nocapture` prints the table and every miss.
+
+mod clean;
+mod labelled;
+
+use std::collections::BTreeMap;
+
+use asclepius_text::gates::phi::{PhiKind, scan};
+use clean::CLEAN;
+use labelled::SET;
+
+/// A sentence and what it identifies, if it does.
+type Filled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
+
+fn fill() -> Vec<Filled> {
+    let mut rows = Vec::new();
+    for set in SET {
+        for (at, sentence) in set.sentences.iter().enumerate() {
+            for (number, value) in set.values.iter().enumerate() {
+                let start = sentence.find("{}").expect("every sentence has a place");
+                // Odd spacing in every seventh, a clean sentence before every third.
+                let gap = if (at + number) % 7 == 0 { "  " } else { "" };
+                let before = if (at * 5 + number) % 3 == 0 { CLEAN[(at * 31 + number * 7) % CLEAN.len()] } else { "" };
+                let before = if before.is_empty() { String::new() } else { format!("{before}\n") };
+                let text = format!("{before}{}{gap}{value}{}", &sentence[..start], &sentence[start + 2..]);
+                let from = before.len() + start + gap.len();
+                rows.push((text, Some((set.kind, from..from + value.len()))));
+            }
+        }
+    }
+    rows.extend(CLEAN.iter().map(|text| ((*text).to_owned(), None)));
+    rows
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
+fn identifiers_of_all_eighteen_kinds_are_found() {
+    let mut table: BTreeMap<PhiKind, (usize, usize, usize)> = BTreeMap::new();
+    let (mut right, mut spans) = (0, 0);
+    let (mut misses, mut false_alarms) = (Vec::new(), Vec::new());
+    for (text, label) in fill() {
+        let found = scan(&text);
+        let on_label = |span: &std::ops::Range<usize>| {
+            label.as_ref().is_some_and(|(_, label)| span.start < label.end && label.start < span.end)
+        };
+        for span in &found {
+            spans += 1;
+            if on_label(&span.range) {
+                right += 1;
+            } else {
+                false_alarms.push(format!("{:?} {:?} in {text:?}", span.kind, &text[span.range.clone()]));
+            }
+        }
+        let Some((kind, label)) = &label else { continue };
+        let covered: usize = found
+            .iter()
+            .map(|span| span.range.end.min(label.end).saturating_sub(span.range.start.max(label.start)))
+            .sum();
+        let row = table.entry(*kind).or_default();
+        row.0 += 1;
+        if covered * 2 >= label.len() {
+            row.1 += 1;
+            row.2 += usize::from(found.iter().any(|span| span.kind == *kind && on_label(&span.range)));
+        } else {
+            misses.push(format!("{kind:?} {:?} in {text:?}", &text[label.clone()]));
+        }
+    }
+    for (kind, (labels, hit, named)) in &table {
+        println!(
+            "{:20} {hit:4} of {labels:4} found, {:5.1} %; {named} as this kind",
+            kind.name(),
+            100.0 * *hit as f64 / *labels as f64
+        );
+    }
+    let labels: usize = table.values().map(|row| row.0).sum();
+    let hit: usize = table.values().map(|row| row.1).sum();
+    println!("all: {hit} of {labels} found, {right} of {spans} spans right");
+    for miss in &misses {
+        println!("missed {miss}");
+    }
+    for alarm in &false_alarms {
+        println!("false alarm {alarm}");
+    }
+    assert!(labels >= 2000 && table.len() == 18, "{labels} labels");
+    assert!(hit * 100 >= labels * 98, "{hit} of {labels}");
+    assert!(right * 100 >= spans * 90, "{right} of {spans}");
+}
