@@ -282,28 +282,28 @@ pub struct GatesConfig {
 impl Default for GatesConfig {
     fn default() -> Self {
         Self {
-            age: Threshold::At(0.0),
+            age: Threshold::Off,
             answer_words: Threshold::At(1.0),
             contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
-            drugs: Threshold::At(0.0),
+            drugs: Threshold::Off,
             headings: Threshold::Off,
-            intervals: Threshold::At(0.0),
+            intervals: Threshold::Off,
             language: Threshold::At(0.2),
-            laterality: Threshold::At(0.0),
+            laterality: Threshold::Off,
             max_words: Threshold::Off,
             min_words: Threshold::At(20.0),
             model_talk: Threshold::At(0.0),
             near_duplicate: Threshold::At(0.8),
-            negation: Threshold::At(0.0),
+            negation: Threshold::Off,
             numbers: Threshold::At(0.8),
             phi: Threshold::Off,
-            quantities: Threshold::At(0.0),
+            quantities: Threshold::Off,
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
             sex: Threshold::At(0.0),
-            statements: Threshold::At(0.0),
+            statements: Threshold::Off,
         }
     }
 }
@@ -507,7 +507,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_held_to_its_note_and_may_say_that_it_does_not_tell() {
-        let config = GatesConfig::default();
+        let on = Threshold::At(0.0);
+        let config = GatesConfig { drugs: on, intervals: on, laterality: on, quantities: on, ..GatesConfig::default() };
         let note = "Plan:\n- Aspirin 100 mg daily for two weeks. No fever. Mass of the left lung.";
         for answer in
             ["Aspirin 100 mg for 14 days.", "The note does not mention a dose of heparin, so it cannot be answered."]
