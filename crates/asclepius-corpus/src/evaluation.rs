@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use asclepius_text::minhash::binned::Signature;
 use regex::Regex;
 
 use crate::CorpusError;
 use crate::judge::Passed;
-use crate::near::Signature;
 use crate::pattern::pattern;
 use crate::seen::Near;
 

@@ -4,13 +4,13 @@
 
 use asclepius_schema::ids::patient_id;
 use asclepius_schema::{ArticleId, Dropped, Reason, Report, ReportId};
+use asclepius_text::minhash::binned::Signature;
 
 use crate::archive::Filed;
 use crate::article::{Article, Section, split_pmcid};
 use crate::floats::{self, Floats};
 use crate::headings::{Part, part};
 use crate::licence::Admitted;
-use crate::near::Signature;
 use crate::patients::Patient;
 use crate::seen::text_key;
 use crate::split::{Damage, Raw, Split};

@@ -37,7 +37,6 @@ mod language;
 mod licence;
 mod marks;
 mod narrative;
-mod near;
 mod patients;
 mod pattern;
 mod pmc_patients;

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use asclepius_schema::{Reason, Report};
+use asclepius_text::minhash::binned::{Signature, similarity};
 
 use crate::evaluation::EvaluationSets;
 use crate::judge::Passed;
-use crate::near::{Signature, similarity};
 
 /// Keys are hashes already.
 #[derive(Default)]

@@ -35,7 +35,7 @@ pub use licence::Licence;
 pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
 pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, Note, Report, Sex, Span, Split};
-pub use shard::Shard;
+pub use shard::{PARTITIONS, Shard, partition};
 pub use stage_dir::{PARTIAL_FILE_PREFIX, StageDir, write_atomically};
 pub use task::Task;
 

@@ -3,7 +3,7 @@
 
 use asclepius_schema::{Fingerprint, Task};
 
-use crate::seeds;
+use crate::{NoteType, seeds};
 
 /// How many seed questions a question prompt shows.
 const SEED_EXAMPLES: usize = 3;
@@ -14,6 +14,11 @@ pub fn tasks(seed: u64, report_id: &str, tasks: &[Task], count: u32) -> Vec<Task
     let mut order = tasks.to_vec();
     order.sort_by_key(|task| number(seed, "task", &format!("{report_id} {}", task.key())));
     order.into_iter().cycle().take(if tasks.is_empty() { 0 } else { count as usize }).collect()
+}
+
+/// The kind of note for a report, of those to choose from.
+pub fn note_type(seed: u64, report_id: &str, types: &[NoteType]) -> Option<NoteType> {
+    types.iter().copied().min_by_key(|kind| number(seed, "note type", &format!("{report_id} {}", kind.key())))
 }
 
 /// Whether the row's question is to be one that its note does not answer.
@@ -32,7 +37,7 @@ pub fn examples(seed: u64, row_id: &str, task: Task) -> Vec<String> {
 }
 
 /// 64 uniform bits for a purpose and an identity.
-fn number(seed: u64, purpose: &str, identity: &str) -> u64 {
+pub(crate) fn number(seed: u64, purpose: &str, identity: &str) -> u64 {
     let hash = Fingerprint::new("draw")
         .bytes("seed", &seed.to_le_bytes())
         .bytes("purpose", purpose.as_bytes())

@@ -79,7 +79,11 @@ impl<'config> Estimate<'config> {
     pub fn of(&self, report_id: &str, report: &str) -> Result<Expected, SynthError> {
         let mut expected = Expected::default();
         let note_tokens = tokens(report.len()).min(u64::from(self.notes.max_tokens));
-        expected.call(&prompts::note_messages(&self.note_prompt, report)?, note_tokens, self.notes.max_tokens);
+        expected.call(
+            &prompts::note_messages(&self.note_prompt, report, self.notes.types.first().copied())?,
+            note_tokens,
+            self.notes.max_tokens,
+        );
 
         let end = report.floor_char_boundary((note_tokens as f64 * BYTES_A_TOKEN) as usize);
         let note = &report[..end.min(report.len())];

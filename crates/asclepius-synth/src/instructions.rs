@@ -6,6 +6,7 @@ use asclepius_llm::{Call, Client, Completion, Reply};
 use asclepius_schema::{Dropped, Instruction, Note, Reason, Task};
 use asclepius_text::Prompt;
 
+use crate::pool::{Asked, Place, Pool, is_new};
 use crate::{InstructConfig, SinkError, SynthError, delivery, draw, evidence, faults, prompts};
 
 /// How many questions asked about the same note before a question prompt shows.
@@ -27,9 +28,10 @@ pub enum InstructionOutcome {
     },
 }
 
-/// Asks and answers `per_note` instructions for each note, for `rows` notes at most at a time. Each question shows those
-/// asked before about its note, so one follows the other; where the client gathers calls into batches, that would cost a
-/// batch each, and all are asked at once with seed questions only. `on` is called exactly once an instruction with the note's
+/// Asks and answers `per_note` instructions for each note, for `rows` notes at most at a time. Each question's prompt
+/// shows those asked before about its note and some asked about earlier notes, so one follows the
+/// other; where the client gathers calls into batches, that would cost a batch each, and all are asked at once with seed
+/// questions only. A question that is almost one of those asked before is asked for once more, then refused. `on` is called exactly once an instruction with the note's
 /// index, in the order of `notes` and of the instructions of each.
 ///
 /// # Errors
@@ -45,10 +47,13 @@ pub async fn write_instructions<N: Borrow<Note>>(
 ) -> Result<(), SynthError> {
     config.validate()?;
     let (question_prompt, answer_prompt) = config.load_prompts()?;
-    let asker = Asker { config, seed, client, question_prompt, answer_prompt };
+    let pool = Pool::new(config.question_similarity);
+    let asker = Asker { config, seed, client, question_prompt, answer_prompt, pool };
     let work = |note: N| {
         let asker = &asker;
-        async move { asker.all_of(note.borrow()).await }
+        // Places are taken as notes begin, which is in their order.
+        let place = asker.pool.place(note.borrow().report_id.as_str());
+        async move { asker.all_of(note.borrow(), place).await }
     };
     let mut each = |index, outcomes: Vec<InstructionOutcome>| {
         for outcome in outcomes {
@@ -65,6 +70,7 @@ struct Asker<'a> {
     client: &'a Client,
     question_prompt: Prompt,
     answer_prompt: Prompt,
+    pool: Pool,
 }
 
 /// A call's reply, or the end of its row.
@@ -82,7 +88,7 @@ struct Row {
 }
 
 impl Asker<'_> {
-    async fn all_of(&self, note: &Note) -> Result<Vec<InstructionOutcome>, SynthError> {
+    async fn all_of(&self, note: &Note, place: Place) -> Result<Vec<InstructionOutcome>, SynthError> {
         let report_id = note.report_id.as_str();
         let tasks = draw::tasks(self.seed, report_id, &self.config.tasks, self.config.per_note);
         let rows = (0..).zip(tasks).map(|(index, task)| {
@@ -91,19 +97,35 @@ impl Asker<'_> {
             Row { id, index, task, unanswerable }
         });
         if self.client.is_batched() {
-            let alone = rows.map(async |row| self.one(note, row, &mut Vec::new()).await);
-            return futures::future::try_join_all(alone).await;
+            let alone = rows.map(async |row| self.one(note, row, &mut Vec::new(), &Asked::default()).await);
+            return Ok(self.without_repetitions(futures::future::try_join_all(alone).await?));
         }
-        self.one_after_the_other(note, rows).await
+        let rows: Vec<Row> = rows.collect();
+        let before = match self.pool.before(place).await {
+            Ok(before) => before,
+            Err(open) => {
+                self.pool.left_open(place, &open);
+                let waits = |row: Row| InstructionOutcome::Pending { id: row.id, detail: format!("waits for {open}") };
+                return Ok(rows.into_iter().map(waits).collect());
+            }
+        };
+        let outcomes = self.one_after_the_other(note, rows, &before, place).await;
+        if outcomes.is_err() {
+            // Nobody may wait for what will not come.
+            self.pool.left_open(place, report_id);
+        }
+        outcomes
     }
 
     /// Each question is to differ from those before it.
     async fn one_after_the_other(
         &self,
         note: &Note,
-        rows: impl Iterator<Item = Row>,
+        rows: Vec<Row>,
+        before: &Asked,
+        place: Place,
     ) -> Result<Vec<InstructionOutcome>, SynthError> {
-        let mut asked: Vec<String> = Vec::new();
+        let mut asked: Vec<(Task, String)> = Vec::new();
         let mut outcomes: Vec<InstructionOutcome> = Vec::new();
         for row in rows {
             // What is asked next shows what was asked before: while that is open, asking now would make the rows
@@ -113,26 +135,83 @@ impl Asker<'_> {
                 outcomes.push(InstructionOutcome::Pending { id: row.id, detail });
                 continue;
             }
-            let outcome = self.one(note, row, &mut asked).await?;
+            let outcome = self.one(note, row, &mut asked, before).await?;
             outcomes.push(outcome);
+        }
+        match outcomes.iter().find_map(|outcome| match outcome {
+            InstructionOutcome::Pending { id, .. } => Some(id),
+            _ => None,
+        }) {
+            Some(open) => self.pool.left_open(place, open),
+            None => self.pool.asked(place, asked),
         }
         Ok(outcomes)
     }
 
-    async fn one(&self, note: &Note, row: Row, asked: &mut Vec<String>) -> Result<InstructionOutcome, SynthError> {
-        let mut examples = draw::examples(self.seed, &row.id, row.task);
-        examples.extend(asked.iter().rev().take(OWN_EXAMPLES).rev().cloned());
-        let messages =
-            prompts::question_messages(&self.question_prompt, &note.note, row.task, &examples, row.unanswerable)?;
-        let question = match self.call(&row, "question", messages).await? {
-            Step::Reply(reply) => reply,
-            Step::End(outcome) => return Ok(outcome),
+    /// Drops what repeats an earlier question of the note, where all were asked at once.
+    fn without_repetitions(&self, outcomes: Vec<InstructionOutcome>) -> Vec<InstructionOutcome> {
+        let mut asked: Vec<String> = Vec::new();
+        let keep = |outcome| match outcome {
+            InstructionOutcome::Written(row) if !is_new(&row.question, &asked, self.config.question_similarity) => {
+                dropped(row.row_id(), (Reason::NearDuplicate, REPEATED.to_owned()))
+            }
+            InstructionOutcome::Written(row) => {
+                asked.push(row.question.clone());
+                InstructionOutcome::Written(row)
+            }
+            other => other,
         };
-        let question_text = faults::unlabelled(&question.text).to_owned();
-        if let Some(fault) = faults::of_question(&question_text) {
-            return Ok(dropped(row.id, fault));
+        outcomes.into_iter().map(keep).collect()
+    }
+
+    /// A question that was not asked before, or the end of its row.
+    async fn question(
+        &self,
+        note: &Note,
+        row: &Row,
+        asked: &[(Task, String)],
+        before: &Asked,
+    ) -> Result<Result<(Reply, String), InstructionOutcome>, SynthError> {
+        let mut examples = draw::examples(self.seed, &row.id, row.task);
+        examples.extend(before.shown(self.seed, &row.id, row.task));
+        examples.extend(asked.iter().rev().take(OWN_EXAMPLES).rev().map(|(_, question)| question.clone()));
+        for stage in ["question", "question again"] {
+            let messages =
+                prompts::question_messages(&self.question_prompt, &note.note, row.task, &examples, row.unanswerable)?;
+            let reply = match self.call(row, stage, messages).await? {
+                Step::Reply(reply) => reply,
+                Step::End(outcome) => return Ok(Err(outcome)),
+            };
+            let question = faults::unlabelled(&reply.text).to_owned();
+            if let Some(fault) = faults::of_question(&question) {
+                return Ok(Err(dropped(row.id.clone(), fault)));
+            }
+            let known = asked.iter().map(|(_, question)| question).chain(before.of(row.task));
+            if is_new(&question, known, self.config.question_similarity) {
+                return Ok(Ok((reply, question)));
+            }
+            // The next prompt shows all that it may not repeat.
+            examples = draw::examples(self.seed, &row.id, row.task);
+            examples.extend(before.of(row.task).cloned());
+            examples.extend(asked.iter().map(|(_, question)| question.clone()));
+            examples.retain(|example| *example != question);
+            examples.push(question);
         }
-        asked.push(question_text.clone());
+        Ok(Err(dropped(row.id.clone(), (Reason::NearDuplicate, REPEATED.to_owned()))))
+    }
+
+    async fn one(
+        &self,
+        note: &Note,
+        row: Row,
+        asked: &mut Vec<(Task, String)>,
+        before: &Asked,
+    ) -> Result<InstructionOutcome, SynthError> {
+        let (question, question_text) = match self.question(note, &row, asked, before).await? {
+            Ok(question) => question,
+            Err(outcome) => return Ok(outcome),
+        };
+        asked.push((row.task, question_text.clone()));
 
         let messages = prompts::answer_messages(&self.answer_prompt, &note.note, row.task, &question_text)?;
         let answer = match self.call(&row, "answer", messages).await? {
@@ -185,6 +264,9 @@ impl Asker<'_> {
         })
     }
 }
+
+/// Why a question is refused that was asked before.
+const REPEATED: &str = "question: almost the same was asked before";
 
 fn dropped(id: String, (reason, detail): (Reason, String)) -> InstructionOutcome {
     InstructionOutcome::Dropped(Dropped::new(id, reason, detail))

@@ -3,6 +3,7 @@
 //! - [`config`]: the `[notes]` and `[instruct]` tables.
 //! - [`notes`]: one call a report.
 //! - [`instructions`]: for each task drawn for a note, one call that asks and one that answers.
+//! - `pool`: questions asked before, which later ones must not repeat.
 //! - [`prompts`]: the prompts under `data/prompts`, built in, each replaceable by a file.
 //! - [`seeds`]: questions written by hand, a list a task, shown as examples.
 //! - [`draw`]: which task, which examples, answerable or not: functions of the seed and the row's id alone.
@@ -22,13 +23,14 @@ pub mod extractive;
 mod faults;
 pub mod instructions;
 pub mod notes;
+mod pool;
 pub mod prompts;
 pub mod seeds;
 
 use asclepius_llm::LlmError;
 use asclepius_text::TextError;
 
-pub use config::{InstructConfig, NotesConfig};
+pub use config::{InstructConfig, NoteType, NotesConfig};
 pub use extractive::ExtractiveError;
 pub use instructions::{InstructionOutcome, write_instructions};
 pub use notes::{NoteOutcome, write_notes};

@@ -4,9 +4,9 @@ use std::borrow::Borrow;
 
 use asclepius_llm::{Call, Client, Completion};
 use asclepius_schema::{Dropped, Note, Report};
-use asclepius_text::Prompt;
+use asclepius_text::{Prompt, style};
 
-use crate::{NotesConfig, SinkError, SynthError, delivery, faults, prompts};
+use crate::{NotesConfig, SinkError, SynthError, delivery, draw, faults, prompts};
 
 /// What became of a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub enum NoteOutcome {
     },
 }
 
-/// Writes a note for each report, `rows` of them at most at a time. `on` is called exactly once a report with its index, in the order of `reports`.
+/// Writes a note for each report, `rows` of them at most at a time, and puts the style on it. `on` is called exactly once a report with its index, in the order of `reports`.
 ///
 /// # Errors
 /// When the prompt cannot be loaded or rendered, when the client finds that no call can succeed, or when `on` fails;
@@ -32,6 +32,7 @@ pub enum NoteOutcome {
 pub async fn write_notes<R: Borrow<Report>>(
     reports: impl IntoIterator<Item = R>,
     config: &NotesConfig,
+    seed: u64,
     client: &Client,
     rows: usize,
     on: &mut (dyn FnMut(usize, NoteOutcome) -> Result<(), SinkError> + Send),
@@ -40,7 +41,7 @@ pub async fn write_notes<R: Borrow<Report>>(
     let prompt = config.load_prompt()?;
     let work = |report: R| {
         let prompt = &prompt;
-        async move { write_note(report.borrow(), config, prompt, client).await }
+        async move { write_note(report.borrow(), config, seed, prompt, client).await }
     };
     delivery::in_order(reports, rows, work, on).await
 }
@@ -48,11 +49,12 @@ pub async fn write_notes<R: Borrow<Report>>(
 async fn write_note(
     report: &Report,
     config: &NotesConfig,
+    seed: u64,
     prompt: &Prompt,
     client: &Client,
 ) -> Result<NoteOutcome, SynthError> {
     let id = report.report_id.as_str();
-    let messages = prompts::note_messages(prompt, &report.report)?;
+    let messages = prompts::note_messages(prompt, &report.report, draw::note_type(seed, id, &config.types))?;
     let call = Call::new(id, "note", messages, config.temperature, config.max_tokens);
     let reply = match client.complete(&call).await? {
         Completion::Reply(reply) => reply,
@@ -68,7 +70,7 @@ async fn write_note(
         patient_id: report.patient_id,
         note_call: reply.lineage(prompt.hash()),
         teacher_model: reply.model,
-        note: reply.text,
+        note: style::apply(&reply.text, &config.style, &|purpose| draw::number(seed, purpose, id)),
         report_id: report.report_id.clone(),
         article_id: report.article_id.clone(),
         licence: report.licence,

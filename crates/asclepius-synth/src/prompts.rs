@@ -6,7 +6,7 @@ use asclepius_schema::{Message, Task};
 use asclepius_text::{Prompt, TextError};
 use serde::Serialize;
 
-use crate::SynthError;
+use crate::{NoteType, SynthError};
 
 /// A prompt that is built in.
 #[derive(Debug, Clone, Copy)]
@@ -17,9 +17,9 @@ pub struct Builtin {
     pub source: &'static str,
 }
 
-/// Report to note; rendered with `report`.
+/// Report to note; rendered with `report` and `note_type`, which is empty where none is asked for.
 pub const NOTE: Builtin =
-    Builtin { name: "note.v1.jinja", source: include_str!("../../../data/prompts/note.v1.jinja") };
+    Builtin { name: "note.v2.jinja", source: include_str!("../../../data/prompts/note.v2.jinja") };
 /// Note to question; rendered with `note`, `task`, `task_key`, `examples`, `unanswerable`.
 pub const QUESTION: Builtin =
     Builtin { name: "question.v1.jinja", source: include_str!("../../../data/prompts/question.v1.jinja") };
@@ -42,12 +42,13 @@ pub(crate) fn load(path: Option<&Path>, builtin: &Builtin) -> Result<Prompt, Syn
 ///
 /// # Errors
 /// When the prompt asks for a name that is not given.
-pub fn note_messages(prompt: &Prompt, report: &str) -> Result<Vec<Message>, TextError> {
+pub fn note_messages(prompt: &Prompt, report: &str, note_type: Option<NoteType>) -> Result<Vec<Message>, TextError> {
     #[derive(Serialize)]
     struct Context<'a> {
         report: &'a str,
+        note_type: &'static str,
     }
-    prompt.render(Context { report })
+    prompt.render(Context { report, note_type: note_type.map_or("", NoteType::key) })
 }
 
 /// Renders a question prompt.
@@ -95,7 +96,12 @@ mod tests {
     fn every_builtin_prompt_renders_with_what_it_is_given() {
         let prompt = |builtin: &Builtin| Prompt::from_source(builtin.name, builtin.source).expect("compiles");
         let examples = ["One?".to_owned(), "Two?".to_owned()];
-        let note = note_messages(&prompt(&NOTE), "REPORT").expect("renders");
+        for note_type in NoteType::ALL {
+            let note = note_messages(&prompt(&NOTE), "REPORT", Some(note_type)).expect("renders");
+            assert!(!note[1].content.contains("hospital course so far"), "{}", note[1].content);
+        }
+        let note = note_messages(&prompt(&NOTE), "REPORT", None).expect("renders");
+        assert!(note[1].content.contains("hospital course so far"));
         assert!(note[1].content.ends_with("<report>\nREPORT\n</report>"), "{}", note[1].content);
         for task in Task::ALL {
             for unanswerable in [false, true] {

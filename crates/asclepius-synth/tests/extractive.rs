@@ -40,7 +40,7 @@ struct Exercise {
 
 /// Runs the built-in prompts as the stages do, with the seed questions as examples.
 fn note_of(report: &str) -> String {
-    let messages = prompts::note_messages(&prompt(&prompts::NOTE), report).expect("renders");
+    let messages = prompts::note_messages(&prompt(&prompts::NOTE), report, None).expect("renders");
     extractive::reply(&messages).expect("a report gives a note")
 }
 
@@ -173,7 +173,7 @@ proptest! {
         let report = sentences.join(" ");
         prop_assume!(report.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count() >= 3);
         // A report without one sentence of two words gives no note; that is the next test's matter.
-        if extractive::reply(&prompts::note_messages(&prompt(&prompts::NOTE), &report).expect("renders")).is_ok() {
+        if extractive::reply(&prompts::note_messages(&prompt(&prompts::NOTE), &report, None).expect("renders")).is_ok() {
             check(&report, "a made-up report");
         }
     }

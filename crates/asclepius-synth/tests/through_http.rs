@@ -100,7 +100,7 @@ async fn notes(reports: &[Report], client: &Client) -> Vec<NoteOutcome> {
         outcomes.push(outcome);
         Ok(())
     };
-    write_notes(reports, &NotesConfig::default(), client, 3, &mut on).await.expect("the server replies");
+    write_notes(reports, &NotesConfig::default(), 5, client, 3, &mut on).await.expect("the server replies");
     outcomes
 }
 
@@ -204,4 +204,66 @@ async fn after_shutdown_rows_are_pending_and_a_later_row_of_a_note_waits_for_the
         panic!("{outcomes:?}")
     };
     assert_eq!((id.as_str(), detail.as_str()), ("PMC30.1-1#0", "waits for PMC30.1-1#0"));
+}
+
+/// Enough notes for several rounds in most partitions, asked by a teacher with few questions: what it repeats is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_shards() {
+    let few: Arc<Replier> = Arc::new(|messages| {
+        let text = &messages.last().expect("a prompt has messages").content;
+        if text.contains("<question>") {
+            return "Aspirin 100 mg daily.".to_owned();
+        }
+        let questions = ["Which drug was given?", "What did the scan of his chest show?"];
+        let fresh = questions.iter().find(|question| !text.contains(**question));
+        (*fresh.unwrap_or(&questions[0])).to_owned()
+    });
+    let (url, requests) = serve(few).await;
+    let config = InstructConfig { tasks: vec![asclepius_schema::Task::Qa], ..Default::default() };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let seeds = (0..2000)
+        .map(|n| report(100 + n))
+        .filter(|report| asclepius_schema::partition(report.report_id.as_str()) < 2)
+        .take(30)
+        .map(|report| Note {
+            patient_id: report.patient_id,
+            note: report.report,
+            report_id: report.report_id,
+            article_id: report.article_id,
+            licence: report.licence,
+            licence_url: String::new(),
+            attribution: String::new(),
+            teacher_model: String::new(),
+            split: None,
+            note_call: asclepius_schema::CallLineage::default(),
+            scores: Vec::new(),
+        });
+    let all: Vec<Note> = seeds.collect();
+    let run = async |notes: &[Note], name: &str, rows: usize| {
+        let client = open(&url, &directory.path().join(name));
+        let mut outcomes = Vec::new();
+        let mut on = |_, outcome| {
+            outcomes.push(outcome);
+            Ok(())
+        };
+        write_instructions(notes, &config, 5, &client, rows, &mut on).await.expect("the server replies");
+        outcomes
+    };
+    let whole = run(&all, "whole", 7).await;
+    let refused = |outcome: &&InstructionOutcome| matches!(outcome, InstructionOutcome::Dropped(dropped) if dropped.reason == Reason::NearDuplicate);
+    assert!(whole.iter().filter(refused).count() >= 8, "two questions do not last for three rounds of a partition");
+    assert!(matches!(whole[0], InstructionOutcome::Written(_)));
+    assert_eq!(run(&all, "one", 1).await, whole);
+
+    let before = requests.load(Ordering::SeqCst);
+    assert_eq!(run(&all, "whole", 64).await, whole);
+    assert_eq!(requests.load(Ordering::SeqCst), before, "the ledger has every call");
+    for (number, name) in ["1/2", "2/2"].iter().enumerate() {
+        let shard: asclepius_schema::Shard = name.parse().expect("a shard");
+        let held = |note: &&Note| shard.holds(note.report_id.as_str());
+        let own: Vec<Note> = all.iter().filter(held).cloned().collect();
+        let expected: Vec<InstructionOutcome> =
+            all.iter().zip(&whole).filter(|(note, _)| held(note)).map(|(_, outcome)| outcome.clone()).collect();
+        assert_eq!(run(&own, &format!("shard{number}"), 16).await, expected, "{name}");
+    }
 }

@@ -97,6 +97,11 @@ const LONGEST_ABBREVIATION: usize = 12;
 /// A definition such as "computed tomography (CT)" becomes "CT". `density` is the share of terms that are replaced,
 /// 0 to 1; a term is replaced everywhere or nowhere, and those of a lower density are also replaced at a higher one.
 pub fn shorten(text: &str, density: f64) -> String {
+    shorten_where(text, density, |_| true)
+}
+
+/// The same for the terms that `chosen` picks.
+pub fn shorten_where(text: &str, density: f64, chosen: impl Fn(&Entry) -> bool) -> String {
     let mut result = String::with_capacity(text.len());
     let mut copied = 0;
     let mut position = 0;
@@ -110,7 +115,7 @@ pub fn shorten(text: &str, density: f64) -> String {
         }) else {
             continue;
         };
-        if chance(entry.term) < density {
+        if chance(entry.term) < density && chosen(&entry) {
             result.push_str(&text[copied..start]);
             result.push_str(entry.abbreviation);
             copied = end + definition_of(entry.abbreviation, &text[end..]);

@@ -8,6 +8,7 @@
 //! - [`gates`]: evidence to verdict, for every row that could enter the dataset.
 //! - [`normalise`]: the form in which two texts count as the same.
 //! - [`shingles`]: a text as a set of word sequences; [`minhash`]: such sets in short, to find those that are alike.
+//! - [`style`]: shorthand, haste and headings, put on a note without a change of what it says.
 //! - [`score`]: token F1 and ROUGE-L of an answer against a reference.
 //!
 //! Nothing here knows a stage, a network or a tensor. Files are touched only where a tokenizer or template is loaded
@@ -22,6 +23,7 @@ pub mod prompt;
 pub mod score;
 pub mod sentences;
 pub mod shingles;
+pub mod style;
 pub mod template;
 pub mod tokenizer;
 
@@ -32,6 +34,7 @@ use asclepius_schema::SchemaError;
 pub use gates::{Gate, GatesConfig, Verdict};
 pub use normalise::normalise_for_duplicates;
 pub use prompt::Prompt;
+pub use style::Style;
 pub use template::{Encoded, InstructionTemplate, Piece};
 pub use tokenizer::{SpecialNames, TextTokenizer, TokenKind, Vocabulary, VocabularyModel};
 

@@ -5,6 +5,8 @@
 //! into bands whose equality brings two sets together (Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets",
 //! section 3.4). What is found that way is a candidate: [`crate::shingles::jaccard`] has the last word.
 
+pub mod binned;
+
 /// Entries of a signature, each under a permutation of its own.
 pub const PERMUTATIONS: usize = 128;
 

@@ -33,7 +33,7 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
         Some(shard) => fingerprint.bytes("shard", shard.to_string().as_bytes()),
         None => fingerprint,
     };
-    Ok(run.config().notes.fingerprint(fingerprint).map_err(Failure::usage)?.finish())
+    Ok(run.config().notes.fingerprint(fingerprint, run.config().seed).map_err(Failure::usage)?.finish())
 }
 
 /// Asks for a note a report.
@@ -65,7 +65,8 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         Ok(())
     };
     let config = run.config();
-    let work = write_notes(&reports, &config.notes, &teacher.client, config.teacher.rows_at_once(), &mut take);
+    let work =
+        write_notes(&reports, &config.notes, config.seed, &teacher.client, config.teacher.rows_at_once(), &mut take);
     asking::wait(run, &teacher, &bar, work)?;
     notes.finish()?;
     dropped.finish()?;

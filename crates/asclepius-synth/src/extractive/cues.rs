@@ -49,10 +49,10 @@ impl Section {
         }
     }
 
-    /// The section with this heading; case and a trailing colon do not count.
+    /// The section with this heading, by any of its names; case and a trailing colon do not count.
     pub(crate) fn of_heading(heading: &str) -> Option<Self> {
-        let heading = heading.trim().trim_end_matches(':').trim();
-        Self::ALL.into_iter().find(|section| section.heading().eq_ignore_ascii_case(heading))
+        let name = asclepius_text::style::canonical_heading(heading)?;
+        Self::ALL.into_iter().find(|section| section.heading() == name)
     }
 
     /// Whether the section is a list of clipped lines rather than prose.

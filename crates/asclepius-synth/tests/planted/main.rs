@@ -34,8 +34,11 @@ fn comparing(all: Scores) -> Scores {
     all.into_iter().filter(|(name, _)| COMPARING.iter().any(|gate| gate.name() == name)).collect()
 }
 
-fn of_note(note: &str, report: &str) -> Scores {
-    comparing(GatesConfig::default().judge_note(note, Some(report)).scores)
+/// What the gates on a note say: the same as all gates together, without those that compare nothing.
+fn of_note(note: &str, report: &Reading) -> Scores {
+    let note = Reading::of(note);
+    let pair = Pair::new(&note, report);
+    COMPARING.iter().map(|gate| (gate.name().to_owned(), pair.unsupported(*gate).len() as f32)).collect()
 }
 
 #[derive(Default)]
@@ -96,11 +99,11 @@ impl Table {
         }
     }
 
-    fn hold(&self, most_flagged_percent: usize, short: &[(&str, usize)]) {
+    fn hold(&self, most_flagged_percent: usize, least_caught_percent: usize, short: &[(&str, usize)]) {
         let flagged = self.wrong;
         assert!(flagged * 100 <= self.texts * most_flagged_percent, "{flagged} of {}: {:?}", self.texts, self.flagged);
         for (name, row) in &self.rows {
-            let bound = short.iter().find(|(kind, _)| kind == name).map_or(90, |(_, bound)| *bound);
+            let bound = short.iter().find(|(kind, _)| kind == name).map_or(least_caught_percent, |(_, bound)| *bound);
             assert!(row.caught * 100 >= row.planted * bound, "{name}: {} of {}", row.caught, row.planted);
         }
     }
@@ -131,7 +134,8 @@ fn plant_all(table: &mut Table, name: &str, text: &str, untouched: &Scores, scor
 fn measure(cases: &[&Case], all: &[&Case]) -> Table {
     let mut table = Table::default();
     for case in cases {
-        let scores = |note: &str| of_note(note, &case.source);
+        let source = Reading::of(&case.source);
+        let scores = |note: &str| of_note(note, &source);
         let untouched = scores(&case.text);
         table.untouched(&case.name, &untouched, &case.text, &case.source);
         plant_all(&mut table, &case.name, &case.text, &untouched, scores);
@@ -161,7 +165,7 @@ fn errors_in_extracted_notes_are_caught_and_faithful_notes_pass() {
     measure(&half(false), &all).print("extracted notes, tuned on", true);
     let table = measure(&half(true), &all);
     table.print("extracted notes, held back", false);
-    table.hold(15, BELOW_NINETY);
+    table.hold(5, 90, BELOW_NINETY);
 }
 
 #[test]
@@ -170,11 +174,11 @@ fn faithful_notes_pass() {
     for held_back in [false, true] {
         let mut table = Table::default();
         for case in cases.iter().filter(|case| case.held_back == held_back) {
-            table.untouched(&case.name, &of_note(&case.text, &case.source), &case.text, &case.source);
+            table.untouched(&case.name, &of_note(&case.text, &Reading::of(&case.source)), &case.text, &case.source);
         }
         table.print(if held_back { "surveyed, held back" } else { "surveyed, tuned on" }, !held_back);
         if held_back {
-            table.hold(5, &[]);
+            table.hold(5, 90, &[]);
         }
     }
 }

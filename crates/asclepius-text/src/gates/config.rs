@@ -302,7 +302,7 @@ impl Default for GatesConfig {
             quantities: Threshold::Off,
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
-            sex: Threshold::Off,
+            sex: Threshold::At(0.0),
             statements: Threshold::Off,
         }
     }
@@ -505,25 +505,10 @@ mod tests {
         assert!(config.validate().is_err());
     }
 
-    /// Every comparison of facts switched on.
-    fn faithful() -> GatesConfig {
-        let none = Threshold::At(0.0);
-        GatesConfig {
-            age: none,
-            drugs: none,
-            intervals: none,
-            laterality: none,
-            negation: none,
-            quantities: none,
-            sex: none,
-            statements: none,
-            ..GatesConfig::default()
-        }
-    }
-
     #[test]
     fn an_answer_is_held_to_its_note_and_may_say_that_it_does_not_tell() {
-        let config = faithful();
+        let on = Threshold::At(0.0);
+        let config = GatesConfig { drugs: on, intervals: on, laterality: on, quantities: on, ..GatesConfig::default() };
         let note = "Plan:\n- Aspirin 100 mg daily for two weeks. No fever. Mass of the left lung.";
         for answer in
             ["Aspirin 100 mg for 14 days.", "The note does not mention a dose of heparin, so it cannot be answered."]
@@ -538,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_row_fails_for_one_reason_and_keeps_all_scores() {
-        let config = GatesConfig { min_words: Threshold::At(3.0), ..faithful() };
+        let config = GatesConfig { min_words: Threshold::At(3.0), ..GatesConfig::default() };
         let report = "Hemoglobin was 9.5 g/dL on day 3.";
         let good = config.judge_note("Hb 9.5 on day 3", Some(report));
         assert_eq!(good.failed, None);

@@ -29,7 +29,7 @@ pub struct Pair<'a> {
     /// For each sentence of the text, how much of it each sentence of the source holds.
     overlaps: Vec<Vec<f32>>,
     /// Quantities of the source, each with its sentence.
-    quantities: Vec<(usize, Quantity)>,
+    quantities: Vec<(usize, &'a Quantity)>,
 }
 
 /// A sentence's origin is known when this share of its content stands in one sentence of the source.
@@ -41,9 +41,8 @@ impl<'a> Pair<'a> {
     /// Aligns a text with its source.
     pub fn new(text: &'a Reading, source: &'a Reading) -> Self {
         let overlaps = text.sentences.iter().map(|sentence| source.overlaps(sentence)).collect();
-        let found = source.sentences.iter().map(quantities::find).enumerate();
-        let quantities =
-            found.flat_map(|(index, found)| found.into_iter().map(move |quantity| (index, quantity))).collect();
+        let found = source.sentences.iter().map(|sentence| &sentence.quantities).enumerate();
+        let quantities = found.flat_map(|(index, found)| found.iter().map(move |quantity| (index, quantity))).collect();
         Self { text, source, reworded: false, overlaps, quantities }
     }
 
@@ -121,16 +120,16 @@ impl<'a> Pair<'a> {
         let known: Vec<&Quantity> = self
             .quantities
             .iter()
-            .map(|(_, quantity)| quantity)
+            .map(|(_, quantity)| *quantity)
             .filter(|quantity| quantity.kind == Kind::Age)
             .collect();
         let above = known
             .iter()
             .any(|age| age.unit.as_deref() == Some("month") && age.values.iter().any(|value| *value > 89.0 * 12.0));
-        let ages = quantities::find(sentence).into_iter().filter(|quantity| quantity.kind == Kind::Age);
+        let ages = sentence.quantities.iter().filter(|quantity| quantity.kind == Kind::Age);
         ages.filter(|age| {
             let general = above && age.values.iter().any(|value| (89.0 * 12.0..=90.0 * 12.0).contains(value));
-            let figure = |(_, quantity): &(usize, Quantity)| {
+            let figure = |(_, quantity): &(usize, &Quantity)| {
                 quantity.unit.is_none() && age.values.iter().any(|value| quantity.values.contains(&(value / 12.0)))
             };
             // Where the source gives no age as such, a bare figure may be one.
@@ -163,7 +162,7 @@ impl<'a> Pair<'a> {
     }
 
     fn unsupported_figures(&self, kind: Kind, index: usize, sentence: &Sentence) -> Vec<String> {
-        let asked = quantities::find(sentence).into_iter().filter(|quantity| quantity.kind == kind);
+        let asked = sentence.quantities.iter().filter(|quantity| quantity.kind == kind);
         asked
             .filter(|quantity| !self.supported_figure(index, quantity))
             .map(|quantity| around(sentence, quantity.at))
@@ -173,7 +172,7 @@ impl<'a> Pair<'a> {
     /// Whether the source states the figure where the sentence comes from, or beside the same words.
     fn supported_figure(&self, index: usize, asked: &Quantity) -> bool {
         let line = self.text.sentences[index].line.as_str();
-        let agreeing: Vec<&(usize, Quantity)> =
+        let agreeing: Vec<&(usize, &Quantity)> =
             self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
         if agreeing.is_empty() {
             return self.stated_otherwise(asked);
@@ -181,7 +180,7 @@ impl<'a> Pair<'a> {
         let stems = self.context(line, asked.at);
         // One word alone may stand for something else there, a drug hardly.
         let telling = stems.len() > 1 || stems.iter().any(|stem| lexicon::DRUG_STEMS.contains(stem));
-        let beside = |found: &(usize, Quantity)| {
+        let beside = |found: &(usize, &Quantity)| {
             let near = within(&self.source.sentences[found.0].line, found.1.at, FAR);
             stems.iter().any(|stem| near.contains(stem.as_str()))
         };
@@ -235,13 +234,9 @@ impl<'a> Pair<'a> {
 
     /// Whether most pairs of neighbouring words stand in one sentence of the source.
     fn is_copied(&self, index: usize) -> bool {
-        let pairs = |sentence: &'a Sentence| -> BTreeSet<(&'a str, &'a str)> {
-            sentence.words.windows(2).map(|pair| (pair[0].text.as_str(), pair[1].text.as_str())).collect()
-        };
-        let own = pairs(&self.text.sentences[index]);
-        let overlaps = &self.overlaps[index];
-        let origins = self.source.sentences.iter().zip(overlaps).filter(|(_, overlap)| **overlap >= VERBATIM);
-        origins.map(|(origin, _)| own.intersection(&pairs(origin)).count()).any(|shared| shared * 10 >= own.len() * 7)
+        let sentence = &self.text.sentences[index];
+        let origins = self.source.sentences.iter().zip(&self.overlaps[index]);
+        origins.filter(|(_, overlap)| **overlap >= VERBATIM).any(|(origin, _)| sentence.copied_from(origin) >= 0.7)
     }
 
     /// A figure that the source has as an ordinal ("the fourth day"), or whose unit it says once for several ("at three
@@ -253,10 +248,10 @@ impl<'a> Pair<'a> {
             return word.is_some_and(|word| self.source.known.contains(*word));
         }
         let bare = |at: usize| {
-            let same = |(index, found): &&(usize, Quantity)| *index == at && found.unit.is_none() && !found.counts;
+            let same = |(index, found): &&(usize, &Quantity)| *index == at && found.unit.is_none() && !found.counts;
             self.quantities.iter().filter(same).any(|(_, found)| found.values.contains(&stated))
         };
-        let unit_once = |(at, found): &(usize, Quantity)| {
+        let unit_once = |(at, found): &(usize, &Quantity)| {
             found.kind == Kind::Interval && found.unit == asked.unit && found.scale == asked.scale && bare(*at)
         };
         asked.kind == Kind::Interval
@@ -369,7 +364,96 @@ fn has_time(sentence: &Sentence, unit: &str) -> bool {
     sentence.words.iter().any(|word| same(&word.text))
 }
 
+/// Whether a word in lower case says how many, how much, how long or when.
+pub(crate) fn counts_or_measures(word: &str) -> bool {
+    reading::numeral(word).is_some()
+        || ORDINALS.contains(&word)
+        || TIME_WORDS.iter().any(|(name, _)| *name == word)
+        || quantities::is_unit(word)
+}
+
+/// Whether any note may hold a word in lower case: it says nothing about a particular patient.
+pub(crate) fn is_common(word: &str) -> bool {
+    !lexicon::is_content(word)
+}
+
 /// Whether a word in lower case is a drug or a clinical term.
-pub(super) fn is_drug_or_clinical(word: &str) -> bool {
+pub(crate) fn is_drug_or_clinical(word: &str) -> bool {
     lexicon::drug(word).is_some() || lexicon::is_clinical(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GATES: [Gate; 8] = [
+        Gate::Age,
+        Gate::Drugs,
+        Gate::Intervals,
+        Gate::Laterality,
+        Gate::Negation,
+        Gate::Quantities,
+        Gate::Sex,
+        Gate::Statements,
+    ];
+
+    fn against(text: &str, source: &str, gate: Gate) -> usize {
+        let (text, source) = (Reading::of(text), Reading::of(source));
+        Pair::new(&text, &source).unsupported(gate).len()
+    }
+
+    #[test]
+    fn shorthand_says_what_prose_says() {
+        let report = "A 45-year-old man had three weeks of fever. There was no rash and no swelling of the left knee. \
+            Blood cultures were negative. Vancomycin 1 g was given every 12 hours for 7 days from day 3. The ejection fraction \
+            was 55%. The right coronary artery was occluded.";
+        let note =
+            "45M, 3/52 fever. No rash, L knee swelling. BCx neg. Vanc 1 g q12h x7 d from D3. EF 55%. RCA occluded.";
+        for gate in GATES {
+            assert_eq!(against(note, report, gate), 0, "{gate:?}");
+        }
+        for (wrong, gate) in [
+            ("3/12 fever", Gate::Intervals),
+            ("Rash.", Gate::Negation),
+            ("R knee swelling", Gate::Laterality),
+            ("Vanc 1 mg q12h", Gate::Quantities),
+            ("Vanc 1 g q12h x9 d", Gate::Intervals),
+            ("LCA occluded", Gate::Laterality),
+            ("45F with fever", Gate::Sex),
+            ("54M with fever", Gate::Age),
+            ("Given gentamicin.", Gate::Drugs),
+            ("Splenectomy was performed.", Gate::Statements),
+        ] {
+            assert!(against(wrong, report, gate) > 0, "{wrong}: {gate:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_over_89_may_be_said_in_general_and_no_other() {
+        let report = "A 93-year-old woman fell.";
+        for (note, wrong) in
+            [(">89-year-old woman", 0), ("93 yo F", 0), ("91-year-old woman", 1), ("89-year-old woman", 0)]
+        {
+            assert_eq!(against(note, report, Gate::Age), wrong, "{note}");
+        }
+        assert_eq!(against(">89-year-old man", "An 80-year-old man fell.", Gate::Age), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(
+            text in "(?:twenty|five|30|no |w/o|q8h|x3|D3|[“°×–µéß'.,/+-]|[LR] knee|\\PC|mg|days| ){0,24}",
+            source in "(?:thirty|six|30|not |neg|[“°×–µéß'.,/+-]|\\PC|right|week| ){0,24}",
+        ) {
+            let (text, source) = (Reading::of(&text), Reading::of(&source));
+            for (text, source) in [(&text, &source), (&text, &text)] {
+                let pair = Pair::new(text, source);
+                for gate in GATES {
+                    pair.unsupported(gate);
+                }
+            }
+        }
+    }
 }

@@ -25,7 +25,9 @@ fn read(reading: &Reading) -> Sex {
         });
         for (index, word) in sentence.words.iter().enumerate() {
             let text = word.text.as_str();
+            // "45M" and "45 yo f"; "15f" may be fractions.
             let letter = index > 0
+                && (word.capitals || !is_age(&sentence.words[index - 1].text))
                 && (is_age(&sentence.words[index - 1].text)
                     || sentence.words[index - 1].text == "yo"
                     || sentence.words[index - 1].text == "o");

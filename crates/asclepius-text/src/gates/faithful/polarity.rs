@@ -3,8 +3,10 @@
 //! Each word is affirmed, denied or left open ([`said`]). A word of the text is held to the mention in the source that
 //! is most like it, by the words around both and by the sentences they stand in.
 
-use super::lexicon;
+use rustc_hash::FxHashMap;
+
 use super::reading::{Reading, Sentence, Word};
+use super::{SAME_SENTENCE, lexicon};
 
 /// What a sentence says of one of its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,6 +244,31 @@ const WINDOW: usize = 4;
 /// What the sentences' overlap counts beside that.
 const SENTENCE_WEIGHT: f32 = 4.0;
 
+/// A text by what it says of its words.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Chart {
+    /// For each sentence, of each word.
+    said: Vec<Vec<Said>>,
+    /// Sentence and place of each word that can be denied, by its key.
+    by_key: FxHashMap<String, Vec<(usize, usize)>>,
+}
+
+impl Chart {
+    pub fn of(sentences: &[Sentence]) -> Self {
+        let mut by_key: FxHashMap<String, Vec<(usize, usize)>> = FxHashMap::default();
+        for (index, sentence) in sentences.iter().enumerate() {
+            for (at, word) in sentence.words.iter().enumerate() {
+                let Some(key) = key(word) else { continue };
+                match by_key.get_mut(key) {
+                    Some(places) => places.push((index, at)),
+                    None => drop(by_key.insert(key.to_owned(), vec![(index, at)])),
+                }
+            }
+        }
+        Self { said: sentences.iter().map(said).collect(), by_key }
+    }
+}
+
 /// A word that can be affirmed or denied, in one sentence.
 struct Mention {
     said: Said,
@@ -312,7 +339,9 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
         joined |= word.text == "and";
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
-        set(&mut said[at], if (listed || first) && since_mark <= SURE { Said::Denied } else { Said::Open });
+        // "No treatment needed" and "needed no treatment" say the same.
+        let verb = THERE.contains(&word.text.as_str());
+        set(&mut said[at], if (listed || first) && since_mark <= SURE && !verb { Said::Denied } else { Said::Open });
     }
 }
 
@@ -354,7 +383,13 @@ fn mark_before(words: &[Word], index: usize, to: Said, said: &mut [Said]) {
     }
 }
 
-fn is_cue(word: &str) -> bool {
+fn is_verb(word: &str) -> bool {
+    const OTHERS: &[&str] =
+        &["be", "been", "have", "shows", "gives", "needs", "does", "will", "can", "could", "may", "got", "took"];
+    ENDS.contains(&word) || THERE.contains(&word) || OTHERS.contains(&word) || (word.len() > 4 && word.ends_with("ed"))
+}
+
+pub(super) fn is_cue(word: &str) -> bool {
     DENY_AFTER.contains(&word) || DENY_AROUND.contains(&word) || DENY_BEFORE.contains(&word)
 }
 
@@ -375,12 +410,19 @@ fn mention(sentence: &Sentence, said: &[Said], at: usize) -> Mention {
 
 /// Sentences of which some word is denied in the text and affirmed where it comes from, or the reverse.
 pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
-    let in_source: Vec<Vec<Said>> = source.sentences.iter().map(said).collect();
     let contradicted = |(index, sentence): (usize, &Sentence)| -> Option<String> {
-        let own = said(sentence);
+        if turned(sentence, source, &overlaps[index]) {
+            return Some(format!("denials in {}", sentence.line.trim()));
+        }
+        let own = &text.polarity.said[index];
+        // A list of names, or what an abbreviation stands for, says nothing of what it names.
+        let naming = reworded && !sentence.words.iter().any(|word| is_verb(&word.text));
         let at = (0..sentence.words.len()).find(|&at| {
-            let asked = mention(sentence, &own, at);
-            contradicts(sentence, &asked, source, &in_source, &overlaps[index], reworded)
+            let asked = mention(sentence, own, at);
+            if naming && asked.said == Said::Affirmed {
+                return false;
+            }
+            contradicts(sentence, &asked, source, &overlaps[index], reworded)
         })?;
         let word = if own[at] == Said::Denied { "denied" } else { "affirmed" };
         Some(format!("{} {word} in {}", sentence.words[at].text, sentence.line.trim()))
@@ -388,28 +430,32 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
     text.sentences.iter().enumerate().filter_map(contradicted).collect()
 }
 
-fn contradicts(
-    sentence: &Sentence,
-    asked: &Mention,
-    source: &Reading,
-    in_source: &[Vec<Said>],
-    overlaps: &[f32],
-    reworded: bool,
-) -> bool {
+/// Whether a sentence that is the source's own, word for word, denies more or less often than there.
+fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
+    let cues = |sentence: &Sentence| sentence.words.iter().filter(|word| is_cue(&word.text)).count();
+    let mut origins = source
+        .sentences
+        .iter()
+        .zip(overlaps)
+        .filter(|(_, overlap)| **overlap >= SAME_SENTENCE)
+        .filter(|(origin, _)| origin.words.len().abs_diff(sentence.words.len()) * 5 <= sentence.words.len().max(10))
+        .filter(|(origin, _)| sentence.copied_from(origin) >= 0.8)
+        .map(|(origin, _)| cues(origin) == cues(sentence))
+        .peekable();
+    sentence.pairs.len() >= 2 && origins.peek().is_some() && !origins.any(|same| same)
+}
+
+fn contradicts(sentence: &Sentence, asked: &Mention, source: &Reading, overlaps: &[f32], reworded: bool) -> bool {
     let Some(wanted) = key(&sentence.words[asked.at]).filter(|_| asked.said != Said::Open) else { return false };
     let has_content = !sentence.words[asked.at].stem.is_empty();
     let (mut same, mut other): (Option<f32>, Option<f32>) = (None, None);
-    for (index, candidate) in source.sentences.iter().enumerate() {
-        for (at, word) in candidate.words.iter().enumerate() {
-            if key(word) != Some(wanted) {
-                continue;
-            }
-            let found = mention(candidate, &in_source[index], at);
-            let alike = likeness(sentence, asked.at, candidate, at) + SENTENCE_WEIGHT * overlaps[index];
-            let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
-            let best = if opposite { &mut other } else { &mut same };
-            *best = Some(best.map_or(alike, |best| best.max(alike)));
-        }
+    for &(index, at) in source.polarity.by_key.get(wanted).map_or(&[][..], Vec::as_slice) {
+        let candidate = &source.sentences[index];
+        let found = mention(candidate, &source.polarity.said[index], at);
+        let alike = likeness(sentence, asked.at, candidate, at) + SENTENCE_WEIGHT * overlaps[index];
+        let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
+        let best = if opposite { &mut other } else { &mut same };
+        *best = Some(best.map_or(alike, |best| best.max(alike)));
     }
     let Some(other) = other else { return false };
     let alone = match asked.said {
@@ -444,11 +490,10 @@ const CLOSER: f32 = 0.75;
 
 /// Words that two mentions share around them.
 fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32 {
-    let around = |sentence: &Sentence, at: usize| -> Vec<String> {
-        let words = &sentence.words;
-        let range = at.saturating_sub(WINDOW)..(at + WINDOW + 1).min(words.len());
-        range.filter(|&near| near != at).filter_map(|near| key(&words[near]).map(str::to_owned)).collect()
-    };
-    let nearby = around(other, other_at);
-    around(own, at).iter().filter(|key| nearby.contains(key)).count() as f32
+    fn around(sentence: &Sentence, at: usize) -> impl Iterator<Item = &str> {
+        let range = at.saturating_sub(WINDOW)..(at + WINDOW + 1).min(sentence.words.len());
+        range.filter(move |&near| near != at).filter_map(|near| key(&sentence.words[near]))
+    }
+    let nearby: Vec<&str> = around(other, other_at).collect();
+    around(own, at).filter(|key| nearby.contains(key)).count() as f32
 }

@@ -4,8 +4,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::reading::Sentence;
-
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -30,7 +28,7 @@ pub(super) struct Quantity {
     pub unit: Option<String>,
     /// Says which one of several: a day, a stage, a case.
     pub counts: bool,
-    /// Where in [`Sentence::line`].
+    /// Where in the line.
     pub at: usize,
 }
 
@@ -45,6 +43,15 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .expect("the pattern is valid")
 });
+
+/// Whether a word is the name of a unit or of a stretch of time.
+pub(super) fn is_unit(word: &str) -> bool {
+    let named = format!("1 {word}");
+    FIGURE.captures(&named).is_some_and(|hit| {
+        hit.get(0).is_some_and(|whole| whole.as_str().trim() == named)
+            && (hit.name("unit").is_some() || hit.name("time").is_some())
+    })
+}
 
 /// Words after which "a week" is a stretch of time.
 const LONG: &[&str] = &[
@@ -93,8 +100,7 @@ const COUNTED: &[&str] = &[
 ];
 
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
-pub(super) fn find(sentence: &Sentence) -> Vec<Quantity> {
-    let line = sentence.line.as_str();
+pub(super) fn find(line: &str) -> Vec<Quantity> {
     let mut found: Vec<Quantity> = Vec::new();
     for hit in FIGURE.captures_iter(line) {
         let whole = hit.get(0).expect("the whole always matches");
@@ -297,9 +303,9 @@ impl Quantity {
     pub(super) fn agrees(&self, source: &Self) -> bool {
         let units = match (&self.unit, &source.unit) {
             (Some(own), Some(other)) => {
-                own == other
-                    || own.split('/').next() == Some(other.as_str())
-                    || other.split('/').next() == Some(own.as_str())
+                // "0.4 g/kg/d" and "0.4 g/kg daily".
+                let over = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+                own == other || over(own, other) || over(other, own)
             }
             // A figure whose unit one side leaves out, never a time. What counts days or stages is no dose.
             (Some(_), None) => self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts,

@@ -1,14 +1,17 @@
 //! A text as the faithfulness gates read it: sentences of lower-case words, shorthand written out, numbers in figures.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 use rustc_hash::FxHashMap;
 
-use super::lexicon;
-use crate::{abbreviations, sentences};
+use super::quantities::{self, Quantity};
+use super::{lexicon, polarity};
+use crate::{abbreviations, sentences, shingles};
 
 /// One word.
 #[derive(Debug, Clone)]
@@ -35,6 +38,30 @@ pub(super) struct Sentence {
     pub line: String,
     /// Stems of the words with content, each once.
     pub content: Vec<String>,
+    /// What it counts and measures, in order.
+    pub quantities: Vec<Quantity>,
+    /// Hashes of neighbouring words, those that deny left out, sorted: how much of it is another sentence's.
+    pub pairs: Vec<u64>,
+}
+
+impl Sentence {
+    /// The share of this sentence's neighbouring words that are neighbours in `other`.
+    pub fn copied_from(&self, other: &Self) -> f32 {
+        shingles::common(&self.pairs, &other.pairs) as f32 / self.pairs.len().max(1) as f32
+    }
+}
+
+fn pairs(words: &[Word]) -> Vec<u64> {
+    let hash = |word: &Word| {
+        let mut hasher = rustc_hash::FxHasher::default();
+        word.text.hash(&mut hasher);
+        hasher.finish()
+    };
+    let plain: Vec<u64> = words.iter().filter(|word| !polarity::is_cue(&word.text)).map(hash).collect();
+    let mut pairs: Vec<u64> = plain.windows(2).map(|pair| pair[0].rotate_left(17) ^ pair[1]).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
 }
 
 /// A text, read once for all gates.
@@ -45,6 +72,8 @@ pub struct Reading {
     pub(super) by_stem: FxHashMap<String, Vec<usize>>,
     /// Every word.
     pub(super) known: HashSet<String>,
+    /// What each sentence says of each word, and where each word that can be denied stands.
+    pub(super) polarity: polarity::Chart,
 }
 
 impl Reading {
@@ -61,7 +90,8 @@ impl Reading {
                 by_stem.entry(stem.clone()).or_default().push(index);
             }
         }
-        Self { sentences, by_stem, known }
+        let polarity = polarity::Chart::of(&sentences);
+        Self { sentences, by_stem, known, polarity }
     }
 
     /// This text with another one after it.
@@ -70,6 +100,7 @@ impl Reading {
         let mut whole = self.clone();
         let shift = whole.sentences.len();
         whole.sentences.extend(other.sentences);
+        whole.polarity = polarity::Chart::of(&whole.sentences);
         whole.known.extend(other.known);
         for (stem, sentences) in other.by_stem {
             whole.by_stem.entry(stem).or_default().extend(sentences.into_iter().map(|at| at + shift));
@@ -115,9 +146,10 @@ const TURNS: &[&str] = &[
 ];
 
 /// Shorthand with a meaning that the table of terms has no place for: signs, and times as fractions ("6/52").
-static SHORTHAND: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
     let sign = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
-    vec![
+    // Each with a character that a line must hold for it.
+    let list = [
         (sign(r"(?i)(?-u:\b)w/o(?-u:\b)"), "without"),
         (sign(r"(?i)(?-u:\b)w/ ?"), "with "),
         (sign(r"(^|[\s(,])[+]ve(?-u:\b)"), "${1}positive"),
@@ -130,8 +162,26 @@ static SHORTHAND: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
         (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
-    ]
+    ];
+    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x'];
+    list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
 });
+
+/// Whether a line can hold shorthand that begins with or holds this character: most do not, and are spared the search.
+fn can_hold(line: &str, needed: char) -> bool {
+    let bytes = line.as_bytes();
+    let before_digit = |letters: &[u8]| {
+        bytes.windows(2).any(|pair| letters.contains(&pair[0]) && (pair[1].is_ascii_digit() || pair[1] == b' '))
+    };
+    match needed {
+        'q' => before_digit(b"qQ"),
+        // The second byte of the sign for times.
+        'x' => before_digit(b"x\x97"),
+        'v' => line.contains("-ve") || line.contains("−ve") || line.contains("–ve"),
+        'z' => line.contains("dz") || line.contains("Dz") || line.contains("DZ"),
+        other => line.contains(other),
+    }
+}
 
 /// Stands on each side of what was written out, until the line is read.
 const EXPANDED: char = '\u{e000}';
@@ -144,18 +194,20 @@ static DAY: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Replaces the table's abbreviations by what they stand for, and shorthand signs by words.
 fn write_out(text: &str) -> String {
-    let mut text = std::borrow::Cow::Borrowed(text);
-    let short = |text: &str| ["/", "ve", "dz", "q", "Q", "x", "×"].iter().any(|sign| text.contains(sign));
-    if short(&text) {
-        for (sign, words) in &*SHORTHAND {
-            text = std::borrow::Cow::Owned(sign.replace_all(&text, *words).into_owned());
+    let mut text = Cow::Borrowed(text);
+    for (needed, sign, words) in &*SHORTHAND {
+        if can_hold(&text, *needed) {
+            text = Cow::Owned(sign.replace_all(&text, *words).into_owned());
         }
     }
-    let text = DAY.replace_all(&text, |hit: &Captures<'_>| match hit.name("vitamin") {
-        Some(_) => hit[0].to_owned(),
-        // Behind a figure "day" alone would be its unit.
-        None => format!("on day {}", &hit["day"]),
-    });
+    if text.contains('D') {
+        let day = |hit: &Captures<'_>| match hit.name("vitamin") {
+            Some(_) => hit[0].to_owned(),
+            // Behind a figure "day" alone would be its unit.
+            None => format!("on day {}", &hit["day"]),
+        };
+        text = Cow::Owned(DAY.replace_all(&text, day).into_owned());
+    }
     let text = text.as_ref();
     let mut result = String::with_capacity(text.len() * 2);
     let mut copied = 0;
@@ -203,9 +255,10 @@ fn read(sentence: &str) -> Sentence {
         // "twenty-five" is one number.
         if let (Some(unit), Some(last)) = (numeral(&text).filter(|unit| (1..10).contains(unit)), words.last_mut()) {
             let tens = last.text.parse::<u32>().ok().filter(|tens| *tens >= 20 && tens % 10 == 0 && *tens < 100);
-            let joined = line.len() > last.text.len() && line[..line.len() - 1].ends_with(last.text.as_str());
-            if let Some(tens) = tens.filter(|_| joined && last.stem == "numeral") {
-                line.truncate(line.len() - 1 - last.text.len());
+            // One mark of one byte stands between them.
+            let before = line.strip_suffix(['-', ' ']).and_then(|line| line.strip_suffix(last.text.as_str()));
+            if let Some((tens, length)) = tens.zip(before.map(str::len)).filter(|_| last.stem == "numeral") {
+                line.truncate(length);
                 last.text = (tens + unit).to_string();
                 line.push_str(&last.text);
                 continue;
@@ -233,7 +286,9 @@ fn read(sentence: &str) -> Sentence {
     let mut content: Vec<String> = words.iter().map(|word| word.stem.clone()).filter(|stem| !stem.is_empty()).collect();
     content.sort_unstable();
     content.dedup();
-    Sentence { words, line, content }
+    let quantities = quantities::find(&line);
+    let pairs = pairs(&words);
+    Sentence { words, line, content, quantities, pairs }
 }
 
 fn figure_end(text: &str) -> usize {
@@ -280,7 +335,7 @@ pub(super) fn stem(word: &str) -> String {
     word.chars().take(7).collect::<String>().trim_end_matches(['y', 'i', 'e', 'a', 'o', 'u']).to_owned()
 }
 
-fn numeral(word: &str) -> Option<u32> {
+pub(super) fn numeral(word: &str) -> Option<u32> {
     // Ordinals and "one" are left: "the first", "one of".
     const NUMERALS: [&str; 20] = [
         "zero",

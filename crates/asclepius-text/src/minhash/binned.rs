@@ -1,20 +1,22 @@
-//! Near duplicates: how alike two texts are, told from a few bytes of each.
+//! A signature from one permutation: quick to make and small to keep, for a stream of texts that is read once.
 //!
 //! A text's shingles (runs of five words) are hashed once and fall into bins; each bin keeps its least hash (one
 //! permutation hashing, Li et al., NeurIPS 2012; empty bins borrow, Shrivastava and Li, ICML 2014). The share of bins
-//! that agree estimates the Jaccard similarity of the shingles, with a standard error of about 0.05.
+//! that agree estimates the Jaccard similarity of the shingles, with a standard error of about 0.05. That is one hash a
+//! word and 88 bytes a text, where [`super::signature`] takes 128 hashes a word and finds what it looks for with a stated
+//! probability: articles go by once and are many, the notes of a dataset are at hand to be compared for sure.
 
 /// Bins of a signature.
-const BINS: usize = 64;
+pub const BINS: usize = 64;
 /// Words of a shingle.
 const SHINGLE: usize = 5;
 /// Groups of bins by which candidates are found, and bins of each.
-const BANDS: usize = 6;
+pub const BANDS: usize = 6;
 const ROWS: usize = 3;
 
 /// What is kept of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Signature {
+pub struct Signature {
     /// The lowest byte of each bin's least hash.
     pub bins: [u8; BINS],
     /// A hash of the bins of each band, whole.
@@ -22,6 +24,7 @@ pub(crate) struct Signature {
 }
 
 /// A multiplication that mixes well (the finaliser of SplitMix64).
+#[inline]
 fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -76,7 +79,8 @@ impl Signature {
 }
 
 /// The share of bins that agree.
-pub(crate) fn similarity(one: &[u8; BINS], other: &[u8; BINS]) -> f64 {
+#[inline]
+pub fn similarity(one: &[u8; BINS], other: &[u8; BINS]) -> f64 {
     let agreeing = one.iter().zip(other).filter(|(one, other)| one == other).count();
     agreeing as f64 / BINS as f64
 }
