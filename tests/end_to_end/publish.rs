@@ -262,7 +262,7 @@ fn an_adapter_goes_to_a_model_repository() {
     assert!(repository.private);
     let Held::Large(sha256, _) = &repository.files["adapter_model.safetensors"] else { panic!("it is large") };
     let weights = fs_err::read(run.stage("sft").join("final/adapter_model.safetensors")).expect("trained");
-    let expected: String = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = format!("{:x}", Sha256::digest(&weights));
     assert_eq!(sha256, &expected);
     let Held::Small(card) = &repository.files["README.md"] else { panic!("it is small") };
     assert!(String::from_utf8_lossy(card).starts_with("---\nlibrary_name: peft\n"));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -327,7 +328,7 @@ fn preupload(state: &State, name: &str, told: &Value) -> Reply {
             let large = sample.contains(&0) || path.ends_with(".parquet") || path.ends_with(".safetensors");
             json!({
                 "path": path, "uploadMode": if large { "lfs" } else { "regular" },
-                "shouldIgnore": ignored && path.ends_with(".tsv"),
+                "shouldIgnore": ignored && Path::new(path).extension().is_some_and(|ending| ending == "tsv"),
             })
         })
         .collect();
@@ -414,7 +415,7 @@ fn on_storage(shared: &Shared, request: &Request) -> Reply {
     }
     let parts: Vec<&str> = request.path.split('/').collect();
     let keep = |state: &mut State, oid: &str, bytes: Vec<u8>| {
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = format!("{:x}", Sha256::digest(&bytes));
         if found != oid {
             state.wrong.push(format!("{oid} has another content"));
             return status(400);

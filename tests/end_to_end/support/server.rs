@@ -50,10 +50,13 @@ struct State {
     closed: bool,
 }
 
+/// What is done with a request, by its number and its prompt.
+type Judge = dyn Fn(usize, &str) -> Act + Send + Sync;
+
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    act: Box<dyn Fn(usize, &str) -> Act + Send + Sync>,
+    act: Box<Judge>,
     address: SocketAddr,
 }
 

@@ -139,7 +139,8 @@ struct Modes {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Mode {
     path: String,
-    pub upload_mode: String,
+    #[serde(rename = "uploadMode")]
+    pub manner: String,
     #[serde(default)]
     pub should_ignore: bool,
 }
@@ -403,7 +404,8 @@ impl Api {
             header["parentCommit"] = parent.into();
         }
         let head = json!({ "key": "header", "value": header });
-        let body: String = std::iter::once(&head).chain(lines).map(|line| format!("{line}\n")).collect();
+        let lines: Vec<String> = std::iter::once(&head).chain(lines).map(Value::to_string).collect();
+        let body = lines.join("\n") + "\n";
         let url = self.api(repository, &["commit", BRANCH]);
         let committed: Committed = self
             .json(&what, async || {

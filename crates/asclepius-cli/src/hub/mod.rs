@@ -117,7 +117,7 @@ impl<'a> Measured<'a> {
                 }
             }
         }
-        let sha256 = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = format!("{:x}", hasher.finalize());
         Ok(Self { file, bytes, sha256, sample })
     }
 

@@ -103,12 +103,12 @@ pub async fn push(api: &Api, push: &Push<'_>, on: &mut dyn FnMut(&str)) -> Resul
     // Storage takes no empty object.
     let is_large = |file: &Measured<'_>, mode: &str| mode == "lfs" && file.bytes > 0;
     let large: Vec<&Measured<'_>> =
-        with_modes().filter(|(file, mode)| is_large(file, &mode.upload_mode)).map(|(file, _)| file).collect();
+        with_modes().filter(|(file, mode)| is_large(file, &mode.manner)).map(|(file, _)| file).collect();
     let sent = large::bring(api, push.repository, &large, &mut |file| on(&format!("sent {}", file.name()))).await?;
     pushed.known_to_storage = (large.len() - sent) as u64;
     let mut lines: Vec<Value> = Vec::new();
     for (file, mode) in with_modes() {
-        lines.push(match is_large(file, &mode.upload_mode) {
+        lines.push(match is_large(file, &mode.manner) {
             true => {
                 let value = json!({ "path": file.name(), "algo": "sha256", "oid": file.sha256, "size": file.bytes });
                 json!({ "key": "lfsFile", "value": value })
