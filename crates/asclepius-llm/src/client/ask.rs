@@ -113,7 +113,7 @@ impl Inner {
                 Step::Again(wait) => {
                     progress.again = true;
                     if !self.wait(wait).await {
-                        return Ok(stopped());
+                        return self.fatal.get().map_or_else(|| Ok(stopped()), |error| Err(error.clone()));
                     }
                 }
             }
