@@ -30,30 +30,6 @@ struct Index {
     unsigned x = 0, y = 0, z = 0;
 };
 
-struct __nv_bfloat16 {
-    uint16_t bits;
-};
-
-inline float __bfloat162float(__nv_bfloat16 value) {
-    const uint32_t bits = (uint32_t)value.bits << 16;
-    float wide;
-    std::memcpy(&wide, &bits, 4);
-    return wide;
-}
-
-inline __nv_bfloat16 __float2bfloat16_rn(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    if (value != value) {
-        return {0x7fff};
-    }
-    return {(uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
-}
-
-using __half = _Float16;
-inline float __half2float(__half value) { return (float)value; }
-inline __half __float2half_rn(float value) { return (__half)value; }
-
 inline float __int_as_float(int bits) {
     float value;
     std::memcpy(&value, &bits, 4);
@@ -64,6 +40,27 @@ inline int __float_as_int(float value) {
     std::memcpy(&bits, &value, 4);
     return bits;
 }
+
+struct __nv_bfloat16 {
+    uint16_t bits;
+};
+
+inline float __bfloat162float(__nv_bfloat16 value) {
+    return __int_as_float((int)((uint32_t)value.bits << 16));
+}
+
+inline __nv_bfloat16 __float2bfloat16_rn(float value) {
+    if (value != value) {
+        return {0x7fff};
+    }
+    const uint32_t bits = (uint32_t)__float_as_int(value);
+    return {(uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+using __half = _Float16;
+inline float __half2float(__half value) { return (float)value; }
+inline __half __float2half_rn(float value) { return (__half)value; }
+
 using std::isfinite;
 
 namespace emulation {

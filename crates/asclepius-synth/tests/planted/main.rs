@@ -16,29 +16,17 @@ use asclepius_text::gates::faithful::{Pair, Reading};
 use cases::Case;
 use kinds::{another_noun, another_sex, foreign_statements, kinds, planted};
 
-/// The gates that compare facts.
-const COMPARING: [Gate; 8] = [
-    Gate::Age,
-    Gate::Drugs,
-    Gate::Intervals,
-    Gate::Laterality,
-    Gate::Negation,
-    Gate::Quantities,
-    Gate::Sex,
-    Gate::Statements,
-];
-
 type Scores = Vec<(String, f32)>;
 
 fn comparing(all: Scores) -> Scores {
-    all.into_iter().filter(|(name, _)| COMPARING.iter().any(|gate| gate.name() == name)).collect()
+    all.into_iter().filter(|(name, _)| Gate::COMPARING.iter().any(|gate| gate.name() == name)).collect()
 }
 
 /// What the gates on a note say: the same as all gates together, without those that compare nothing.
 fn of_note(note: &str, report: &Reading) -> Scores {
     let note = Reading::of(note);
     let pair = Pair::new(&note, report);
-    COMPARING.iter().map(|gate| (gate.name().to_owned(), pair.unsupported(*gate).len() as f32)).collect()
+    Gate::COMPARING.iter().map(|gate| (gate.name().to_owned(), pair.unsupported(*gate).len() as f32)).collect()
 }
 
 #[derive(Default)]
@@ -63,7 +51,7 @@ impl Table {
         self.texts += 1;
         let (text, source) = (Reading::of(text), Reading::of(source));
         let pair = Pair::new(&text, &source);
-        let wrong: Vec<_> = COMPARING.iter().zip(scores).filter(|(_, (_, score))| *score > 0.0).collect();
+        let wrong: Vec<_> = Gate::COMPARING.iter().zip(scores).filter(|(_, (_, score))| *score > 0.0).collect();
         for (gate, _) in &wrong {
             self.flagged.push(format!("{name}: {}: {:?}", gate.name(), pair.unsupported(**gate)));
         }

@@ -157,6 +157,18 @@ impl Gate {
         Self::Statements,
     ];
 
+    /// Those that compare the facts of a text with its source's.
+    pub const COMPARING: [Self; 8] = [
+        Self::Age,
+        Self::Drugs,
+        Self::Intervals,
+        Self::Laterality,
+        Self::Negation,
+        Self::Quantities,
+        Self::Sex,
+        Self::Statements,
+    ];
+
     /// Key in `[dataset.gates]` and field in `scores`.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,19 +7,21 @@
 
 mod clean;
 mod labelled;
+mod numbers;
 
 use std::collections::BTreeMap;
 
 use asclepius_text::gates::phi::{PhiKind, scan};
 use clean::CLEAN;
-use labelled::SET;
+use labelled::PEOPLE;
+use numbers::NUMBERS;
 
 /// A sentence and what it identifies, if it does.
 type Filled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
 
 fn fill() -> Vec<Filled> {
     let mut rows = Vec::new();
-    for set in SET {
+    for set in PEOPLE.iter().chain(NUMBERS) {
         for (at, sentence) in set.sentences.iter().enumerate() {
             for (number, value) in set.values.iter().enumerate() {
                 let start = sentence.find("{}").expect("every sentence has a place");
