@@ -35,6 +35,9 @@ use crate::args::{Cli, Command, PipelineArgs, RunArgs, StageArgs};
 use crate::failure::{Failure, Outcome};
 use crate::stage::Stage;
 
+#[global_allocator]
+static ALLOCATOR: asclepius_ops::cpu::memory::Allocator = asclepius_ops::cpu::memory::Allocator;
+
 fn main() -> ExitCode {
     asclepius_ops::cpu::memory::keep_freed();
     let cli = match Cli::try_parse() {

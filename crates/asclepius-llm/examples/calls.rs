@@ -12,7 +12,11 @@ use asclepius_llm::{Call, Client, Completion, TeacherConfig};
 use asclepius_schema::{Message, Reason};
 use futures::StreamExt;
 
+#[global_allocator]
+static ALLOCATOR: asclepius_ops::cpu::memory::Allocator = asclepius_ops::cpu::memory::Allocator;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    asclepius_ops::cpu::memory::keep_freed();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [url, ledger, calls, in_flight, rest @ ..] = &arguments[..] else {
         return Err("expected URL LEDGER_DIR CALLS IN_FLIGHT [TIMEOUT_SECONDS]".into());

@@ -71,6 +71,9 @@ fn peak_memory() -> u64 {
 }
 
 #[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
+#[global_allocator]
+static ALLOCATOR: asclepius_ops::cpu::memory::Allocator = asclepius_ops::cpu::memory::Allocator;
+
 fn main() -> Result<()> {
     asclepius_ops::cpu::memory::keep_freed();
     let arguments = arguments()?;
