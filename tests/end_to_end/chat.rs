@@ -12,6 +12,6 @@ fn notes_tasks_and_comparisons_are_at_hand() {
     assert!(labels.starts_with(&["[untrained]"]) && labels.contains(&"[tuned]"), "{}", ended.stdout);
     assert_eq!(chat(said).stdout, ended.stdout, "greedy answers are the same each time");
 
-    let pasted = chat("/note\nFever for two days.\n.\nWhat was found?\n");
+    let pasted = chat("/temperature 1.5\n/seed 5\n/note\nFever for two days.\n.\nWhat was found?\n");
     assert!(!pasted.stdout.trim().is_empty());
 }

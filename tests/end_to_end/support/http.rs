@@ -44,11 +44,6 @@ impl Server {
         Self { address: rest.split('/').next().unwrap_or_default().to_owned() }
     }
 
-    /// Host and port.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Sends a request; HTTP/1.0, so that a stream comes without chunks. `headers` are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(&self.address).expect("the server listens");
@@ -64,13 +59,7 @@ impl Server {
     /// Sends a request and reads the whole answer.
     #[track_caller]
     pub fn exchange(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
-        let mut reader = self.send(method, path, headers, body);
-        let mut text = Vec::new();
-        let _ = reader.read_to_end(&mut text); // a server may reset after an early answer
-        let text = String::from_utf8(text).expect("UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
-        Response { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+        rest(self.send(method, path, headers, body), Vec::new())
     }
 
     /// `GET`
@@ -85,16 +74,30 @@ impl Server {
         self.exchange("POST", path, "content-type: application/json\r\n", body.to_string().as_bytes())
     }
 
-    /// Asks for a stream and reads up to its first event; the connection is still open.
+    /// Asks for a stream and reads up to its first event; the connection is still open. The answer of a server that begins
+    /// none.
     #[track_caller]
-    pub fn begin_stream(&self, path: &str, body: &Value) -> BufReader<TcpStream> {
+    pub fn begin_stream(&self, path: &str, body: &Value) -> Result<BufReader<TcpStream>, Response> {
         let mut reader = self.send("POST", path, "", body.to_string().as_bytes());
-        let mut line = String::new();
-        while !line.starts_with("data: ") {
-            line.clear();
-            let read = reader.read_line(&mut line).expect("the stream begins");
-            assert!(read > 0, "the answer ended without an event");
+        let mut read = Vec::new();
+        loop {
+            let begin = read.len();
+            let more = reader.read_until(b'\n', &mut read).expect("the stream begins");
+            if read[begin..].starts_with(b"data: ") {
+                return Ok(reader);
+            }
+            if more == 0 || begin == 0 && !read.starts_with(b"HTTP/1.0 200") {
+                return Err(rest(reader, read));
+            }
         }
-        reader
     }
+}
+
+#[track_caller]
+fn rest(mut reader: BufReader<TcpStream>, mut read: Vec<u8>) -> Response {
+    let _ = reader.read_to_end(&mut read); // a server may reset after an early answer
+    let text = String::from_utf8(read).expect("UTF-8");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    Response { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
