@@ -14,4 +14,9 @@ fn notes_tasks_and_comparisons_are_at_hand() {
 
     let pasted = chat("/temperature 1.5\n/seed 5\n/note\nFever for two days.\n.\nWhat was found?\n");
     assert!(!pasted.stdout.trim().is_empty());
+
+    let directory = asclepius(["chat", "--device", "cpu", "--model"]).arg(finished().stage("pretrain").join("final"));
+    let first = directory.input("Fever for two days.\n.\n/temperature 1.5\n/seed 5\nWhat was found?\n").ends(0);
+    first.says(&["note> ", "question> "]);
+    assert!(!first.stdout.trim().is_empty());
 }

@@ -13,7 +13,8 @@ use crate::interrupt::interrupts;
 use crate::output;
 
 const HELP: &str = "\
-Ask about the note. An empty line or the end of input leaves, Ctrl-C stops an answer.
+Ask about the note: the first of the run's held-out ones, or the one that you paste. An empty line or the end of input
+leaves, Ctrl-C stops an answer.
   /note          paste a note; a line that holds only a dot ends it
   /note N        take the N-th of the notes that /notes lists
   /task          list the tasks; /task NAME asks an example of one, /task NAME again the next
@@ -62,7 +63,15 @@ pub fn run(args: &ModelArgs) -> Outcome {
     output::message(HELP);
     let stdin = std::io::stdin();
     let mut lines = stdin.lock().lines();
-    chat.show_notes();
+    if args.model.is_some() {
+        // There are no held-out notes to begin with; an empty one leaves the made-up note.
+        let note = read_note(&mut lines)?;
+        if !note.trim().is_empty() {
+            chat.note = note;
+        }
+    } else {
+        chat.show_notes();
+    }
     loop {
         prompt("question> ");
         let Some(line) = lines.next() else { return Ok(()) };
