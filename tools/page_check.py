@@ -234,7 +234,8 @@ def main():
     parser.add_argument("--screenshots", type=pathlib.Path)
     parser.add_argument("serve", nargs="*", help="arguments of `asclepius serve`, after --")
     options = parser.parse_args()
-    program = options.chromium or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    names = [options.chromium] if options.chromium else ["chromium", "chromium-browser", "google-chrome"]
+    program = next(filter(None, map(shutil.which, names)), None)
     if not program:
         print("skipped: there is no Chromium here")
         return 0
