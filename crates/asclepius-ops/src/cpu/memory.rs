@@ -98,7 +98,10 @@ mod tests {
                 for next in [5_000, LARGE - 1, LARGE, 3 * LARGE, LARGE, LARGE - 1, 100] {
                     block = Allocator.realloc(block, layout(size), next);
                     assert!(block.addr().is_multiple_of(align), "{next} bytes aligned to {align}");
-                    assert!(std::slice::from_raw_parts(block, 100).iter().all(|byte| *byte == 0xa5), "{size} to {next}");
+                    assert!(
+                        std::slice::from_raw_parts(block, 100).iter().all(|byte| *byte == 0xa5),
+                        "{size} to {next}"
+                    );
                     size = next;
                 }
                 Allocator.dealloc(block, layout(size));
