@@ -8,10 +8,10 @@ use asclepius_model::{Decoder, Sampling, generate_batch};
 use candle_core::{DType, Device};
 use serde_json::json;
 
-#[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
 #[global_allocator]
 static ALLOCATOR: asclepius_ops::cpu::memory::Allocator = asclepius_ops::cpu::memory::Allocator;
 
+#[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     asclepius_ops::cpu::memory::keep_freed();
     let mut given = std::env::args().skip(1);

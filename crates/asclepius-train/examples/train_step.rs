@@ -70,10 +70,10 @@ fn peak_memory() -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
-#[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
 #[global_allocator]
 static ALLOCATOR: asclepius_ops::cpu::memory::Allocator = asclepius_ops::cpu::memory::Allocator;
 
+#[expect(clippy::print_stdout, reason = "the measurement is the program's output")]
 fn main() -> Result<()> {
     asclepius_ops::cpu::memory::keep_freed();
     let arguments = arguments()?;
