@@ -31,9 +31,13 @@ eval pipeline="demo":
 report pipeline="demo":
     {{asclepius}} report "$1"
 
-# serve the tuned model of a run directory, on loopback
-serve run="runs/demo":
-    {{asclepius}} serve --model "$1/pretrain/final" --adapter "$1/sft/final"
+# the models of a run behind an API and a page, on loopback
+serve pipeline="demo":
+    {{asclepius}} serve "$1"
+
+# the page in headless Chromium, where there is one, with the models of the demo's run; pictures too: just page /tmp/pictures
+page *screenshots:
+    tools/page_check.py ${1:+--screenshots "$1"}
 
 # the tests, as the README runs them
 test:

@@ -17,6 +17,7 @@
 //! - `inputs`: every shape articles come in; `hostile`: those made to do harm.
 //! - `fetch`: articles from a bucket that answers as it is told.
 //! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
+//! - `serve`: models behind the API, and the page; `chat`: the same in the terminal.
 //! - `publish`: the dataset as a folder and on a hub; a model on it.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
@@ -24,6 +25,7 @@
 mod adapters;
 mod articles;
 mod bad_input;
+mod chat;
 mod configuration;
 mod conservation;
 mod faults;
@@ -39,6 +41,7 @@ mod models;
 mod publish;
 mod rerun;
 mod secrets;
+mod serve;
 mod support;
 mod teacher;
 mod tokens;

@@ -67,18 +67,48 @@ pub struct RunArgs {
     pub from: Option<crate::stage::Stage>,
 }
 
-/// A model on disk, with adapters.
+/// Models to talk to: those of a run, or a directory with adapters.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// A Hugging Face model directory.
+    /// The models of this pipeline's run: base, pre-trained and tuned.
+    #[arg(default_value = "demo", conflicts_with = "model")]
+    pub pipeline: String,
+    /// Changes one key of the pipeline: `--set name=mine`.
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "model")]
+    pub set: Vec<String>,
+    /// A Hugging Face model directory instead.
     #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
-    /// A PEFT adapter directory; may be given several times.
-    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// A PEFT adapter directory on top of it; may be given several times.
+    #[arg(long, value_name = "DIR", requires = "model")]
     pub adapter: Vec<PathBuf>,
     /// Where it computes: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     pub device: String,
+}
+
+/// `asclepius serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The models.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Address to listen on; any other than loopback needs a token.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: std::net::IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Environment variable that holds the token clients must send.
+    #[arg(long, value_name = "NAME")]
+    pub token_env: Option<String>,
+    /// Requests that may wait while others are answered; more are turned away with 429.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_waiting: usize,
+    /// Where the page's verdicts on answers are appended; by default feedback.jsonl in the run's directory, and nowhere
+    /// with --model.
+    #[arg(long, value_name = "FILE")]
+    pub feedback: Option<PathBuf>,
 }
 
 /// Every command.
@@ -131,21 +161,8 @@ pub enum Command {
         #[command(flatten)]
         model: ModelArgs,
     },
-    /// Serve a model over an OpenAI-compatible API.
-    Serve {
-        /// The model.
-        #[command(flatten)]
-        model: ModelArgs,
-        /// Address to listen on; any other than loopback needs a token.
-        #[arg(long, default_value = "127.0.0.1")]
-        host: std::net::IpAddr,
-        /// Port to listen on; 0 takes a free one.
-        #[arg(long, default_value_t = 8080)]
-        port: u16,
-        /// Environment variable that holds the token clients must send.
-        #[arg(long, value_name = "NAME")]
-        token_env: Option<String>,
-    },
+    /// Serve models over an OpenAI-compatible API, with a page to try them on.
+    Serve(ServeArgs),
     /// Run the embedded extractive teacher as an OpenAI-compatible server on loopback.
     Teacher {
         /// Port to listen on; 0 takes a free one.

@@ -31,6 +31,11 @@ impl Interrupt {
         Self { flag, watch }
     }
 
+    /// One that never comes.
+    pub fn never() -> Self {
+        Self { flag: Arc::default(), watch: watch::channel(false).1 }
+    }
+
     /// Whether the user asked to stop.
     pub fn is_set(&self) -> bool {
         self.flag.load(Ordering::SeqCst)
@@ -45,7 +50,22 @@ impl Interrupt {
     }
 }
 
-#[expect(clippy::exit, reason = "a second interrupt means now; everything durable is on disk already")]
+/// Gives each interrupt to `handle` instead; one that it does not take ends the process.
+pub fn interrupts(runtime: &tokio::runtime::Runtime, handle: impl Fn() -> bool + Send + 'static) {
+    runtime.spawn(async move {
+        loop {
+            signalled().await;
+            if !handle() {
+                hard_exit();
+            }
+        }
+    });
+}
+
+#[expect(
+    clippy::exit,
+    reason = "an interrupt that nothing can wait for means now; everything durable is on disk already"
+)]
 fn hard_exit() -> ! {
     std::process::exit(130)
 }

@@ -3,7 +3,8 @@
 //! - `args`: clap structs only; `main`: dispatch, and the one place that decides the exit code.
 //! - `pipeline`, `keys`: a pipeline file, `--set` on top, unknown keys answered with the nearest known one.
 //! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
-//! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `teacher`: the embedded
+//! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `models`: those of
+//!   a run; `teacher`: the embedded
 //!   teacher.
 //! - `commands`: everything that is not a stage; `hub`: where they push to; `device`: where things are computed.
 //! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
@@ -16,6 +17,7 @@ mod failure;
 mod hub;
 mod interrupt;
 mod keys;
+mod models;
 mod output;
 mod pipeline;
 mod progress;
@@ -100,9 +102,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
         Command::Preview { pipeline, rows, json } => commands::preview::run(&pipeline, rows, json),
         Command::Chat { model } => commands::chat::run(&model),
-        Command::Serve { model, host, port, token_env } => {
-            commands::serve::run(&model, host, port, token_env.as_deref())
-        }
+        Command::Serve(args) => commands::serve::run(&args),
         Command::Teacher { port } => teacher::run_server(port),
         Command::Model { command } => commands::model::run(command),
         Command::Data { command } => commands::data::run(command),

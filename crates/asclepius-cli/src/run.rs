@@ -145,6 +145,15 @@ fn execute(
 
 /// The process's surroundings for a checked pipeline.
 pub fn open(pipeline: Pipeline) -> Outcome<Run> {
+    surrounded(pipeline, Interrupt::listen)
+}
+
+/// The same for a command that only looks at the run, and sees to interrupts itself.
+pub fn look(pipeline: Pipeline) -> Outcome<Run> {
+    surrounded(pipeline, |_| Interrupt::never())
+}
+
+fn surrounded(pipeline: Pipeline, interrupt: fn(&tokio::runtime::Runtime) -> Interrupt) -> Outcome<Run> {
     let threads = match pipeline.config.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
@@ -152,7 +161,7 @@ pub fn open(pipeline: Pipeline) -> Outcome<Run> {
     // A second pool in one process (tests of commands) keeps the first one's size, which changes no result.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads.min(4)).enable_all().build()?;
-    let interrupt = Interrupt::listen(&runtime);
+    let interrupt = interrupt(&runtime);
     let directory = pipeline.run_dir();
     let ledger = directory.join("ledger");
     Ok(Run { pipeline, directory, ledger, shard: None, teacher: std::sync::OnceLock::new(), interrupt, runtime })

@@ -8,7 +8,9 @@ use anyhow::Context;
 use asclepius_llm::{Client, Endpoint, Share, TeacherConfig};
 use asclepius_schema::Fingerprint;
 use asclepius_serve::model::name_of;
-use asclepius_serve::{ChatReply, ChatRequest, Engine, EngineError, MOST_TOGETHER, ModelEngine, ServeOptions, serve};
+use asclepius_serve::{
+    Engine, EngineError, Gone, MOST_TOGETHER, ModelEngine, Prompt, Reply, Request, ServeOptions, serve,
+};
 use asclepius_synth::extractive;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -27,15 +29,19 @@ impl Engine for ExtractiveEngine {
         vec![extractive::MODEL.to_owned()]
     }
 
-    fn complete(&self, request: &ChatRequest) -> Result<ChatReply, EngineError> {
-        let text = extractive::reply(&request.messages).map_err(|error| EngineError::BadRequest(error.to_string()))?;
+    fn answer(&self, request: &Request, _gone: &Gone, on_text: &mut dyn FnMut(&str)) -> Result<Reply, EngineError> {
+        let bad = |words: String| EngineError::BadRequest(words);
+        let Prompt::Conversation(messages) = &request.prompt else {
+            return Err(bad("it answers conversations, and continues no text".to_owned()));
+        };
+        let text = extractive::reply(messages).map_err(|error| bad(error.to_string()))?;
+        on_text(&text);
         // It has no tokenizer: words stand in for tokens in the usage it reports.
         let words = |text: &str| text.split_whitespace().count() as u32;
-        Ok(ChatReply {
-            prompt_tokens: request.messages.iter().map(|message| words(&message.content)).sum(),
+        Ok(Reply {
+            prompt_tokens: messages.iter().map(|message| words(&message.content)).sum(),
             completion_tokens: words(&text),
-            finish_reason: "stop".to_owned(),
-            text,
+            finish_reason: "stop",
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Tokens from prompts, one at a time for each, with a key-value cache. Prompts that come together go through the model
 //! together: at each step every weight is read once for all of them.
 
+use std::fmt;
+
 use asclepius_ops::Documents;
 use candle_core::{DType, Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
@@ -96,69 +98,188 @@ pub fn generate_each(
     prompts: &[(&[u32], &Sampling)],
     on_token: &mut dyn FnMut(usize, u32) -> bool,
 ) -> Result<Vec<Generation>> {
-    let limit = decoder.config().max_positions;
-    if let Some((prompt, _)) = prompts.iter().find(|(prompt, _)| prompt.is_empty() || prompt.len() >= limit) {
-        return Err(ModelError::Prompt { tokens: prompt.len(), limit: limit.saturating_sub(1) });
-    }
-    let decoder = &decoder.frozen();
-    let mut generations = vec![Generation { tokens: Vec::new(), finish: Finish::Length }; prompts.len()];
-    let mut running: Vec<Running> = prompts
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, sampling))| sampling.max_new_tokens > 0)
-        .map(|(index, (prompt, sampling))| Running {
-            index,
-            choose: LogitsProcessor::new(
-                sampling.seed,
-                (sampling.temperature > 0.0).then_some(sampling.temperature),
-                sampling.top_p,
-            ),
-            next: prompt.to_vec(),
-            left: sampling.max_new_tokens.min(limit - prompt.len()),
-        })
-        .collect();
-    let mut session = Session::new(decoder);
-    while !running.is_empty() {
-        let next: Vec<&[u32]> = running.iter().map(|running| running.next.as_slice()).collect();
-        let scores = session.step(&next)?;
-        let mut ended = Vec::new();
-        for (slot, (running, scores)) in running.iter_mut().zip(scores).enumerate() {
-            let generation = &mut generations[running.index];
-            let token = running.choose.sample(&scores)?;
-            if prompts[running.index].1.stop.contains(&token) {
-                generation.finish = Finish::Stop;
-                ended.push(slot);
-                continue;
-            }
-            generation.tokens.push(token);
-            running.next = vec![token];
-            running.left -= 1;
-            if !on_token(running.index, token) {
-                generation.finish = Finish::Cancelled;
-                ended.push(slot);
-            } else if running.left == 0 {
-                ended.push(slot);
-            }
+    let mut batch = Batch::new(decoder);
+    for (index, (prompt, sampling)) in prompts.iter().enumerate() {
+        match sampling.max_new_tokens {
+            0 => batch.check(prompt)?,
+            _ => batch.join(index as u64, prompt, sampling)?,
         }
-        for slot in ended.into_iter().rev() {
-            running.remove(slot);
-            session.remove(slot);
+    }
+    let mut generations = vec![Generation { tokens: Vec::new(), finish: Finish::Length }; prompts.len()];
+    while !batch.is_empty() {
+        for Made { id, token, finish } in batch.step()? {
+            let generation = &mut generations[id as usize];
+            if let Some(finish) = finish {
+                generation.finish = finish;
+            }
+            let Some(token) = token else { continue };
+            generation.tokens.push(token);
+            if !on_token(id as usize, token) {
+                generation.finish = Finish::Cancelled;
+                batch.leave(id);
+            }
         }
     }
     Ok(generations)
 }
 
-/// A prompt that is being continued.
+/// Tokens of a prompt that go through the model in one step: enough that its weights are read seldom, few enough that
+/// those who wait for their next token hardly notice who joins them.
+const CHUNK: usize = 512;
+
+/// Temperatures below this one divide scores beyond what f32 holds, and draw the likeliest token anyway.
+const COLDEST: f64 = 1e-5;
+
+/// Texts that are continued together, a token a step. Any may join or leave between two steps; a long prompt is read over
+/// several of them, in pieces that do not depend on who else is there.
+pub struct Batch {
+    session: Session,
+    /// In the order in which they joined; those whose prompt has not been begun are last, and not in the session yet.
+    running: Vec<Running>,
+}
+
+/// What a step did for one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The name the text joined under.
+    pub id: u64,
+    /// The new token; none where a stop token came.
+    pub token: Option<u32>,
+    /// Set once the text has ended, and so has left.
+    pub finish: Option<Finish>,
+}
+
+/// A text that is being continued.
 struct Running {
-    index: usize,
+    id: u64,
     choose: LogitsProcessor,
+    stop: Vec<u32>,
+    /// What the model has not seen yet: the rest of the prompt, or the last token.
     next: Vec<u32>,
     left: usize,
 }
 
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<u64> = self.running.iter().map(|running| running.id).collect();
+        f.debug_struct("Batch").field("running", &ids).finish_non_exhaustive()
+    }
+}
+
+impl Batch {
+    /// An empty one, on weights that are shared and not changed.
+    pub fn new(decoder: &Decoder) -> Self {
+        Self { session: Session::new(decoder.frozen()), running: Vec::new() }
+    }
+
+    /// How many texts are being continued.
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Whether a prompt can be continued.
+    ///
+    /// # Errors
+    /// When it is empty, fills the model's positions, or holds a token outside the vocabulary.
+    pub fn check(&self, prompt: &[u32]) -> Result<()> {
+        let config = self.session.decoder.config();
+        let limit = config.max_positions;
+        if prompt.is_empty() || prompt.len() >= limit {
+            return Err(ModelError::Prompt { tokens: prompt.len(), limit: limit.saturating_sub(1) });
+        }
+        let bound = config.vocab_size;
+        match prompt.iter().find(|&&id| id as usize >= bound) {
+            Some(&id) => {
+                let (operation, what) = ("embedding", "token");
+                Err(asclepius_ops::OpsError::Index { operation, what, index: id as usize, bound }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a prompt in, under a name that nothing in here has. At least one token is made for it.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; the others are not touched then.
+    pub fn join(&mut self, id: u64, prompt: &[u32], sampling: &Sampling) -> Result<()> {
+        self.check(prompt)?;
+        let room = self.session.decoder.config().max_positions - prompt.len();
+        self.running.push(Running {
+            id,
+            choose: LogitsProcessor::new(
+                sampling.seed,
+                (sampling.temperature >= COLDEST).then_some(sampling.temperature),
+                sampling.top_p,
+            ),
+            stop: sampling.stop.clone(),
+            next: prompt.to_vec(),
+            left: sampling.max_new_tokens.clamp(1, room),
+        });
+        Ok(())
+    }
+
+    /// Forgets a text; nothing happens where there is none of this name.
+    pub fn leave(&mut self, id: u64) {
+        if let Some(slot) = self.running.iter().position(|running| running.id == id) {
+            self.running.remove(slot);
+            self.session.remove(slot);
+        }
+    }
+
+    /// One step: a token for each text whose prompt the model has seen to its end.
+    ///
+    /// # Errors
+    /// When a product fails or scores are not numbers. What is remembered is worth nothing then.
+    pub fn step(&mut self) -> Result<Vec<Made>> {
+        let mut room = CHUNK;
+        let mut taken = Vec::with_capacity(self.running.len());
+        for running in &self.running {
+            let waiting = running.next.len();
+            if waiting > 1 && room == 0 {
+                break;
+            }
+            let take = waiting.min(CHUNK);
+            if waiting > 1 {
+                room = room.saturating_sub(take);
+            }
+            taken.push(take);
+        }
+        let next: Vec<&[u32]> = self.running.iter().zip(&taken).map(|(running, &take)| &running.next[..take]).collect();
+        let scores = self.session.step(&next)?;
+        let mut made = Vec::with_capacity(taken.len());
+        for ((running, take), scores) in self.running.iter_mut().zip(taken).zip(scores) {
+            running.next.drain(..take);
+            if running.next.is_empty() {
+                made.push(running.choose(&scores)?);
+            }
+        }
+        for ended in made.iter().filter(|made| made.finish.is_some()) {
+            self.leave(ended.id);
+        }
+        Ok(made)
+    }
+}
+
+impl Running {
+    fn choose(&mut self, scores: &Tensor) -> Result<Made> {
+        let token = self.choose.sample(scores)?;
+        if self.stop.contains(&token) {
+            return Ok(Made { id: self.id, token: None, finish: Some(Finish::Stop) });
+        }
+        self.next.push(token);
+        self.left -= 1;
+        Ok(Made { id: self.id, token: Some(token), finish: (self.left == 0).then_some(Finish::Length) })
+    }
+}
+
 /// Documents that are being continued, with what the model remembers of them.
-struct Session<'a> {
-    decoder: &'a Decoder,
+struct Session {
+    decoder: Decoder,
     /// Tokens each document has so far.
     lengths: Vec<usize>,
     memory: Memory,
@@ -171,9 +292,9 @@ enum Memory {
     Graph(Vec<Vec<Cache>>),
 }
 
-impl<'a> Session<'a> {
-    fn new(decoder: &'a Decoder) -> Self {
-        let memory = match scalar(decoder) {
+impl Session {
+    fn new(decoder: Decoder) -> Self {
+        let memory = match scalar(&decoder) {
             Some(DType::F32) => Memory::Direct(vec![DirectCache::default(); decoder.block_count()]),
             _ => Memory::Graph(Vec::new()),
         };
@@ -186,7 +307,7 @@ impl<'a> Session<'a> {
         let scores = match &mut self.memory {
             Memory::Graph(caches) => {
                 caches.resize_with(next.len(), || vec![Cache::default(); self.decoder.block_count()]);
-                next.iter().zip(caches).map(|(next, caches)| step(self.decoder, next, caches)).collect()
+                next.iter().zip(caches).map(|(next, caches)| step(&self.decoder, next, caches)).collect()
             }
             Memory::Direct(caches) => {
                 let ids = next.concat();
@@ -198,7 +319,7 @@ impl<'a> Session<'a> {
                     cumulative.push(cumulative.last().copied().unwrap_or(0) + next.len() as u32);
                 }
                 let context = self.decoder.context(&positions, Documents::packed(cumulative)?, None)?;
-                let scores = next_scores(self.decoder, &ids, &context, caches)?;
+                let scores = next_scores(&self.decoder, &ids, &context, caches)?;
                 let v = self.decoder.config().vocab_size;
                 scores.chunks_exact(v).map(|scores| Ok(Tensor::new(scores, &Device::Cpu)?)).collect()
             }
@@ -209,8 +330,11 @@ impl<'a> Session<'a> {
         scores
     }
 
-    /// Forgets a document.
+    /// Forgets a document, where it has been begun.
     fn remove(&mut self, slot: usize) {
+        if slot >= self.lengths.len() {
+            return;
+        }
         self.lengths.remove(slot);
         match &mut self.memory {
             Memory::Direct(caches) => caches.iter_mut().for_each(|cache| cache.remove(slot)),

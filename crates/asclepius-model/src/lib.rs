@@ -38,7 +38,7 @@ pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients, loss_and_g
 pub use error::{ModelError, Result};
 pub use families::Activation;
 pub use families::phi::Layout;
-pub use generate::{Finish, Generation, Sampling, generate, generate_batch, generate_each, generate_with};
+pub use generate::{Batch, Finish, Generation, Made, Sampling, generate, generate_batch, generate_each, generate_with};
 pub use plan::{Method, Plan, PlanOptions, plan};
 pub use shapes::parameter_shapes;
 pub use source::{Source, export_directory};

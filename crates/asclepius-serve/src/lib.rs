@@ -1,26 +1,36 @@
-//! An OpenAI-compatible server over an engine, so that whatever speaks to a chat API speaks to our models too.
+//! An OpenAI-compatible server over an engine, so that whatever speaks to a chat API speaks to our models too, and a page
+//! to try them on.
 //!
 //! - [`engine`]: what the server asks of whoever writes the replies.
-//! - [`server`]: `/v1/models`, `/v1/chat/completions`, `/health`; limits and shutdown.
-//! - `request`, `response`: the shapes on the wire, and every way a request can be wrong.
-//! - [`model`]: a model of ours, with adapters, as an engine.
-//!
-//! A reply comes whole: streaming is refused in words, not by silence.
+//! - [`server`]: `/v1/models`, `/v1/chat/completions`, `/v1/completions`, `/health`; limits and shutdown; `access`: who may
+//!   ask.
+//! - `request`, `response`: the shapes on the wire, and every way a request can be wrong; `answer`: from the one to the
+//!   other, whole or streamed.
+//! - [`page`]: the page at `/`, and the verdicts that are left there.
+//! - [`model`]: models of ours as an engine; `worker`: the thread that runs them; `growing`: tokens to text, cut at stop
+//!   strings.
 
+mod access;
+mod answer;
 pub mod engine;
+mod growing;
 pub mod model;
+pub mod page;
 mod request;
 mod response;
 pub mod server;
+mod worker;
 
-pub use engine::{ChatReply, ChatRequest, Engine, EngineError};
-pub use model::{MOST_TOGETHER, ModelEngine};
+pub use engine::{Engine, EngineError, Gone, Prompt, Reply, Request};
+pub use model::{ModelEngine, Voice};
+pub use page::{Page, Question, Sample, TaskExamples};
 pub use server::{ServeOptions, serve};
+pub use worker::MOST_TOGETHER;
 
 /// What can keep a server from starting or going on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The listener failed.
+    /// The listener failed, or a thread could not be started.
     #[error("the server stopped: {0}")]
     Io(#[from] std::io::Error),
     /// A model or adapter could not be loaded.

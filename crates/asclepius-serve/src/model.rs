@@ -1,51 +1,52 @@
-//! A model of ours as an engine: one base, and an adapter a name on top of it. Requests that wait while the model works
-//! go through it together.
+//! Models of ours as an engine: a base, and an adapter a name on top of it. Requests that come while the models work join
+//! them at the next step.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc;
 
-use asclepius_model::{Decoder, Finish, Generation, Sampling, generate_each};
+use asclepius_model::{Decoder, Finish, Sampling};
 use asclepius_text::{InstructionTemplate, TextTokenizer};
 use candle_core::{DType, Device};
 
-use crate::{ChatReply, ChatRequest, Engine, EngineError, ServeError};
+use crate::growing::Growing;
+use crate::worker::{Job, News, work};
+use crate::{Engine, EngineError, Gone, Prompt, Reply, Request, ServeError};
 
-/// Requests that go through the model together: enough that its weights are read seldom, few enough that what it
-/// remembers of each stays small beside them.
-pub const MOST_TOGETHER: usize = 16;
-
-/// A model, or the same with one adapter.
+/// A model under the name it answers to.
 #[derive(Debug)]
-struct Voice {
+pub struct Voice {
+    /// What a request asks for.
+    pub name: String,
+    /// The weights; clones of a decoder share them.
+    pub decoder: Decoder,
+    /// The model's tokenizer.
+    pub tokenizer: TextTokenizer,
+    /// How a conversation becomes its prompt.
+    pub template: InstructionTemplate,
+}
+
+/// What is needed to put a question to a model.
+#[derive(Debug)]
+struct Listed {
     name: String,
-    decoder: Decoder,
     tokenizer: TextTokenizer,
     template: InstructionTemplate,
     stop: Vec<u32>,
-    waiting: Mutex<Vec<Job>>,
-    /// Held by whoever works for all that wait.
-    turn: Mutex<()>,
+    max_positions: usize,
 }
 
-/// A request on its way through the model.
-#[derive(Debug)]
-struct Job {
-    prompt: Vec<u32>,
-    sampling: Sampling,
-    stop: Vec<String>,
-    answer: mpsc::Sender<Result<ChatReply, EngineError>>,
-}
-
-/// Answers with a model, its weights in f32. Adapters share the base's weights; each answers to a name of its own.
+/// Answers with models of ours.
 #[derive(Debug)]
 pub struct ModelEngine {
-    voices: Vec<Voice>,
+    listed: Vec<Listed>,
+    jobs: mpsc::Sender<Job>,
 }
 
 impl ModelEngine {
-    /// Loads a Hugging Face directory, and PEFT directories that belong to it. Each directory is served under its name,
-    /// with its parent's before it where the name alone says little (`sft/final`). A conversation is rendered with the
-    /// chat template in the adapter's directory, or in the model's, or else with the project's own.
+    /// Loads a Hugging Face directory in f32, and PEFT directories that belong to it and share its weights. Each directory
+    /// is served under its name, with its parent's before it where the name alone says little (`sft/final`). A
+    /// conversation is rendered with the chat template in the adapter's directory, or in the model's, or else with the
+    /// project's own.
     ///
     /// # Errors
     /// When a file is missing or damaged, an adapter does not fit, or two directories have one name.
@@ -58,142 +59,145 @@ impl ModelEngine {
     /// # Errors
     /// As [`ModelEngine::load`].
     pub fn load_as(name: String, model: &Path, adapters: &[PathBuf], device: &Device) -> Result<Self, ServeError> {
-        let base = Decoder::load(model, DType::F32, device)?;
-        let tokenizer = TextTokenizer::load(model)?;
-        let mut voices = Vec::with_capacity(1 + adapters.len());
+        let base = Voice::own_template(name, Decoder::load(model, DType::F32, device)?, TextTokenizer::load(model)?)?;
+        let mut voices = vec![base];
         for adapter in adapters {
-            let mut decoder = base.clone();
+            let mut decoder = voices[0].decoder.clone();
             decoder.load_adapter(adapter)?;
             let own = adapter.join("tokenizer.json").exists();
-            let tokenizer = if own { TextTokenizer::load(adapter)? } else { tokenizer.clone() };
-            voices.push(Voice::new(name_of(adapter), decoder, tokenizer)?);
+            let tokenizer = if own { TextTokenizer::load(adapter)? } else { voices[0].tokenizer.clone() };
+            voices.push(Voice::own_template(name_of(adapter), decoder, tokenizer)?);
         }
-        voices.insert(0, Voice::new(name, base, tokenizer)?);
-        for (index, voice) in voices.iter().enumerate() {
-            if voices[..index].iter().any(|earlier| earlier.name == voice.name) {
-                return Err(ServeError::SameName { name: voice.name.clone() });
+        Self::new(voices)
+    }
+
+    /// An engine of these models; the last is the one to take without a preference.
+    ///
+    /// # Errors
+    /// When two have one name, nothing ends an answer, or no thread can be started.
+    pub fn new(voices: Vec<Voice>) -> Result<Self, ServeError> {
+        let mut listed: Vec<Listed> = Vec::with_capacity(voices.len());
+        let mut decoders = Vec::with_capacity(voices.len());
+        for Voice { name, decoder, tokenizer, template } in voices {
+            if listed.iter().any(|earlier| earlier.name == name) {
+                return Err(ServeError::SameName { name });
             }
+            let mut stop = template.stop_ids(&tokenizer)?;
+            stop.extend(&decoder.config().eos);
+            stop.sort_unstable();
+            stop.dedup();
+            let max_positions = decoder.config().max_positions;
+            listed.push(Listed { name, tokenizer, template, stop, max_positions });
+            decoders.push(decoder);
         }
-        Ok(Self { voices })
+        let (jobs, waiting) = mpsc::channel();
+        std::thread::Builder::new().name("models".to_owned()).spawn(move || work(decoders, &waiting))?;
+        Ok(Self { listed, jobs })
+    }
+}
+
+impl Voice {
+    /// A model that is asked with its own chat template, or else with the project's.
+    ///
+    /// # Errors
+    /// When its template does not parse.
+    pub fn own_template(name: String, decoder: Decoder, tokenizer: TextTokenizer) -> Result<Self, ServeError> {
+        let template = match tokenizer.chat_template() {
+            Some(_) => InstructionTemplate::chat(&tokenizer)?,
+            None => InstructionTemplate::asclepius(),
+        };
+        Ok(Self { name, decoder, tokenizer, template })
     }
 }
 
 impl Engine for ModelEngine {
     fn models(&self) -> Vec<String> {
-        self.voices.iter().map(|voice| voice.name.clone()).collect()
+        self.listed.iter().map(|listed| listed.name.clone()).collect()
     }
 
-    fn complete(&self, request: &ChatRequest) -> Result<ChatReply, EngineError> {
-        let voice = self.voices.iter().find(|voice| voice.name == request.model);
-        let voice = voice.ok_or_else(|| EngineError::BadRequest(format!("there is no model {:?}", request.model)))?;
-        voice.answer(request)
-    }
-}
-
-impl Voice {
-    fn new(name: String, decoder: Decoder, tokenizer: TextTokenizer) -> Result<Self, ServeError> {
-        let template = match tokenizer.chat_template() {
-            Some(_) => InstructionTemplate::chat(&tokenizer)?,
-            None => InstructionTemplate::asclepius(),
-        };
-        let mut stop = template.stop_ids(&tokenizer)?;
-        stop.extend(&decoder.config().eos);
-        stop.sort_unstable();
-        stop.dedup();
-        Ok(Self { name, decoder, tokenizer, template, stop, waiting: Mutex::default(), turn: Mutex::default() })
-    }
-
-    fn answer(&self, request: &ChatRequest) -> Result<ChatReply, EngineError> {
-        let prompt = self
-            .template
-            .encode_conversation(&self.tokenizer, &request.messages)
-            .map_err(|error| EngineError::BadRequest(error.to_string()))?;
-        let limit = self.decoder.config().max_positions;
-        if prompt.len() >= limit {
-            return Err(EngineError::TooLong { tokens: prompt.len(), limit: limit.saturating_sub(1) });
+    fn answer(&self, request: &Request, gone: &Gone, on_text: &mut dyn FnMut(&str)) -> Result<Reply, EngineError> {
+        let found = self.listed.iter().enumerate().find(|(_, listed)| listed.name == request.model);
+        let (decoder, listed) =
+            found.ok_or_else(|| EngineError::BadRequest(format!("there is no model {:?}", request.model)))?;
+        let prompt = listed.encode(&request.prompt)?;
+        let prompt_tokens = prompt.len() as u32;
+        let reply = |finish_reason, made: usize| Reply { finish_reason, prompt_tokens, completion_tokens: made as u32 };
+        if request.max_tokens == 0 {
+            return Ok(reply("length", 0));
         }
         let sampling = Sampling {
             temperature: request.temperature,
             top_p: request.top_p,
             seed: request.seed,
             max_new_tokens: request.max_tokens,
-            stop: self.stop.clone(),
+            stop: listed.stop.clone(),
         };
-        let (answer, answered) = mpsc::channel();
-        lock(&self.waiting).push(Job { prompt, sampling, stop: request.stop.clone(), answer });
+        let (news, hears) = mpsc::channel();
+        let job = Job { decoder, prompt, sampling, gone: gone.clone(), news };
+        self.jobs.send(job).map_err(|_| lost())?;
+        let mut growing = Growing::new(&listed.tokenizer, &request.stop);
         loop {
-            let turn = lock(&self.turn);
-            // Whoever had the turn before may have worked for this one.
-            match answered.try_recv() {
-                Ok(reply) => return reply,
-                Err(mpsc::TryRecvError::Empty) => {}
-                Err(mpsc::TryRecvError::Disconnected) => {
-                    return Err(EngineError::Failed("the request's turn was lost to a panic".into()));
+            match hears.recv() {
+                Ok(News::Token(token)) => {
+                    let (text, stopped) = growing.push(token);
+                    hand_out(&text, on_text);
+                    if stopped {
+                        return Ok(reply("stop", growing.tokens()));
+                    }
                 }
-            }
-            let jobs: Vec<Job> = {
-                let mut waiting = lock(&self.waiting);
-                let together = waiting.len().min(MOST_TOGETHER);
-                waiting.drain(..together).collect()
-            };
-            self.work(jobs);
-            drop(turn);
-        }
-    }
-
-    /// Answers all of `jobs`.
-    fn work(&self, jobs: Vec<Job>) {
-        let prompts: Vec<_> = jobs.iter().map(|job| (job.prompt.as_slice(), &job.sampling)).collect();
-        let mut made: Vec<Vec<u32>> = vec![Vec::new(); jobs.len()];
-        let mut go_on = |index: usize, token| {
-            let stop = &jobs[index].stop;
-            if stop.is_empty() {
-                return true;
-            }
-            made[index].push(token);
-            cut(&self.tokenizer.decode(&made[index]), stop).is_none()
-        };
-        match generate_each(&self.decoder, &prompts, &mut go_on) {
-            Ok(generations) => {
-                for (job, generation) in jobs.into_iter().zip(generations) {
-                    let reply = self.reply(&job, &generation);
-                    job.answer.send(Ok(reply)).ok(); // whoever asked may have gone
+                Ok(News::Ended(finish)) => {
+                    let made = growing.tokens();
+                    let (text, stopped) = growing.finish();
+                    hand_out(&text, on_text);
+                    return Ok(reply(if stopped || finish == Finish::Stop { "stop" } else { "length" }, made));
                 }
-            }
-            Err(error) => {
-                let words = error.to_string();
-                for job in jobs {
-                    job.answer.send(Err(EngineError::Failed(words.clone().into()))).ok();
+                Ok(News::Failed(words)) => return Err(EngineError::Failed(words.into())),
+                Err(_) if gone.is_set() => {
+                    tracing::debug!(
+                        model = listed.name,
+                        completion_tokens = growing.tokens(),
+                        "whoever asked has left"
+                    );
+                    return Err(EngineError::Gone);
                 }
+                Err(_) => return Err(lost()),
             }
-        }
-    }
-
-    fn reply(&self, job: &Job, generation: &Generation) -> ChatReply {
-        let mut text = self.tokenizer.decode(&generation.tokens);
-        if let Some(end) = cut(&text, &job.stop) {
-            text.truncate(end);
-        }
-        let finish_reason = match generation.finish {
-            Finish::Stop | Finish::Cancelled => "stop",
-            Finish::Length => "length",
-        };
-        ChatReply {
-            text,
-            finish_reason: finish_reason.to_owned(),
-            prompt_tokens: job.prompt.len() as u32,
-            completion_tokens: generation.tokens.len() as u32,
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn hand_out(text: &str, on_text: &mut dyn FnMut(&str)) {
+    if !text.is_empty() {
+        on_text(text);
+    }
 }
 
-/// Where the first of the stop strings begins.
-fn cut(text: &str, stops: &[String]) -> Option<usize> {
-    stops.iter().filter_map(|stop| text.find(stop.as_str())).min()
+fn lost() -> EngineError {
+    EngineError::Failed("the thread that runs the models has ended".into())
+}
+
+impl Listed {
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+        let bad = |error: asclepius_text::TextError| EngineError::BadRequest(error.to_string());
+        let ids = match prompt {
+            Prompt::Conversation(messages) => {
+                self.template.encode_conversation(&self.tokenizer, messages).map_err(bad)?
+            }
+            // As a document in pre-training begins.
+            Prompt::Text(text) => {
+                let mut ids: Vec<u32> = self.tokenizer.bos().into_iter().collect();
+                ids.extend(self.tokenizer.encode_text(text).map_err(bad)?);
+                ids
+            }
+        };
+        if ids.is_empty() {
+            return Err(EngineError::BadRequest("the prompt has no token to go on from".to_owned()));
+        }
+        if ids.len() >= self.max_positions {
+            return Err(EngineError::TooLong { tokens: ids.len(), limit: self.max_positions.saturating_sub(1) });
+        }
+        Ok(ids)
+    }
 }
 
 /// A directory's name, with its parent's before it where it alone says little.
@@ -222,12 +226,5 @@ mod tests {
         ] {
             assert_eq!(name_of(Path::new(path)), name);
         }
-    }
-
-    #[test]
-    fn a_reply_is_cut_at_the_earliest_stop() {
-        let stops = ["###".to_owned(), "\n\n".to_owned()];
-        assert_eq!(cut("a\n\nb###", &stops), Some(1));
-        assert_eq!(cut("a", &stops), None);
     }
 }

@@ -4,7 +4,8 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::{ChatReply, EngineError};
+use crate::request::Endpoint;
+use crate::{EngineError, Reply};
 
 /// An error as OpenAI's API words it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,16 @@ impl ApiError {
         let kind = "rate_limit_error";
         Self { kind, ..Self::of(429, "rate_limit_exceeded", "too many requests are waiting; ask again in a second") }
     }
+
+    /// The server answers what it has begun, and nothing else.
+    pub fn closing() -> Self {
+        Self::of(503, "shutting_down", "the server is shutting down")
+    }
+
+    pub fn to_json(&self) -> Value {
+        let Self { kind, code, param, message, .. } = self;
+        json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    }
 }
 
 impl From<EngineError> for ApiError {
@@ -47,6 +58,8 @@ impl From<EngineError> for ApiError {
             EngineError::TooLong { .. } => {
                 Self { param: Some("messages"), ..Self::of(400, "context_length_exceeded", message) }
             }
+            // Nobody reads this one.
+            EngineError::Gone => Self::of(499, "client_closed_request", message),
             EngineError::Failed(_) => Self::of(500, "engine_failed", message),
         }
     }
@@ -54,16 +67,14 @@ impl From<EngineError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { status, kind, code, param, message } = self;
-        let body = json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut headers: Vec<(HeaderName, &str)> = Vec::new();
         match status {
-            StatusCode::TOO_MANY_REQUESTS => headers.push((header::RETRY_AFTER, "1")),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => headers.push((header::RETRY_AFTER, "1")),
             StatusCode::UNAUTHORIZED => headers.push((header::WWW_AUTHENTICATE, "Bearer")),
             _ => {}
         }
-        let mut response = (status, axum::Json(body)).into_response();
+        let mut response = (status, axum::Json(self.to_json())).into_response();
         for (name, value) in headers {
             response.headers_mut().insert(name, header::HeaderValue::from_static(value));
         }
@@ -71,24 +82,82 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A chat completion.
-pub(crate) fn completion(id: u64, created: u64, model: &str, reply: &ChatReply) -> Value {
+/// What every body about one answer begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct Heading {
+    pub endpoint: Endpoint,
+    pub number: u64,
+    /// Seconds since 1970.
+    pub created: u64,
+    pub model: String,
+}
+
+impl Heading {
+    fn id(&self) -> String {
+        let kind = if self.endpoint == Endpoint::Chat { "chatcmpl" } else { "cmpl" };
+        format!("{kind}-{}", self.number)
+    }
+
+    fn body(&self, object: &str, choices: Value) -> Value {
+        json!({
+            "id": self.id(),
+            "object": object,
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        })
+    }
+
+    /// The whole answer.
+    pub fn whole(&self, text: &str, reply: &Reply) -> Value {
+        let finish = reply.finish_reason;
+        let (object, mut choice) = match self.endpoint {
+            Endpoint::Chat => {
+                ("chat.completion", json!({"index": 0, "message": {"role": "assistant", "content": text}}))
+            }
+            Endpoint::Text => ("text_completion", json!({"index": 0, "text": text})),
+        };
+        choice["logprobs"] = Value::Null;
+        choice["finish_reason"] = finish.into();
+        let mut body = self.body(object, json!([choice]));
+        body["usage"] = usage(reply);
+        body
+    }
+
+    /// A piece of the answer: text, or its end. The first piece of a conversation says who speaks.
+    pub fn piece(&self, text: Option<&str>, first: bool, finish: Option<&str>) -> Value {
+        let (object, mut choice) = match self.endpoint {
+            Endpoint::Chat => {
+                let mut delta = json!({});
+                if first {
+                    delta["role"] = "assistant".into();
+                }
+                if let Some(text) = text {
+                    delta["content"] = text.into();
+                }
+                ("chat.completion.chunk", json!({"index": 0, "delta": delta}))
+            }
+            Endpoint::Text => ("text_completion", json!({"index": 0, "text": text.unwrap_or_default()})),
+        };
+        choice["logprobs"] = Value::Null;
+        choice["finish_reason"] = finish.map_or(Value::Null, Value::from);
+        self.body(object, json!([choice]))
+    }
+
+    /// The last piece of a stream that was asked to say what was used.
+    pub fn used(&self, reply: &Reply) -> Value {
+        let object = if self.endpoint == Endpoint::Chat { "chat.completion.chunk" } else { "text_completion" };
+        let mut body = self.body(object, json!([]));
+        body["usage"] = usage(reply);
+        body
+    }
+}
+
+fn usage(reply: &Reply) -> Value {
     json!({
-        "id": format!("chatcmpl-{id}"),
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [{
-            "index": 0,
-            "message": {"role": "assistant", "content": reply.text},
-            "logprobs": null,
-            "finish_reason": reply.finish_reason,
-        }],
-        "usage": {
-            "prompt_tokens": reply.prompt_tokens,
-            "completion_tokens": reply.completion_tokens,
-            "total_tokens": u64::from(reply.prompt_tokens) + u64::from(reply.completion_tokens),
-        },
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "total_tokens": u64::from(reply.prompt_tokens) + u64::from(reply.completion_tokens),
     })
 }
 

@@ -2,26 +2,32 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::answer::answer;
+use crate::page::{self, Page};
+use crate::request::Endpoint;
 use crate::response::ApiError;
-use crate::{Engine, ServeError, request, response};
+use crate::{Engine, ServeError, access, response};
+
+/// How long clients may take to fetch answers that are complete, once the server is shutting down.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How a server behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// What clients must send as `Authorization: Bearer`. None: anyone who reaches the server may ask.
+    /// What clients must send as `Authorization: Bearer`. None: programs on this machine and the server's own page may ask.
     pub token: Option<String>,
     /// Requests the engine works on at a time.
     pub max_in_flight: usize,
@@ -31,6 +37,8 @@ pub struct ServeOptions {
     pub max_body_bytes: usize,
     /// Draw for a request that names no seed from its content: the same request, the same reply.
     pub reproducible: bool,
+    /// The page at `/`; none: there is no page.
+    pub page: Option<Page>,
 }
 
 impl Default for ServeOptions {
@@ -41,23 +49,28 @@ impl Default for ServeOptions {
             max_waiting: 1024,
             max_body_bytes: 4 << 20,
             reproducible: false,
+            page: None,
         }
     }
 }
 
-struct App {
-    engine: Arc<dyn Engine>,
+pub(crate) struct App {
+    pub engine: Arc<dyn Engine>,
+    pub page: Option<Page>,
+    /// One permit a request the engine works on.
+    pub working: Arc<Semaphore>,
+    /// One permit a request inside, working or waiting.
+    inside: Arc<Semaphore>,
+    most_inside: u32,
     token: Option<String>,
     reproducible: bool,
-    /// One permit a request inside, working or waiting.
-    inside: Semaphore,
-    /// One permit a request the engine works on.
-    working: Semaphore,
+    closing: AtomicBool,
     started: u64,
     requests: AtomicU64,
 }
 
-/// Serves `engine` on `listener` until `shutdown` resolves; requests inside are then still answered.
+/// Serves `engine` on `listener` until `shutdown` resolves. Requests inside are then still answered, new ones are told that
+/// the server is going.
 ///
 /// # Errors
 /// When the listener fails.
@@ -67,48 +80,99 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let max_in_flight = options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS / 2);
-    let app = App {
+    const MOST: usize = 1 << 20;
+    let max_in_flight = options.max_in_flight.clamp(1, MOST);
+    let most_inside = max_in_flight + options.max_waiting.min(MOST);
+    let app = Arc::new(App {
         engine,
+        page: options.page,
         token: options.token,
         reproducible: options.reproducible,
-        inside: Semaphore::new(max_in_flight + options.max_waiting.min(Semaphore::MAX_PERMITS / 2)),
-        working: Semaphore::new(max_in_flight),
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        inside: Arc::new(Semaphore::new(most_inside)),
+        most_inside: most_inside as u32,
+        working: Arc::new(Semaphore::new(max_in_flight)),
+        closing: AtomicBool::new(false),
+        started: seconds(),
         requests: AtomicU64::new(0),
-    };
+    });
     let router = Router::new()
-        .route("/health", get(async || Json(serde_json::json!({"status": "ok"}))))
+        .route("/", get(page::show))
+        .route("/page", get(page::content))
+        .route("/feedback", post(page::feedback))
+        .route("/health", get(health))
         .route("/v1/models", get(models))
         .route("/v1/chat/completions", post(chat))
+        .route("/v1/completions", post(text))
         .fallback(async || ApiError::of(404, "unknown_url", "there is no such path"))
         .method_not_allowed_fallback(async || ApiError::of(405, "method_not_allowed", "not with this method"))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .with_state(Arc::new(app));
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await?;
+        .with_state(app.clone());
+    let (tell, mut told) = watch::channel(false);
+    let stopping = async move {
+        shutdown.await;
+        app.closing.store(true, Ordering::SeqCst);
+        let _everyone = app.inside.acquire_many(app.most_inside).await;
+        tell.send_replace(true);
+    };
+    let late = async move {
+        // The sender is dropped by a server that has ended by itself.
+        if told.wait_for(|told| *told).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        served = async { axum::serve(listener, router).with_graceful_shutdown(stopping).await } => served?,
+        () = late => tracing::warn!("clients that did not fetch their answers are left"),
+    }
     Ok(())
 }
 
+/// Seconds since 1970.
+pub(crate) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 impl App {
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(token) = &self.token else { return Ok(()) };
-        let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        if sent.is_some_and(|sent| same(sent, token.as_bytes())) {
-            return Ok(());
+    pub fn authorise(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        access::check(self.token.as_deref(), headers)
+    }
+
+    /// A place inside, unless the server is full or going.
+    pub fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(ApiError::closing());
         }
-        Err(ApiError::of(401, "invalid_api_key", "send the server's token as `Authorization: Bearer`"))
+        self.inside.clone().try_acquire_owned().map_err(|_| ApiError::busy())
+    }
+
+    pub fn next_number(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The seed of a request that names none.
+    pub fn seed(&self, number: u64, body: &[u8]) -> u64 {
+        if !self.reproducible {
+            return number;
+        }
+        let hash = asclepius_schema::hash_bytes(body);
+        u64::from_str_radix(&hash[..16], 16).expect("a hash is hex digits")
     }
 }
 
-/// Compares without telling by its duration how much of the token was right.
-fn same(sent: &[u8], token: &[u8]) -> bool {
-    let differing = sent.iter().zip(token).fold(0, |differing, (left, right)| differing | (left ^ right));
-    sent.len() == token.len() && std::hint::black_box(differing) == 0
+/// The body, or why there is none.
+pub(crate) fn whole_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+    body.map_err(|rejection| match rejection.status().as_u16() {
+        413 => ApiError::of(413, "body_too_large", "the body is larger than this server takes"),
+        _ => ApiError::bad("the body could not be read".to_owned(), None),
+    })
 }
 
-fn content_seed(body: &[u8]) -> u64 {
-    let hash = asclepius_schema::hash_bytes(body);
-    u64::from_str_radix(&hash[..16], 16).expect("a hash is hex digits")
+async fn health(State(app): State<Arc<App>>) -> Response {
+    if app.closing.load(Ordering::SeqCst) {
+        return ApiError::closing().into_response();
+    }
+    Json(serde_json::json!({"status": "ok"})).into_response()
 }
 
 async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -116,36 +180,14 @@ async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
     Ok(Json(response::models(&app.engine.models(), app.started)).into_response())
 }
 
-async fn chat(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+type Body = Result<Bytes, BytesRejection>;
+
+async fn chat(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     app.authorise(&headers)?;
-    let body = body.map_err(|rejection| match rejection.status().as_u16() {
-        413 => ApiError::of(413, "body_too_large", "the body is larger than this server takes"),
-        _ => ApiError::bad("the body could not be read".to_owned(), None),
-    })?;
-    let number = app.requests.fetch_add(1, Ordering::Relaxed);
-    let unseeded = if app.reproducible { content_seed(&body) } else { number };
-    let request = request::parse(&body, unseeded)?;
-    let known = app.engine.models();
-    if !known.contains(&request.model) {
-        return Err(ApiError::unknown_model(&request.model, &known));
-    }
-    let _inside = app.inside.try_acquire().map_err(|_| ApiError::busy())?;
-    let _working = app.working.acquire().await.expect("nothing closes the semaphore");
-    let model = request.model.clone();
-    let engine = app.engine.clone();
-    let reply = tokio::task::spawn_blocking(move || engine.complete(&request)).await;
-    let reply = reply.map_err(|_| ApiError::of(500, "engine_failed", "the engine panicked"))??;
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(app.started, |since| since.as_secs());
-    tracing::debug!(
-        number,
-        model,
-        prompt_tokens = reply.prompt_tokens,
-        completion_tokens = reply.completion_tokens,
-        "answered"
-    );
-    Ok(Json(response::completion(number, created, &model, &reply)).into_response())
+    answer(app, Endpoint::Chat, &whole_body(body)?).await
+}
+
+async fn text(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    app.authorise(&headers)?;
+    answer(app, Endpoint::Text, &whole_body(body)?).await
 }

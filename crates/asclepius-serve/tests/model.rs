@@ -4,7 +4,7 @@ use std::path::Path;
 
 use asclepius_model::{Decoder, LoraConfig, ModelConfig, Sampling, generate};
 use asclepius_schema::Message;
-use asclepius_serve::{ChatReply, ChatRequest, Engine, EngineError, ModelEngine, ServeError};
+use asclepius_serve::{Engine, EngineError, Gone, ModelEngine, Prompt, Reply, Request, ServeError};
 use asclepius_text::{InstructionTemplate, SpecialNames, TextTokenizer};
 use candle_core::Device;
 use serde_json::json;
@@ -27,10 +27,10 @@ fn write_model(directory: &Path) -> TextTokenizer {
     tokenizer
 }
 
-fn request(model: &str, messages: Vec<Message>) -> ChatRequest {
-    ChatRequest {
+fn request(model: &str, messages: Vec<Message>) -> Request {
+    Request {
         model: model.to_owned(),
-        messages,
+        prompt: Prompt::Conversation(messages),
         temperature: 0.0,
         top_p: None,
         max_tokens: 12,
@@ -49,7 +49,7 @@ fn the_served_prompt_is_the_trained_one_and_the_reply_what_the_model_says() {
     assert_eq!(engine.models(), ["tiny"]);
 
     let question = request("tiny", vec![InstructionTemplate::user_message(TEXT, "What began at rest?")]);
-    let reply = engine.complete(&question).expect("answered");
+    let (text, reply) = engine.complete(&question).expect("answered");
     let prompt = InstructionTemplate::asclepius().encode_prompt(&tokenizer, TEXT, "What began at rest?");
     let prompt = prompt.expect("the template renders");
     assert_eq!(reply.prompt_tokens as usize, prompt.len());
@@ -58,13 +58,13 @@ fn the_served_prompt_is_the_trained_one_and_the_reply_what_the_model_says() {
     let stop = vec![tokenizer.eos().expect("it was trained with one")];
     let sampling = Sampling { max_new_tokens: 12, stop, ..Sampling::default() };
     let expected = generate(&decoder, &prompt, &sampling).expect("generated");
-    assert_eq!(reply.text, tokenizer.decode(&expected.tokens));
+    assert_eq!(text, tokenizer.decode(&expected.tokens));
     assert_eq!(reply.completion_tokens as usize, expected.tokens.len());
 
-    let drawn = ChatRequest { temperature: 1.0, ..question.clone() };
-    let of_seed = |seed| engine.complete(&ChatRequest { seed, ..drawn.clone() }).expect("answered");
+    let drawn = Request { temperature: 1.0, ..question.clone() };
+    let of_seed = |seed| engine.complete(&Request { seed, ..drawn.clone() }).expect("answered");
     assert_eq!(of_seed(1), of_seed(1));
-    assert_ne!(of_seed(1).text, of_seed(2).text);
+    assert_ne!(of_seed(1).0, of_seed(2).0);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn requests_that_wait_together_are_answered_as_if_each_came_alone() {
     write_model(directory.path());
     let engine = ModelEngine::load(directory.path(), &[], &Device::Cpu).expect("it was just written");
     let name = engine.models().remove(0);
-    let requests: Vec<ChatRequest> = (0..40)
+    let requests: Vec<Request> = (0..40)
         .map(|number| {
             let words: Vec<&str> = TEXT.split(' ').take(3 + number % 9).collect();
             let mut request = request(&name, vec![Message::user(words.join(" "))]);
@@ -81,12 +81,12 @@ fn requests_that_wait_together_are_answered_as_if_each_came_alone() {
             request.max_tokens = number % 13;
             // One that can never be answered keeps nobody else from an answer.
             if number == 7 {
-                request.messages[0].content = TEXT.repeat(100);
+                request.prompt = Prompt::Text(TEXT.repeat(100));
             }
             request
         })
         .collect();
-    let answers = |answer: Result<ChatReply, EngineError>| answer.map_err(|error| error.to_string());
+    let answers = |answer: Result<(String, Reply), EngineError>| answer.map_err(|error| error.to_string());
     let alone: Vec<_> = requests.iter().map(|request| answers(engine.complete(request))).collect();
     let together: Vec<_> = std::thread::scope(|scope| {
         let asked: Vec<_> = requests.iter().map(|request| scope.spawn(|| answers(engine.complete(request)))).collect();
@@ -102,12 +102,12 @@ fn a_stop_string_ends_a_reply_before_it() {
     write_model(directory.path());
     let engine = ModelEngine::load(directory.path(), &[], &Device::Cpu).expect("it was just written");
     let name = engine.models().remove(0);
-    let question = ChatRequest { temperature: 1.5, seed: 5, ..request(&name, vec![Message::user(TEXT)]) };
-    let ChatReply { text: whole, .. } = engine.complete(&question).expect("answered");
+    let question = Request { temperature: 1.5, seed: 5, ..request(&name, vec![Message::user(TEXT)]) };
+    let (whole, _) = engine.complete(&question).expect("answered");
     let (middle, _) = whole.char_indices().nth(whole.chars().count() / 2).expect("twelve tokens are some text");
     let stop = whole[middle..].chars().next().expect("something follows").to_string();
-    let reply = engine.complete(&ChatRequest { stop: vec![stop.clone()], ..question }).expect("answered");
-    assert_eq!(reply.text, whole[..whole.find(&stop).expect("it was taken from there")]);
+    let (text, reply) = engine.complete(&Request { stop: vec![stop.clone()], ..question }).expect("answered");
+    assert_eq!(text, whole[..whole.find(&stop).expect("it was taken from there")]);
     assert_eq!(reply.finish_reason, "stop");
     assert!(reply.completion_tokens <= 12);
 }
@@ -146,8 +146,53 @@ fn an_adapter_answers_to_its_own_name_and_leaves_the_base_as_it_was() {
     let ask =
         |engine: &ModelEngine, name| engine.complete(&request(name, vec![Message::user(TEXT)])).expect("answered");
     assert_eq!(ask(&both, "tiny"), ask(&alone, "tiny"));
-    assert_ne!(ask(&both, "sft/final").text, ask(&both, "tiny").text);
+    assert_ne!(ask(&both, "sft/final").0, ask(&both, "tiny").0);
 
     let twice = [adapter.clone(), adapter];
     assert!(matches!(ModelEngine::load(&model, &twice, &Device::Cpu), Err(ServeError::SameName { .. })));
+}
+
+#[test]
+fn who_leaves_is_not_worked_for_any_longer_and_who_stays_is_answered_the_same() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    write_model(directory.path());
+    let engine = ModelEngine::load(directory.path(), &[], &Device::Cpu).expect("it was just written");
+    let name = engine.models().remove(0);
+    let question = Request { temperature: 1.0, max_tokens: 200, ..request(&name, vec![Message::user("pain")]) };
+    let whole = engine.complete(&question).expect("answered");
+    let gone = Gone::default();
+    let (mut heard, leaving) = (0, gone.clone());
+    let (left, stayed) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| {
+            engine.answer(&question, &gone, &mut |_| {
+                heard += 1;
+                leaving.leave();
+            })
+        });
+        let stayed = scope.spawn(|| engine.complete(&question));
+        (left.join().expect("no panic"), stayed.join().expect("no panic"))
+    });
+    assert!(matches!(left, Err(EngineError::Gone)), "{left:?}");
+    assert!(heard >= 1);
+    assert_eq!(stayed.expect("answered"), whole);
+    // One who left before its turn is not begun.
+    let result = engine.answer(&question, &gone, &mut |_| panic!("nothing is made for it"));
+    assert!(matches!(result, Err(EngineError::Gone)), "{result:?}");
+}
+
+#[test]
+fn a_text_is_continued_as_it_stands() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let tokenizer = write_model(directory.path());
+    let engine = ModelEngine::load(directory.path(), &[], &Device::Cpu).expect("it was just written");
+    let name = engine.models().remove(0);
+    let question = Request { prompt: Prompt::Text("The pain <|eos|>".to_owned()), ..request(&name, Vec::new()) };
+    let (text, reply) = engine.complete(&question).expect("answered");
+    let mut prompt = vec![tokenizer.bos().expect("it was trained with one")];
+    prompt.extend(tokenizer.encode_text("The pain <|eos|>").expect("every byte is a token"));
+    assert_eq!(reply.prompt_tokens as usize, prompt.len());
+    let decoder = Decoder::load(directory.path(), candle_core::DType::F32, &Device::Cpu).expect("just written");
+    let stop = vec![tokenizer.eos().expect("it was trained with one")];
+    let expected = generate(&decoder, &prompt, &Sampling { max_new_tokens: 12, stop, ..Sampling::default() });
+    assert_eq!(text, tokenizer.decode(&expected.expect("generated").tokens));
 }

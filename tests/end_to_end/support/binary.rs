@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -63,6 +63,14 @@ impl Asclepius {
     /// The same command without an environment variable.
     pub fn without(mut self, name: &str) -> Self {
         self.0.env_remove(name);
+        self
+    }
+
+    /// What it reads on stdin.
+    pub fn input(mut self, text: &str) -> Self {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(text.as_bytes()).and_then(|()| file.rewind()).expect("writable");
+        self.0.stdin(file);
         self
     }
 

@@ -1,8 +1,9 @@
-//! What the tests stand on: the binary as a process, a chat API, a bucket and a hub that behave as told, articles, and
-//! run directories.
+//! What the tests stand on: the binary as a process, an HTTP client, a chat API, a bucket and a hub that behave as told,
+//! articles, and run directories.
 
 mod binary;
 mod bucket;
+pub mod http;
 pub mod hub;
 pub mod jats;
 mod run;

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod preview;
 pub mod publish;
 pub mod serve;
+mod served;
 
 use std::path::Path;
 

@@ -109,7 +109,7 @@ impl Marks {
             let end = end.unwrap_or(document.len());
             let opens = supervised && (begin == 0 || !document.supervised[begin - 1]);
             let closes = supervised && (end == document.len() || !document.supervised[end]);
-            let words = printable(&tokenizer.decode_with_specials(&document.ids[begin..end]));
+            let words = output::printable(&tokenizer.decode_with_specials(&document.ids[begin..end]));
             for (wanted, part) in [
                 (opens, self.supervised.0),
                 (special, self.special.0),
@@ -123,17 +123,4 @@ impl Marks {
         }
         text
     }
-}
-
-/// A note may hold anything; what would steer the terminal is spelt out.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' | '\t' => printable.push(character),
-            control if control.is_control() => printable.extend(control.escape_default()),
-            other => printable.push(other),
-        }
-    }
-    printable
 }

@@ -4,67 +4,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_eval::{BATCH, Candidate, Evaluation, HeldOutSets, Lengths, score};
-use asclepius_model::Decoder;
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
 use asclepius_text::InstructionTemplate;
-use asclepius_train::{FINAL_DIRECTORY, TrainConfig};
+use asclepius_train::TrainConfig;
 
 use crate::failure::{Failure, Hinted, Outcome};
+use crate::models::RunModel;
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
-use crate::training::start::Start;
-
-/// The models of a run that can be told apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Model {
-    Base,
-    Pretrained,
-    Tuned,
-}
-
-impl Model {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Base, "base"), (Self::Pretrained, "pretrained"), (Self::Tuned, "tuned")];
-
-    /// Where its weights are; none for a model this pipeline does not have. Random weights lie where training led to.
-    fn directory(self, run: &Run) -> Option<PathBuf> {
-        let config = run.config();
-        let last = |stage: Stage| Some(run.stage_dir(stage).join(FINAL_DIRECTORY)).filter(|path| path.is_dir());
-        match self {
-            Self::Base => {
-                let first = config.pretrain.as_ref().or(config.sft.as_ref())?;
-                first.base.as_ref().map(PathBuf::from).or_else(|| last(Stage::Pretrain)).or_else(|| last(Stage::Sft))
-            }
-            Self::Pretrained => config.pretrain.as_ref().and_then(|_| last(Stage::Pretrain)),
-            Self::Tuned => config.sft.as_ref().and_then(|_| last(Stage::Sft)),
-        }
-    }
-
-    /// Random weights are no base, and tables should not call them one.
-    fn title(self, run: &Run, name: &str) -> String {
-        let first = run.config().pretrain.as_ref().or(run.config().sft.as_ref());
-        match self {
-            Self::Base if first.is_some_and(|first| first.init.is_some()) => "untrained".to_owned(),
-            _ => name.to_owned(),
-        }
-    }
-
-    fn load(self, run: &Run) -> Outcome<Option<Start>> {
-        let Some(directory) = self.directory(run) else { return Ok(None) };
-        let device = crate::device::device(&run.config().eval.device)?;
-        let named = directory.display().to_string();
-        let found = crate::base::resolve("eval: base", &named).unwrap_or(directory);
-        let mut start = Start::load(named, &found, &device)?;
-        let first = run.config().pretrain.as_ref().or(run.config().sft.as_ref());
-        if let (Self::Base, Some(first)) = (self, first.filter(|first| first.init.is_some())) {
-            // Random weights are a function of the seed and the sizes, so they need no copy on disk.
-            let seed = first.seed.unwrap_or(run.config().seed);
-            start.decoder = Decoder::init(start.decoder.config().clone(), seed, &device)?;
-        }
-        Ok(Some(start))
-    }
-}
 
 fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
     let directory = run.input_dir(run.config().eval.input.as_deref(), Stage::Dataset);
@@ -95,7 +43,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
     let config = run.config();
     let notes = held_out(run, "notes-validation.parquet")?;
-    if Model::ALL.into_iter().all(|(model, _)| model.directory(run).is_none()) {
+    if RunModel::ALL.into_iter().all(|(model, _)| model.directory(run).is_none()) {
         let hint = format!("`asclepius run {}` makes everything that is missing", run.pipeline.label);
         return Err(Failure::usage(Hinted::new(
             format!("eval: there is no model in {}", run.directory.display()),
@@ -106,8 +54,8 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let mut questions = sets.questions(config.eval.questions);
     let mut evaluation = Evaluation::default();
     let (mut counts, mut done) = (Counts::default(), 0);
-    let bar = StageBar::start("eval", (Model::ALL.len() * (questions.len() + 1)) as u64);
-    for (model, name) in Model::ALL {
+    let bar = StageBar::start("eval", (RunModel::ALL.len() * (questions.len() + 1)) as u64);
+    for (model, name) in RunModel::ALL {
         let Some(start) = model.load(run)? else { continue };
         counts.input += 1;
         bar.say(model.title(run, name));
