@@ -3,6 +3,7 @@
 //! [`scan`] gives spans with their kind. Patterns find what has a shape or a label; names and places, which have
 //! neither, come from [`names`]. Eponyms, drugs, units and headings are no names.
 
+mod makers;
 mod names;
 
 use std::ops::Range;
@@ -151,7 +152,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::PhotoOrOther, r"(?i)\b(?:photo(?:graph)?s?|pictures?|images?|snapshots?|video|selfie)\s(?:of|showing|with)\s(?:the\s|her\s|his\s|their\s|patient['’]?s?\s|full\s|whole\s|entire\s|uncovered\s|un?masked\s)*(?:face|facial features|visible face)".into()),
         (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}{ordinal}[\s\-./]*(?:of\s)?{MONTH}(?:[\s,\-./]*{year})?\b")),
         (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
-        (PhiKind::Date, format!(r"(?i)\b(?:early|late|mid)?[\s\-]?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
+        (PhiKind::Date, format!(r"(?i)\b(?:(?:early|late|mid)[\s\-]?)?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
         (PhiKind::Date, r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?".into()),
         (PhiKind::Date, r"\b(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:(?:19|20)\d\d|\d\d)\b".into()),
         (PhiKind::Date, r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b".into()),
@@ -169,7 +170,8 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b\d{1,5}[A-Za-z]?,?\s(?:(?:[NSEW]\.?|North|South|East|West)\s)?(?:[A-Z][\w'’.\-]+\s){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Crescent|Close|Highway|Hwy|Parkway|Pkwy|Square|Sq|Circle|Cir|Row|Gardens|Hill|Walk|Mews|Trail|Loop)\b\.?(?:,?\s(?:Apt|Apartment|Unit|Suite|Ste|Flat|#)\.?\s?\w+)?".into()),
         (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
         (PhiKind::Geography, r"\b(?:[A-Z]{2}|Alabama|Arizona|California|Colorado|Florida|Georgia|Illinois|Indiana|Iowa|Kansas|Kentucky|Maine|Maryland|Massachusetts|Michigan|Minnesota|Nebraska|Nevada|Ohio|Oregon|Texas|Utah|Vermont|Virginia|Washington|Wisconsin)\s(?P<id>\d{5}(?:-\d{4})?)\b".into()),
-        (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz|cap)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
+        (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
+        (PhiKind::Geography, r"\bCAP\b[\s:]*(?P<id>\d{5})\b".into()),
         (PhiKind::Geography, r"\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b|\b[A-CEGHJ-NPR-TVXY]\d[A-Z]\s?\d[A-Z]\d\b".into()),
         (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)|(?:[Rr]ue|[Vv]ia|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
     ];
@@ -178,6 +180,12 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
             (kind, Regex::new(&ascii_boundaries(&pattern)).unwrap_or_else(|error| panic!("{kind:?}: {error}")))
         })
         .collect()
+});
+
+/// What comes before scores in a row.
+static SCORES: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)\b(?:apgar|scor(?:es?|ings?)|scales?|ratios?|ind(?:ex|ices))(?:\s(?:scores?|scores? of|was|were|is|are|of|at birth))*\s?[:=(]?\s?$";
+    Regex::new(&ascii_boundaries(pattern)).expect("the pattern is valid")
 });
 
 /// The same pattern with ASCII word boundaries: those of Unicode send every text with a `°` to the slow engine.
@@ -251,6 +259,7 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                 && !measured
         }
         PhiKind::Phone => digits >= 7 && !measured,
+        PhiKind::Geography if range != whole => digits >= 1 && !measured,
         // Tumour stages have the shape of a Canadian postal code.
         PhiKind::Geography => !(found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M')),
         PhiKind::Age if label.trim() == "at" => {
@@ -269,7 +278,9 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
         PhiKind::Date => {
             // "May" alone is a verb.
             let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
-            !found.is_empty() && !verb
+            // "Apgar 9-10-10" are scores.
+            let scored = range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
+            !found.is_empty() && !verb && !scored
         }
         _ => true,
     }

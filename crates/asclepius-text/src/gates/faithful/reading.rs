@@ -28,6 +28,26 @@ pub(super) struct Word {
     pub capitals: bool,
     /// What the table says that an abbreviation stands for, and where the text has the abbreviation.
     pub expanded: bool,
+    /// What it does to words around it when a sentence denies.
+    pub roles: polarity::Roles,
+    /// What it shares with words that mean the same, if it can be denied.
+    pub key: polarity::Key,
+}
+
+impl Word {
+    fn new(text: String, stem: String, at: &Position, capitals: bool) -> Self {
+        let roles = polarity::Roles::of(&text);
+        let Position { clause, phrase, expanded } = *at;
+        Self { text, stem, clause, phrase, capitals, expanded, roles, key: polarity::Key::default() }
+    }
+}
+
+/// What has been read before a word.
+#[derive(Debug, Default)]
+struct Position {
+    clause: u16,
+    phrase: u16,
+    expanded: bool,
 }
 
 /// One sentence.
@@ -57,7 +77,7 @@ fn pairs(words: &[Word]) -> Vec<u64> {
         word.text.hash(&mut hasher);
         hasher.finish()
     };
-    let plain: Vec<u64> = words.iter().filter(|word| !polarity::is_cue(&word.text)).map(hash).collect();
+    let plain: Vec<u64> = words.iter().filter(|word| !word.roles.is_cue()).map(hash).collect();
     let mut pairs: Vec<u64> = plain.windows(2).map(|pair| pair[0].rotate_left(17) ^ pair[1]).collect();
     pairs.sort_unstable();
     pairs.dedup();
@@ -100,7 +120,7 @@ impl Reading {
         let mut whole = self.clone();
         let shift = whole.sentences.len();
         whole.sentences.extend(other.sentences);
-        whole.polarity = polarity::Chart::of(&whole.sentences);
+        whole.polarity.append(other.polarity);
         whole.known.extend(other.known);
         for (stem, sentences) in other.by_stem {
             whole.by_stem.entry(stem).or_default().extend(sentences.into_iter().map(|at| at + shift));
@@ -227,8 +247,7 @@ fn read(sentence: &str) -> Sentence {
     let mut words: Vec<Word> = Vec::new();
     let mut line = String::with_capacity(sentence.len());
     let mut rest = sentence;
-    let (mut clause, mut phrase) = (0_u16, 0_u16);
-    let mut expanded = false;
+    let mut position = Position::default();
     while let Some(first) = rest.chars().next() {
         let end = if first.is_ascii_digit() {
             figure_end(rest)
@@ -236,15 +255,15 @@ fn read(sentence: &str) -> Sentence {
             rest.find(|character: char| !character.is_alphabetic()).unwrap_or(rest.len())
         } else {
             if first == EXPANDED {
-                expanded = !expanded;
+                position.expanded = !position.expanded;
                 rest = &rest[first.len_utf8()..];
                 continue;
             }
             let mark = plain_mark(first);
             let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
             let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
-            clause += u16::from(ends_clause);
-            phrase += u16::from(ends_clause || mark == ',');
+            position.clause += u16::from(ends_clause);
+            position.phrase += u16::from(ends_clause || mark == ',');
             line.push(mark);
             rest = &rest[first.len_utf8()..];
             continue;
@@ -265,23 +284,24 @@ fn read(sentence: &str) -> Sentence {
             }
         }
         if TURNS.contains(&text.as_str()) {
-            clause += 1;
-            phrase += 1;
+            position.clause += 1;
+            position.phrase += 1;
         }
         let word = match numeral(&text) {
-            Some(value) => {
-                Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals, expanded }
-            }
+            Some(value) => Word::new(value.to_string(), "numeral".to_owned(), &position, capitals),
             None => {
                 let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
-                Word { text, stem, clause, phrase, capitals, expanded }
+                Word::new(text, stem, &position, capitals)
             }
         };
         line.push_str(&word.text);
         words.push(word);
     }
-    for word in words.iter_mut().filter(|word| word.stem == "numeral") {
-        word.stem.clear();
+    for word in &mut words {
+        if word.stem == "numeral" {
+            word.stem.clear();
+        }
+        word.key = polarity::Key::of(word);
     }
     let mut content: Vec<String> = words.iter().map(|word| word.stem.clone()).filter(|stem| !stem.is_empty()).collect();
     content.sort_unstable();

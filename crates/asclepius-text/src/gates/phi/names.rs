@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::PhiKind;
+use super::{PhiKind, makers};
 
 /// Given names, and those family names that are no words, from many languages.
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -186,12 +186,12 @@ stuttgart sydney taipei tallinn tampa tbilisi tehran tijuana tokyo toledo toront
 });
 
 /// Countries, states and their adjectives: wide enough to stay.
-static WIDE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+pub(super) static WIDE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     "afghanistan africa alabama alaska albania algeria america american angola arab argentina arizona arkansas asia asian australia austria bangladesh belgium bolivia bosnia brazil britain bulgaria burma california cambodia cameroon canada caribbean chile china chinese colombia colorado \
 connecticut croatia cuba cyprus czech delaware denmark dominican ecuador egypt england eritrea estonia ethiopia europe european finland florida france french gambia germany german ghana greece guatemala guinea guyana haiti hawaii honduras hungary iceland idaho illinois india indian indiana indonesia iowa iran iraq ireland israel \
 italy jamaica japan japanese kansas kazakhstan kentucky kenya korea korean kosovo kuwait laos latvia lebanon liberia libya lithuania louisiana macedonia maine malawi malaysia mali maryland massachusetts mauritius mexican mexico michigan minnesota mississippi missouri moldova mongolia montana morocco mozambique myanmar namibia \
 nebraska nepal netherlands nevada new niger nigeria north norway ohio oklahoma oman ontario oregon pakistan palestine panama paraguay pennsylvania peru philippines poland portugal puerto qatar quebec romania russia rwanda saudi scotland senegal serbia sierra slovakia slovenia somalia south spain sri sudan sweden switzerland syria taiwan \
-tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united uruguay usa utah uzbekistan venezuela vermont vietnam wales washington west wisconsin wyoming yemen zambia zimbabwe middle east eastern western northern southern central saharan hispanic latin the icu ed er"
+tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united kingdom states uruguay usa utah uzbekistan venezuela vermont vietnam wales washington west wisconsin wyoming yemen zambia zimbabwe middle east eastern western northern southern central saharan hispanic latin the icu ed er"
         .split_whitespace()
         .collect()
 });
@@ -200,6 +200,10 @@ tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united urug
 static AFTER_EPONYM: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|et al)\b").expect("the pattern is valid")
 });
+
+/// What follows the name of a place that is as wide as a state.
+static PROVINCE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s(?i:province|state)(?-u:\b)").expect("the pattern is valid"));
 
 const WORD: &str = r"(?:(?:O['’]|Mc|Mac|D['’]|Al-|al-|El-|el-|Abu-)?[A-ZÀ-ÞŁŚŠŽČĆĐ][\p{Ll}'’]+(?:-[A-ZÀ-ÞŁŚŠŽČ]?[\p{L}]+)?|(?:O['’]|Mc)?[A-ZÀ-ÞŁ]{3,}(?:-[A-ZÀ-Þ]{2,})?)";
 const PARTICLE: &str =
@@ -227,7 +231,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt)\b\.?\s+(?P<id>{sequence})"
         )),
         labelled: new(&format!(
-            r"(?:(?i:patient(?:['’]s)?(?:\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|a\.?k\.?a\.?|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
+            r"(?:(?:(?i:patient(?:(?:['’]s)?\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|aka|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher)\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
         )),
         credentials: new(&format!(
             r"(?P<id>{sequence}),?\s+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|Ph\.?D\.?|N\.?P\.?|PA-?C?|MBBS|FRCS|FACS|FRCP|FACC|DDS|LCSW|MSW|CRNA|PharmD|DPM|APRN|DNP|BSN|CNM|MPH|OD|LPN|CNA|DPT|PT|OT)\b"
@@ -274,9 +278,8 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     for hit in patterns.facility.captures_iter(text) {
         let range = id(&hit);
         let words: Vec<&str> = text[range.clone()].split_whitespace().collect();
-        if words[..words.len() - 1].iter().any(|word| !is_word(word) && !WIDE.contains(lower(word).as_str()))
-            && !generic(words[0])
-        {
+        let names = |word: &&str| !is_word(word) && !WIDE.contains(lower(word).as_str()) && !generic(word);
+        if words[..words.len() - 1].iter().any(names) && !generic(words[0]) {
             found.push((PhiKind::Geography, range));
         }
     }
@@ -293,7 +296,10 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
     }
     for hit in patterns.initials.captures_iter(text) {
-        found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
+        // "8 mmol/L. After" and "39 °C. There" end a sentence with a unit.
+        let unit = text[..id(&hit).start].ends_with(['/', '°', '^']);
+        let range = trimmed(text, id(&hit), false).filter(|range| !unit && has_word(&text[range.clone()]));
+        found.extend(range.map(|range| (PhiKind::Name, range)));
     }
     for hit in patterns.subject.captures_iter(text) {
         let range = id(&hit);
@@ -321,6 +327,7 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         if !wide
             && !is_word(found_words[0])
             && !AFTER_EPONYM.is_match(&text[range.end..])
+            && !PROVINCE.is_match(&text[range.end..])
             && !month(&first)
             && !is_acronym(found_words[0])
         {
@@ -333,6 +340,8 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((kind, range));
         }
     }
+    let makers = makers::addresses(text);
+    found.retain(|(_, range)| !makers.iter().any(|maker| maker.start <= range.start && range.end <= maker.end));
     found
 }
 
@@ -398,6 +407,11 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     (end > start && !AFTER_EPONYM.is_match(&text[end..])).then_some(start..end)
 }
 
+/// Whether more than initials is left.
+fn has_word(name: &str) -> bool {
+    name.split(|letter: char| !letter.is_alphabetic()).any(|word| word.chars().nth(1).is_some())
+}
+
 fn titled_before(text: &str, start: usize) -> bool {
     let before = text[..start].trim_end().trim_end_matches('.');
     ["Dr", "DR", "Drs", "Mr", "MR", "Mrs", "MRS", "Ms", "Miss", "Prof", "Professor", "Doctor", "Nurse", "Sister"]
@@ -435,7 +449,7 @@ fn is_known(word: &str) -> bool {
     KNOWN.contains(plain.as_str()) || plain.split('-').all(|part| KNOWN.contains(part)) && plain.contains('-')
 }
 
-fn is_given(word: &str) -> bool {
+pub(super) fn is_given(word: &str) -> bool {
     is_known(word) && !AMBIGUOUS.contains(&plain(word).as_str())
 }
 
@@ -472,6 +486,12 @@ fn generic(word: &str) -> bool {
             | "the"
             | "a"
             | "district"
+            | "affiliated"
+            | "provincial"
+            | "university"
+            | "teaching"
+            | "municipal"
+            | "referring"
     )
 }
 
