@@ -10,9 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::faithful::{Pair, Reading};
 use super::phi::phi;
-use super::{
-    Verdict, copy_rate, ends_in_question, headings, language, length, longest_copy, model_talk, numbers, refusal, told,
-};
+use super::{Verdict, copies, ends_in_question, headings, language, length, model_talk, numbers, refusal, told};
 use crate::TextError;
 
 /// A gate's threshold, or `false`: measured, but nothing is dropped.
@@ -404,18 +402,19 @@ impl GatesConfig {
 
     /// All gates on a note; without the report, those that compare with it have no score.
     pub fn judge_note(&self, note: &str, report: Option<&str>) -> Judgement {
+        let words = length(note);
         let mut verdicts = vec![
             (Gate::Headings, headings(note)),
             (Gate::Language, language(note)),
-            (Gate::MaxWords, length(note)),
-            (Gate::MinWords, length(note)),
+            (Gate::MaxWords, words.clone()),
+            (Gate::MinWords, words),
             (Gate::ModelTalk, model_talk(note)),
             (Gate::Phi, phi(note)),
             (Gate::Refusal, refusal(note)),
         ];
         if let Some(report) = report {
-            verdicts.push((Gate::Copied, copy_rate(note, report)));
-            verdicts.push((Gate::CopiedStretch, longest_copy(note, report)));
+            let (copied, stretch) = copies(note, report);
+            verdicts.extend([(Gate::Copied, copied), (Gate::CopiedStretch, stretch)]);
             verdicts.push((Gate::Numbers, numbers(note, report)));
             let (note, report) = (Reading::of(note), Reading::of(report));
             verdicts.extend(faithfulness(&Pair::new(&note, &report)));
@@ -469,20 +468,23 @@ fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] 
     let told = told(answer);
     let text = Reading::of(&told);
     let note = Reading::of(note);
-    let both = note.followed_by(Reading::of(question));
-    let facts = Pair::new(&text, &both).reworded();
-    let mut verdicts = faithfulness(&facts);
     // "The right." says what the question asks of.
     let short = told.split_whitespace().count() < 6;
-    let placed = if short { Reading::of(&format!("{} {told}", question.trim_end_matches('?'))) } else { text.clone() };
-    for (gate, verdict) in &mut verdicts {
-        match gate {
-            Gate::Laterality => *verdict = Pair::new(&placed, &note).laterality(),
-            Gate::Negation => *verdict = Pair::new(&text, &note).negation(),
-            _ => {}
-        }
-    }
-    verdicts
+    let placed = short.then(|| Reading::of(&format!("{} {told}", question.trim_end_matches('?'))));
+    let laterality = Pair::new(placed.as_ref().unwrap_or(&text), &note).laterality();
+    let negation = Pair::new(&text, &note).negation();
+    let both = note.followed_by(Reading::of(question));
+    let facts = Pair::new(&text, &both).reworded();
+    [
+        (Gate::Age, facts.age()),
+        (Gate::Drugs, facts.drugs()),
+        (Gate::Intervals, facts.intervals()),
+        (Gate::Laterality, laterality),
+        (Gate::Negation, negation),
+        (Gate::Quantities, facts.quantities()),
+        (Gate::Sex, facts.sex()),
+        (Gate::Statements, facts.statements()),
+    ]
 }
 
 #[cfg(test)]

@@ -279,7 +279,8 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
             // "May" alone is a verb.
             let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
             // "Apgar 9-10-10" are scores.
-            let scored = range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
+            let scored =
+                range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
             !found.is_empty() && !verb && !scored
         }
         _ => true,

@@ -1,13 +1,12 @@
 //! A text as the faithfulness gates read it: sentences of lower-case words, shorthand written out, numbers in figures.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::quantities::{self, Quantity};
 use super::{lexicon, polarity};
@@ -91,7 +90,7 @@ pub struct Reading {
     /// Sentences by the stem of a content word.
     pub(super) by_stem: FxHashMap<String, Vec<usize>>,
     /// Every word.
-    pub(super) known: HashSet<String>,
+    pub(super) known: FxHashSet<String>,
     /// What each sentence says of each word, and where each word that can be denied stands.
     pub(super) polarity: polarity::Chart,
 }
@@ -102,12 +101,19 @@ impl Reading {
         // Split first: what an abbreviation stands for does not begin like a sentence.
         let lines = sentences::split(text).into_iter().flat_map(|sentence| sentence.split('\n'));
         let sentences: Vec<Sentence> = lines.map(|line| read(&write_out(line))).collect();
-        let mut by_stem: FxHashMap<String, Vec<usize>> = HashMap::default();
-        let mut known = HashSet::new();
+        let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+        let mut known: FxHashSet<String> = FxHashSet::default();
         for (index, sentence) in sentences.iter().enumerate() {
-            known.extend(sentence.words.iter().map(|word| word.text.clone()));
+            for word in &sentence.words {
+                if !known.contains(word.text.as_str()) {
+                    known.insert(word.text.clone());
+                }
+            }
             for stem in &sentence.content {
-                by_stem.entry(stem.clone()).or_default().push(index);
+                match by_stem.get_mut(stem) {
+                    Some(places) => places.push(index),
+                    None => drop(by_stem.insert(stem.clone(), vec![index])),
+                }
             }
         }
         let polarity = polarity::Chart::of(&sentences);
@@ -116,8 +122,8 @@ impl Reading {
 
     /// This text with another one after it.
     #[must_use]
-    pub fn followed_by(&self, other: Self) -> Self {
-        let mut whole = self.clone();
+    pub fn followed_by(self, other: Self) -> Self {
+        let mut whole = self;
         let shift = whole.sentences.len();
         whole.sentences.extend(other.sentences);
         whole.polarity.append(other.polarity);
@@ -333,8 +339,10 @@ fn plain_mark(mark: char) -> char {
 
 /// Lower case, American spelling.
 fn plain_word(word: &str) -> String {
-    let lower = word.to_lowercase().replace(['µ', 'μ'], "u");
-    if lower.len() < 5 {
+    let lower =
+        if word.is_ascii() { word.to_ascii_lowercase() } else { word.to_lowercase().replace(['µ', 'μ'], "u") };
+    let spelt_otherwise = lower.as_bytes().windows(2).any(|pair| matches!(pair, b"ae" | b"oe" | b"is" | b"ou"));
+    if lower.len() < 5 || !spelt_otherwise {
         return lower;
     }
     let plain = lower
@@ -356,30 +364,37 @@ pub(super) fn stem(word: &str) -> String {
 }
 
 pub(super) fn numeral(word: &str) -> Option<u32> {
-    // Ordinals and "one" are left: "the first", "one of".
-    const NUMERALS: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let unit = NUMERALS.iter().position(|numeral| word == *numeral);
-    unit.or_else(|| TENS.iter().position(|tens| word == *tens).map(|at| 10 * (at + 2))).map(|value| value as u32)
+    // Ordinals are left: "the first".
+    let value = match word {
+        "zero" => 0,
+        "one" => 1,
+        "two" => 2,
+        "three" => 3,
+        "four" => 4,
+        "five" => 5,
+        "six" => 6,
+        "seven" => 7,
+        "eight" => 8,
+        "nine" => 9,
+        "ten" => 10,
+        "eleven" => 11,
+        "twelve" => 12,
+        "thirteen" => 13,
+        "fourteen" => 14,
+        "fifteen" => 15,
+        "sixteen" => 16,
+        "seventeen" => 17,
+        "eighteen" => 18,
+        "nineteen" => 19,
+        "twenty" => 20,
+        "thirty" => 30,
+        "forty" => 40,
+        "fifty" => 50,
+        "sixty" => 60,
+        "seventy" => 70,
+        "eighty" => 80,
+        "ninety" => 90,
+        _ => return None,
+    };
+    Some(value)
 }
