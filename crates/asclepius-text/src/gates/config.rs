@@ -463,6 +463,16 @@ fn faithfulness(pair: &Pair<'_>) -> [(Gate, Verdict); 8] {
     ]
 }
 
+fn denies(question: &str) -> bool {
+    question.split(|letter: char| !letter.is_alphabetic()).any(|word| {
+        let lower = word.to_ascii_lowercase();
+        matches!(
+            lower.as_str(),
+            "not" | "no" | "never" | "without" | "absent" | "excluded" | "denied" | "negative" | "t"
+        )
+    })
+}
+
 /// The same for an answer. Its facts may be the question's, too; what it denies, and which side it names, is the note's.
 fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] {
     let told = told(answer);
@@ -472,7 +482,11 @@ fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] 
     let short = told.split_whitespace().count() < 6;
     let placed = short.then(|| Reading::of(&format!("{} {told}", question.trim_end_matches('?'))));
     let laterality = Pair::new(placed.as_ref().unwrap_or(&text), &note).laterality();
-    let negation = Pair::new(&text, &note).negation();
+    // What is asked in the negative is answered by naming it.
+    let negation = match denies(question) {
+        true => Verdict::new(0.0, "the question denies"),
+        false => Pair::new(&text, &note).reworded().negation(),
+    };
     let both = note.followed_by(Reading::of(question));
     let facts = Pair::new(&text, &both).reworded();
     [

@@ -123,6 +123,17 @@ impl Line {
         }
     }
 
+    /// Whether a denied word qualifies the next one, which is what is denied.
+    fn qualifies(&self, sentence: &Sentence, at: usize) -> bool {
+        let (word, next) = (&sentence.words[at], sentence.words.get(at + 1));
+        next.is_some_and(|next| {
+            self.said[at + 1] == Said::Denied
+                && next.phrase == word.phrase
+                && !next.stem.is_empty()
+                && self.keys[at + 1] != Key::NONE
+        })
+    }
+
     fn mention(&self, at: usize) -> Mention {
         Mention { said: self.said[at], narrowed: self.narrowed[at], at }
     }
@@ -194,6 +205,13 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
     let clause = words[index].clause;
     let ends = |at: usize| words[at].clause != clause || (at > index + 1 && words[at].roles.any(Roles::ENDS));
     let end = (index + 1..words.len()).find(|&at| ends(at)).unwrap_or(words.len());
+    // "No platelets were given": the verb goes with what is denied.
+    let copula = |word: &Word| word.clause == clause && matches!(word.text.as_str(), "was" | "were" | "is" | "are");
+    if words.get(end).is_some_and(copula) {
+        for said in said.iter_mut().skip(end + 1).take(3) {
+            set(said, Said::Open);
+        }
+    }
     let last_or = (index + 1..end).rev().find(|&at| matches!(words[at].text.as_str(), "or" | "nor"));
     let mut since_mark = 0;
     let mut joined = false;
@@ -204,7 +222,7 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
             joined = false;
         }
         since_mark += 1;
-        joined |= word.text == "and";
+        joined |= word.text == "and" || word.roles.any(Roles::PLACES);
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
         // "No treatment needed" and "needed no treatment" say the same.
@@ -219,19 +237,25 @@ fn mark_around(words: &[Word], index: usize, said: &mut [Said]) {
     let phrase = words[index].phrase;
     let ends = |word: &Word| word.phrase != phrase || word.text == "that" || word.roles.any(Roles::ENDS);
     let there = words[index + 1..].iter().take(3).any(|word| word.roles.any(Roles::THERE) && word.phrase == phrase);
+    let mut listed = false;
     for at in (0..index).rev() {
-        // The verb that is denied stands right before.
-        if ends(&words[at]) && (words[at].phrase != phrase || at + 2 < index) {
+        let here = words[at].phrase == phrase;
+        let verb = words[at].text == "that" || words[at].roles.any(Roles::ENDS);
+        // The verb that is denied stands right before; of a list before it not all may be meant.
+        let across = there && words[at].clause == words[index].clause;
+        if !(here || across) || (verb && at + 2 < index) {
             break;
         }
-        set(&mut said[at], if there && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
+        listed |= !here;
+        set(&mut said[at], if there && !listed && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
     }
     let mut joined = false;
     for (at, word) in words.iter().enumerate().skip(index + 1) {
         if ends(word) && (word.phrase != phrase || at > index + 1) {
             break;
         }
-        joined |= matches!(word.text.as_str(), "and" | "because" | "so");
+        joined |= matches!(word.text.as_str(), "and" | "because" | "so" | "for" | "with" | "to" | "of")
+            || word.roles.any(Roles::PLACES);
         set(&mut said[at], if !joined && at - index <= SURE { Said::Denied } else { Said::Open });
     }
 }
@@ -258,7 +282,13 @@ fn is_verb(word: &Word) -> bool {
 }
 
 /// Sentences of which some word is denied in the text and affirmed where it comes from, or the reverse.
-pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
+pub(super) fn contradictions(
+    text: &Reading,
+    source: &Reading,
+    overlaps: &[Vec<f32>],
+    reworded: bool,
+    own_words: &[bool],
+) -> Vec<String> {
     let contradicted = |(index, sentence): (usize, &Sentence)| -> Option<String> {
         if turned(sentence, source, &overlaps[index]) {
             return Some(format!("denials in {}", sentence.line.trim()));
@@ -271,7 +301,12 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
             if naming && asked.said == Said::Affirmed {
                 return false;
             }
-            contradicts(sentence, own, &asked, source, &overlaps[index], reworded)
+            // "No pulmonary embolism" denies the embolism.
+            if own_words[index] && asked.said == Said::Denied && own.qualifies(sentence, at) {
+                return false;
+            }
+            let manner = Manner { reworded, own_words: own_words[index] };
+            contradicts(sentence, own, &asked, source, &overlaps[index], manner)
         })?;
         let word = if own.said[at] == Said::Denied { "denied" } else { "affirmed" };
         Some(format!("{} {word} in {}", sentence.words[at].text, sentence.line.trim()))
@@ -294,13 +329,22 @@ fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
     sentence.pairs.len() >= 2 && origins.peek().is_some() && !origins.any(|same| same)
 }
 
+/// How a sentence stands to its source.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// The text was asked to use words of its own.
+    reworded: bool,
+    /// The sentence does.
+    own_words: bool,
+}
+
 fn contradicts(
     sentence: &Sentence,
     line: &Line,
     asked: &Mention,
     source: &Reading,
     overlaps: &[f32],
-    reworded: bool,
+    manner: Manner,
 ) -> bool {
     if line.keys[asked.at] == Key::NONE || asked.said == Said::Open {
         return false;
@@ -314,6 +358,9 @@ fn contradicts(
     for &(index, at) in &places.all {
         let candidate = &source.polarity.lines[index];
         let found = candidate.mention(at);
+        if manner.own_words && found.said == Said::Denied && candidate.qualifies(&source.sentences[index], at) {
+            continue;
+        }
         let alike = likeness(&line.keys, asked.at, &candidate.keys, at) + SENTENCE_WEIGHT * overlaps[index];
         let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
         let best = if opposite { &mut other } else { &mut same };
@@ -325,9 +372,10 @@ fn contradicts(
         // What is denied may be something else that goes by a common word.
         Said::Denied => DENIED_ALONE,
         _ if lexicon::is_clinical(&sentence.words[asked.at].text) => 0.0,
+        _ if manner.own_words => DENIED_ALONE,
         _ => ALONE,
     };
-    let alone = if reworded { alone + REWORDED } else { alone };
+    let alone = if manner.reworded { alone + REWORDED } else { alone };
     // Where the source says both, the closer one counts.
     match same {
         None => other >= alone,

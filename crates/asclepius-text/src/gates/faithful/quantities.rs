@@ -96,8 +96,8 @@ const LONG: &[&str] = &[
 
 /// Words that a figure after them counts.
 const COUNTED: &[&str] = &[
-    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "step",
-    "number",
+    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "session",
+    "dose", "cycle", "episode", "attempt", "step", "number",
 ];
 
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
@@ -146,7 +146,10 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
             continue;
         }
         let aged = hit.name("aged2").is_some();
-        let (kind, scale, unit) = if let Some(unit) = hit.name("ageunit") {
+        let (kind, scale, unit) = if let Some(unit) = hit.name("time").filter(|_| is_aged(&line[..number.start()])) {
+            let (scale, unit) = time(unit.as_str());
+            (Kind::Age, scale, Some(unit.to_owned()))
+        } else if let Some(unit) = hit.name("ageunit") {
             let (scale, unit) = time(unit.as_str());
             (Kind::Age, scale, Some(unit.to_owned()))
         } else if hit.name("yo").is_some() || hit.name("sexed").is_some() {
@@ -197,6 +200,14 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
     }
 }
 
+/// "A woman of " comes before an age.
+fn is_aged(before: &str) -> bool {
+    const PERSONS: &[&str] = &["man", "woman", "boy", "girl", "patient", "gentleman", "lady", "child", "infant"];
+    before.strip_suffix(" of ").is_some_and(|before| {
+        PERSONS.contains(&before.rsplit(|letter: char| !letter.is_alphabetic()).next().unwrap_or_default())
+    })
+}
+
 /// `1.` or `2)` at a line's beginning, `#1`, and the `2/2` that means "secondary to".
 fn is_marker(line: &str, start: usize, end: usize) -> bool {
     let after = &line[end..];
@@ -204,7 +215,13 @@ fn is_marker(line: &str, start: usize, end: usize) -> bool {
         .trim_matches(|character: char| character.is_whitespace() || matches!(character, '-' | '*' | '(' | '#'))
         .is_empty();
     let marked = after.starts_with(['.', ')', ':']) && after[1..].chars().next().is_none_or(char::is_whitespace);
-    (bare && (marked || line[..start].ends_with('#')))
+    // "Problem 1: ..."
+    let heading = after.starts_with(':')
+        && line[..start]
+            .strip_suffix(' ')
+            .is_some_and(|word| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_lowercase()));
+    heading
+        || (bare && (marked || line[..start].ends_with('#')))
         || (&line[start..end] == "2" && (after.starts_with("/2 ") || line[..start].ends_with(" 2/")))
 }
 

@@ -186,10 +186,15 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
         (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
         (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
+        (sign(r"/\s?(d|day|wk|week|mo|month)\s?[x×]\s?(\d{1,2})(?-u:\b)"), "/${1} for ${2} ${1}"),
+        (
+            sign(r"(?-u:\b)(daily|OD|qd|nocte)\s?[x×]\s?(\d{1,2})(\s*(?:[,.;)]|$|then|and|from))"),
+            "${1} for ${2} days${3}",
+        ),
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
-        (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
+        (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
     ];
-    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x'];
+    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x', 'x', 'x'];
     list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
 });
 
@@ -342,7 +347,7 @@ fn plain_word(word: &str) -> String {
     let lower =
         if word.is_ascii() { word.to_ascii_lowercase() } else { word.to_lowercase().replace(['µ', 'μ'], "u") };
     let spelt_otherwise = lower.as_bytes().windows(2).any(|pair| matches!(pair, b"ae" | b"oe" | b"is" | b"ou"));
-    if lower.len() < 5 || !spelt_otherwise {
+    if lower.len() < 5 || !spelt_otherwise || lower.ends_with("oes") || lower.ends_with("oesn") {
         return lower;
     }
     let plain = lower

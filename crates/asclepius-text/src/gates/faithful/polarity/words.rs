@@ -18,8 +18,21 @@ const DENY_AROUND: &[&str] = &[
 /// Deny what stands before them.
 const DENY_BEFORE: &[&str] = &["absent", "excluded"];
 /// Leave open whether what follows is done.
-const OPEN_AFTER: &[&str] =
-    &["avoid", "avoided", "avoiding", "avoidance", "refrain", "against", "unless", "whether", "if"];
+const OPEN_AFTER: &[&str] = &[
+    "stopped",
+    "ceased",
+    "failed",
+    "ran",
+    "avoid",
+    "avoided",
+    "avoiding",
+    "avoidance",
+    "refrain",
+    "against",
+    "unless",
+    "whether",
+    "if",
+];
 /// Deny what a following word ("of", "for", "out") names.
 pub const DENY_WITH: &[(&str, &str)] =
     &[("negative", "for"), ("free", "of"), ("ruled", "out"), ("rule", "out"), ("none", "of"), ("instead", "of")];
@@ -57,6 +70,11 @@ const ENDS: &[&str] = &[
 ];
 /// Verbs that say whether something was there or done: "heparin was not given" denies the heparin.
 const THERE: &[&str] = &[
+    "occur",
+    "occurred",
+    "develop",
+    "arise",
+    "appear",
     "used",
     "given",
     "required",
@@ -89,6 +107,8 @@ const THERE: &[&str] = &[
     "undertaken",
     "repeated",
 ];
+/// Begin where or when something is not, of which nothing is said.
+const PLACES: &[&str] = &["on", "in", "at", "during", "between", "by", "from", "when"];
 /// Narrow what is denied: "no further bleeding" tells of bleeding.
 const NARROWING: &[&str] = &[
     "family",
@@ -241,6 +261,7 @@ impl Roles {
     pub const THERE: Self = Self(1 << 6);
     pub const NARROWS: Self = Self(1 << 7);
     pub const GRAMMAR: Self = Self(1 << 8);
+    pub const PLACES: Self = Self(1 << 9);
     pub const CUE: Self = Self(Self::DENIES_AFTER.0 | Self::DENIES_AROUND.0 | Self::DENIES_BEFORE.0);
     /// All that changes what a sentence says of the words around.
     pub const TURNS: Self = Self(Self::CUE.0 | Self::OPENS.0 | Self::MAY_DENY.0);
@@ -285,6 +306,7 @@ static ROLES: LazyLock<FxHashMap<&str, Roles>> = LazyLock::new(|| {
         (Roles::THERE, THERE),
         (Roles::NARROWS, NARROWING),
         (Roles::GRAMMAR, GRAMMAR),
+        (Roles::PLACES, PLACES),
     ];
     let mut roles: FxHashMap<&str, Roles> = FxHashMap::default();
     for (role, list) in lists {
