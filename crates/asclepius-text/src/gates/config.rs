@@ -256,11 +256,13 @@ pub struct GatesConfig {
     pub drugs: Threshold,
     /// Fewest headings of a note.
     pub headings: Threshold,
-    /// Most times and intervals without support in the report, or the note.
+    /// Most times and intervals without support in the report, or the note. Off by default: of 18 faithful notes in
+    /// words of their own it flags one.
     pub intervals: Threshold,
     /// Greatest share of words that are another language's, in note, question or answer.
     pub language: Threshold,
-    /// Most lefts and rights that are the other side, or none, in the report, or the note.
+    /// Most lefts and rights that are the other side, or none, in the report, or the note. Off by default: of sides
+    /// changed in notes that keep the report's words it catches 98 of 100, in notes of other words 9 of 14.
     pub laterality: Threshold,
     /// Most words of a note.
     pub max_words: Threshold,
@@ -271,7 +273,9 @@ pub struct GatesConfig {
     /// Greatest similarity of two notes, as the Jaccard index of their sequences of 5 words; of two that are more alike,
     /// the one whose id sorts first stays. From 0.5 on: below, notes are alike because medicine is.
     pub near_duplicate: Threshold,
-    /// Most sentences that affirm what the report, or the note, denies, or the reverse.
+    /// Most sentences that affirm what the report, or the note, denies, or the reverse. Off by default: in notes that
+    /// keep the report's words it catches 98 of 100 such errors, and then 0 is the threshold to set; of 18 faithful
+    /// notes in words of their own it flags four.
     pub negation: Threshold,
     /// Least share of a note's numbers that occur in the report.
     pub numbers: Threshold,
@@ -285,19 +289,20 @@ pub struct GatesConfig {
     pub refusal: Threshold,
     /// 0: the patient's sex must be the report's, or the note's.
     pub sex: Threshold,
-    /// Most statements and clinical terms of which the report, or the note, knows nothing.
+    /// Most statements and clinical terms of which the report, or the note, knows nothing. Off by default: of 18
+    /// faithful notes in words of their own it flags three. 0 is the threshold for notes that keep the report's words.
     pub statements: Threshold,
 }
 
 impl Default for GatesConfig {
     fn default() -> Self {
         Self {
-            age: Threshold::Off,
+            age: Threshold::At(0.0),
             answer_words: Threshold::At(1.0),
             contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
-            drugs: Threshold::Off,
+            drugs: Threshold::At(0.0),
             headings: Threshold::Off,
             intervals: Threshold::Off,
             language: Threshold::At(0.2),
@@ -309,7 +314,7 @@ impl Default for GatesConfig {
             negation: Threshold::Off,
             numbers: Threshold::At(0.8),
             phi: Threshold::Off,
-            quantities: Threshold::Off,
+            quantities: Threshold::At(0.0),
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
             sex: Threshold::At(0.0),

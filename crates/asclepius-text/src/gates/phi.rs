@@ -173,7 +173,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
         (PhiKind::Geography, r"\bCAP\b[\s:]*(?P<id>\d{5})\b".into()),
         (PhiKind::Geography, r"\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b|\b[A-CEGHJ-NPR-TVXY]\d[A-Z]\s?\d[A-Z]\d\b".into()),
-        (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)|(?:[Rr]ue|[Vv]ia|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
+        (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)\b|(?:[Rr]ue|Via|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
     ];
     list.into_iter()
         .map(|(kind, pattern)| {
@@ -213,8 +213,17 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
     for (kind, range) in names::find(text) {
         add(kind, range);
     }
+    if found.iter().any(|span| is_a_place_or_name(span.kind)) {
+        let makers = makers::addresses(text);
+        let inside = |range: &Range<usize>| makers.iter().any(|of| of.start <= range.start && range.end <= of.end);
+        found.retain(|span| !(is_a_place_or_name(span.kind) && inside(&span.range)));
+    }
     found.sort_by_key(|span| span.range.start);
     found
+}
+
+fn is_a_place_or_name(kind: PhiKind) -> bool {
+    matches!(kind, PhiKind::Name | PhiKind::Geography)
 }
 
 /// Refuses what has the shape of an identifier and is medicine.
@@ -225,7 +234,8 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
     let after = text[range.end..].trim_start();
     let unit = [
         "mg", "mcg", "ml", "cm", "mm", "%", "kg", "mmol", "days", "day", "hours", "weeks", "months", "years", "g/",
-        "units", "tablets", "patients", "°", "minutes",
+        "units", "tablets", "patients", "°", "minutes", "ng", "pg", "iu", "IU", "U/", "µ", "μ", "mEq", "/mm", "/µ",
+        "/μ",
     ];
     let measured = unit.iter().any(|unit| after.starts_with(unit));
     match kind {
@@ -237,6 +247,11 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
         | PhiKind::PhotoOrOther
             if range != whole =>
         {
+            // A year, or an eye's acuity behind "chart".
+            let numbered = label.contains(['#', ':']) || label.contains("no") || label.contains("number");
+            if !numbered && (is_year(found) || is_fraction(found)) {
+                return false;
+            }
             digits >= 4 && !measured
                 || digits >= 3
                     && !measured
@@ -253,15 +268,19 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                 && found.chars().any(|c| c.is_ascii_uppercase())
         }
         PhiKind::Phone if range != whole => {
+            // "Red blood cell = 2540000" is a count.
+            let counted = label.starts_with("cell") && text[..whole.start].trim_end().ends_with(char::is_alphabetic);
             (digits >= 7
                 || (digits >= 4
                     && ["pager", "ext", "beeper", "bleep", "tel", "phone"].iter().any(|word| label.contains(word))))
-                && !measured
+                && !(measured || counted && label.contains('='))
         }
         PhiKind::Phone => digits >= 7 && !measured,
         PhiKind::Geography if range != whole => digits >= 1 && !measured,
         // Tumour stages have the shape of a Canadian postal code.
         PhiKind::Geography => !(found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M')),
+        // "103 m/z" is a mass over a charge.
+        PhiKind::Age if range == whole && after.starts_with('/') => false,
         PhiKind::Age if label.trim() == "at" => {
             let mut next = text[range.end..].chars();
             matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
@@ -285,6 +304,16 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
         }
         _ => true,
     }
+}
+
+fn is_year(code: &str) -> bool {
+    code.len() == 4 && (code.starts_with("19") || code.starts_with("20")) && code.bytes().all(|c| c.is_ascii_digit())
+}
+
+fn is_fraction(code: &str) -> bool {
+    code.split_once('/').is_some_and(|(above, below)| {
+        [above, below].iter().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|c| c.is_ascii_digit()))
+    })
 }
 
 /// Score: identifiers in the text.
@@ -317,6 +346,21 @@ mod tests {
             [(PhiKind::MedicalRecord, "00482913"), (PhiKind::Date, "03/14/2021")]
         );
         assert_eq!(found("A 93-year-old man")[0].0, PhiKind::Age);
+    }
+
+    #[test]
+    fn a_maker_has_an_address_and_persons_keep_theirs() {
+        for text in ["A pump (Abiomed, Danvers, MA) was used.", "Read by the Axiom software (Erlangen, Germany)."] {
+            assert_eq!(found(text), [], "{text}");
+        }
+        for (text, kept) in [
+            ("Her daughter (Amina Hassan, Bristol, UK) was called.", "Amina Hassan"),
+            ("He lives with his sister (Bristol, UK).", "Bristol"),
+            ("Seen at a clinic (St. Mary Hospital, Leeds, UK) before.", "Leeds"),
+            ("Apgar 9-9-10, seen on 9-10-10.", "9-10-10"),
+        ] {
+            assert!(found(text).iter().any(|(_, span)| span.contains(kept)), "{text}: {:?}", found(text));
+        }
     }
 
     #[test]
