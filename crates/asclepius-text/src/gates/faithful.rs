@@ -275,9 +275,7 @@ impl<'a> Pair<'a> {
         };
         let places: Vec<BTreeSet<usize>> = told.into_iter().map(places).collect();
         let together = |at: &usize| places.iter().filter(|places| places.contains(at)).count() * 3 >= places.len() * 2;
-        places.len() >= 2
-            && places.iter().all(|places| !places.is_empty())
-            && places.iter().flatten().any(|at| together(at))
+        places.len() >= 2 && places.iter().all(|places| !places.is_empty()) && places.iter().flatten().any(together)
     }
 
     /// A figure that the source has as an ordinal ("the fourth day"), or whose unit it says once for several ("at three

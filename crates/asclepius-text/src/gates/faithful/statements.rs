@@ -1,7 +1,8 @@
 //! Statements and clinical terms that the source knows nothing of.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::lexicon;
 use super::reading::{Reading, Word, stem};
@@ -132,100 +133,37 @@ tired fatigue exhausted
 tapered weaned weaning reduced lowered wean taper";
 
 /// Words of a note's frame, and of telling in general.
-const FRAME: &[&str] = &[
-    "background",
-    "comorbidities",
-    "comorbidity",
-    "problem",
-    "issue",
-    "side",
-    "effects",
-    "effect",
-    "apart",
-    "addition",
-    "additional",
-    "matched",
-    "prevent",
-    "prevented",
-    "avoid",
-    "meant",
-    "means",
-    "commenced",
-    "withdrawn",
-    "limited",
-    "gradually",
-    "thanks",
-    "thank",
-    "dear",
-    "colleague",
-    "sincerely",
-    "team",
-    "known",
-    "unknown",
-    "throughout",
-    "brief",
-    "principal",
-    "secondary",
-    "features",
-    "feature",
-    "criteria",
-    "indicated",
-    "labelled",
-    "thought",
-    "believed",
-    "suspicion",
-    "precipitated",
-    "triggered",
-    "attributed",
-    "explained",
-    "noticed",
-    "roughly",
-    "kept",
-    "keeps",
-    "doing",
-    "going",
-    "getting",
-    "looked",
-    "looks",
-    "felt",
-    "feels",
-    "seemed",
-    "appears",
-    "appear",
-    "happened",
-    "occurring",
-    "passed",
-    "started",
-    "starting",
-    "stop",
-    "stopping",
-    "restarted",
-    "switched",
-    "changed",
-    "unchanged",
-    "similar",
-    "different",
-    "later",
-    "earlier",
-    "meanwhile",
-    "eventually",
-    "currently",
-    "formerly",
-    "else",
-    "elsewhere",
-    "overall",
-];
+static FRAME: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
+    "background comorbidities comorbidity problem issue side effects effect apart addition additional matched \
+prevent prevented avoid meant means commenced withdrawn limited gradually thanks thank dear colleague \
+sincerely team known unknown throughout brief principal secondary features feature criteria indicated labelled \
+thought believed suspicion precipitated triggered attributed explained noticed roughly kept keeps doing going \
+getting looked looks felt feels seemed appears appear happened occurring passed started starting stop stopping \
+restarted switched changed unchanged similar different later earlier meanwhile eventually currently formerly \
+else elsewhere overall"
+        .split_whitespace()
+        .collect()
+});
 /// Clinical words that name no entity of their own.
 const GENERIC: &[&str] = &["infection", "infections", "lesion", "lesions", "diagnosis", "prognosis", "symptoms"];
 
-static GROUPS: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
-    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
-    for (group, line) in SAME.lines().enumerate() {
-        for word in line.split(' ') {
-            groups.entry(stem(word)).or_default().push(group);
+/// [`SAME`] by what its words begin with.
+struct Groups {
+    /// The beginnings in each group.
+    stems: Vec<Vec<String>>,
+    /// The groups of each beginning.
+    by_stem: FxHashMap<String, Vec<usize>>,
+}
+
+static GROUPS: LazyLock<Groups> = LazyLock::new(|| {
+    let stems: Vec<Vec<String>> = SAME.lines().map(|line| line.split(' ').map(stem).collect()).collect();
+    let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+    for (group, same) in stems.iter().enumerate() {
+        for stem in same {
+            by_stem.entry(stem.clone()).or_default().push(group);
         }
     }
-    groups
+    Groups { stems, by_stem }
 });
 
 /// Statements without support, and clinical terms without support in the others.
@@ -250,7 +188,7 @@ pub(super) fn unsupported(
             .iter()
             .filter(|word| {
                 !word.stem.is_empty()
-                    && !FRAME.contains(&word.text.as_str())
+                    && !FRAME.contains(word.text.as_str())
                     && (!(word.capitals || word.expanded) || source.known.contains(&word.text))
             })
             .collect();
@@ -278,6 +216,6 @@ pub(super) fn unsupported(
 }
 
 fn alike(stem: &str, source: &Reading) -> bool {
-    let Some(groups) = GROUPS.get(stem) else { return false };
-    GROUPS.iter().any(|(other, of)| of.iter().any(|group| groups.contains(group)) && source.by_stem.contains_key(other))
+    let mut others = GROUPS.by_stem.get(stem).into_iter().flatten().flat_map(|&group| &GROUPS.stems[group]);
+    others.any(|other| source.by_stem.contains_key(other))
 }
