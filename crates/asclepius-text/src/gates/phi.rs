@@ -356,6 +356,7 @@ mod tests {
         for (text, kept) in [
             ("Her daughter (Amina Hassan, Bristol, UK) was called.", "Amina Hassan"),
             ("He lives with his sister (Bristol, UK).", "Bristol"),
+            ("He is a welder (works at Harlow Ltd., Bristol, UK).", "Bristol"),
             ("Seen at a clinic (St. Mary Hospital, Leeds, UK) before.", "Leeds"),
             ("Apgar 9-9-10, seen on 9-10-10.", "9-10-10"),
         ] {

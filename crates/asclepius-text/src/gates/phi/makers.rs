@@ -21,9 +21,15 @@ static PRODUCT: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is valid")
 });
 
-/// Persons, their homes and the places that treat them have addresses of the same form.
+/// Persons, their homes and their employers have addresses of the same form.
 static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?-u:\b)(?:lives?|living|lived|resid\w+|native|born|raised|home|house|address|town|city|village|suburb|county|from|moved|travel\w*|visit\w*|works?|employ\w+|transferred|referred|hospital|clinic|cent(?:er|re)|university|infirmary|dr|mr|mrs|ms|prof|md|rn|mother|father|wife|husband|son|daughter|brother|sister|family|contact|street|road|avenue)(?-u:\b)|\d{4}")
+    Regex::new(r"(?i)(?-u:\b)(?:lives?|living|lived|resid\w+|native|born|raised|home|house|address|town|city|village|suburb|county|work(?:s|ed|ing|er|place)?|employ\w+|job|dr|mr|mrs|ms|prof|md|rn|mother|father|parents?|wife|husband|son|daughter|brother|sister|family|contact|street|road|avenue)(?-u:\b)")
+        .expect("the pattern is valid")
+});
+
+/// So have the places that treat them and those they come from; and an address may have a number.
+static TREATING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?-u:\b)(?:from|moved|travel\w*|visit\w*|transferred|referred|hospital|clinic|cent(?:er|re)|university|infirmary)(?-u:\b)|\d{4}")
         .expect("the pattern is valid")
 });
 
@@ -46,15 +52,16 @@ fn is_address(text: &str, range: &Range<usize>) -> bool {
     let before = text[..range.start].trim_end();
     let from = (0..=before.len().saturating_sub(NEAR)).rev().find(|&from| before.is_char_boundary(from)).unwrap_or(0);
     let before = before[from..].rsplit(['\n', ';']).next().unwrap_or_default();
-    if COMPANY.is_match(inside) || PRODUCT.is_match(before) {
-        return !PERSONAL.is_match(inside) || COMPANY.is_match(inside);
+    let personal = PERSONAL.is_match(inside) || PERSONAL.is_match(before);
+    if personal || COMPANY.is_match(inside) || PRODUCT.is_match(before) {
+        return !personal;
     }
     // Maker, town, country.
     parts.len() >= 3
         && first.starts_with(|letter: char| letter.is_uppercase() || letter.is_ascii_digit())
         && !first.split_whitespace().any(is_given)
-        && !PERSONAL.is_match(inside)
-        && !PERSONAL.is_match(before)
+        && !TREATING.is_match(inside)
+        && !TREATING.is_match(before)
 }
 
 /// A country or a state, or the two letters for one.
