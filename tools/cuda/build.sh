@@ -13,7 +13,6 @@ cd "$(dirname "$0")/../.."
 
 export CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-90} CUDARC_CUDA_VERSION=13000
 out=$PWD/target/cuda
-workspace=$out/workspace
 mkdir -p "$out"
 
 toolkit() {
@@ -34,31 +33,7 @@ toolkit() {
     echo "INPUT($CUDA_HOME/lib/libcudart_static.a -ldl -lrt -lpthread)" >"$out/link/libcudart.so"
 }
 
-# The patch would rewrite Cargo.lock, so it is applied to a copy of the working tree; times are kept, so that a second
-# build compiles only what changed.
-sources() {
-    rm -rf "$workspace"
-    mkdir -p "$workspace"
-    git ls-files -z --cached --others --exclude-standard -- Cargo.toml Cargo.lock rust-toolchain.toml clippy.toml \
-        crates data pipelines tests docs README.md |
-        tar --null --files-from=- --ignore-failed-read --create | tar --extract --directory "$workspace"
-}
-
-cudarc() {
-    local version copy=$out/cudarc
-    version=$(sed -n '/^name = "cudarc"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
-    cargo fetch --locked --quiet
-    rm -rf "$copy"
-    cp -r "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"cudarc-$version" "$copy"
-    rm -f "$copy/.cargo-ok" "$copy/.cargo_vcs_info.json"
-    sed -i 's/^dynamic-linking = \[\]/dynamic-linking = ["dynamic-loading"]/' "$copy/Cargo.toml"
-    # Its build script refuses both features at once, and would emit the link flags of the one that candle names.
-    sed -i -e 's/feature = "dynamic-linking"/feature = "linked-at-build-time"/' "$copy/build.rs"
-    grep -q 'dynamic-linking = \["dynamic-loading"\]' "$copy/Cargo.toml" &&
-        ! grep -q '"dynamic-linking"' "$copy/build.rs" ||
-        { echo "cudarc $version is laid out otherwise than this script knows" >&2; return 1; }
-}
-
+. tools/cuda/workspace.sh
 toolkit
 sources
 cudarc
@@ -66,8 +41,7 @@ cudarc
 (
     cd "$workspace"
     export CARGO_TARGET_DIR=$out/cargo RUSTFLAGS="-L native=$out/link"
-    cargo build --release ${CARGO_FLAGS:-} --features cuda \
-        --config "patch.crates-io.cudarc.path=\"$out/cudarc\""
+    cargo build --release ${CARGO_FLAGS:-} --features cuda --config "$patch"
 )
 install -m 755 "$out/cargo/release/asclepius" "$out/asclepius"
 

@@ -91,6 +91,11 @@ impl Breaker {
         self.lock().open.as_ref().map(|open| open.until.saturating_duration_since(Instant::now()))
     }
 
+    /// How many probes of this pause have failed.
+    pub fn fruitless(&self) -> u32 {
+        self.lock().open.as_ref().map_or(0, |open| open.fruitless)
+    }
+
     /// Whether failures come one after the other, rather than here and there among answers.
     pub fn is_troubled(&self) -> bool {
         self.lock().failures_in_a_row >= TROUBLE

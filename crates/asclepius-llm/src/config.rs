@@ -41,7 +41,7 @@ pub struct TeacherConfig {
     /// Seconds a request may take, counted from its send.
     pub timeout_seconds: f64,
     /// Seconds that an endpoint may go on failing, with pauses in which nothing is sent, before the run stops; it can be
-    /// continued.
+    /// continued. One that was never reached at all is given up after six attempts, as is a wrong address.
     pub patience_seconds: f64,
     /// US dollars for a million tokens sent. Absent: unknown.
     pub price_per_million_input: Option<f64>,

@@ -1,4 +1,4 @@
-// SwiGLU, GELU and dropout, a thread to a number.
+// SwiGLU, GELU, dropout and sums, a thread to a number.
 
 #include "numbers.cuh"
 #include "launch.cuh"
@@ -78,6 +78,15 @@ __device__ void dropout(const T *x, T *y, long long count, float p, unsigned lon
     }
 }
 
+// target += source.
+template <typename T>
+__device__ void add(float *target, const T *source, long long count) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        target[at] += to_float(source[at]);
+    }
+}
+
 #define ACTIVATIONS(T, name)                                                                                           \
     KERNEL void swiglu_forward_##name(const T *gate, const T *up, T *y, long long count) {                             \
         swiglu_forward<T>(gate, up, y, count);                                                                         \
@@ -99,5 +108,7 @@ __device__ void dropout(const T *x, T *y, long long count, float p, unsigned lon
                                unsigned long long stream) {                                                            \
         dropout<T>(x, y, count, p, seed, stream);                                                                      \
     }                                                                                                                  \
-    EXPORTED(dropout_##name)
+    EXPORTED(dropout_##name)                                                                                           \
+    KERNEL void add_##name(float *target, const T *source, long long count) { add<T>(target, source, count); }         \
+    EXPORTED(add_##name)
 FOR_EACH_TYPE(ACTIVATIONS)

@@ -1,9 +1,10 @@
 //! Elementwise non-linearities of the feed-forward layers.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, Layout, Result as CandleResult, Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::cpu::elements::{self, logistic};
+use crate::gpu::{self, View};
 use crate::kernel::{self, CHUNK, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{Result, reference};
@@ -26,7 +27,7 @@ pub enum Gelu {
 /// When the shapes differ.
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     expect("swiglu", "up", gate.dims(), up.dims())?;
-    if !kernel::fused(&[gate, up]) {
+    if !kernel::has_kernel(&[gate, up]) {
         return reference::swiglu(gate, up);
     }
     Ok(gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)?)
@@ -40,7 +41,7 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the device fails.
 pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
-    if !kernel::fused(&[x]) {
+    if !kernel::has_kernel(&[x]) {
         return reference::gelu(x, kind);
     }
     Ok(x.contiguous()?.apply_op1(GeluOf(kind))?)
@@ -68,8 +69,17 @@ impl CustomOp1 for GeluOf {
         Ok((by_dtype!(x.dtype(), gelu_forward(x, layout, self.0))?, layout.shape().clone()))
     }
 
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> CandleResult<(CudaStorage, Shape)> {
+        Ok((gpu::gelu(View { storage: x, layout }, self.0)?, layout.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {
-        Ok(Some(by_dtype!(x.dtype(), gelu_backward(x, &dy.contiguous()?, self.0))?))
+        let dy = dy.contiguous()?;
+        Ok(Some(if x.device().is_cuda() {
+            gpu::gelu_backward(x, &dy, self.0)?
+        } else {
+            by_dtype!(x.dtype(), gelu_backward(x, &dy, self.0))?
+        }))
     }
 }
 
@@ -120,6 +130,17 @@ impl CustomOp2 for SwiGlu {
         Ok((by_dtype!(gate.dtype(), forward(gate, gl, up, ul))?, gl.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        gate: &CudaStorage,
+        gl: &Layout,
+        up: &CudaStorage,
+        ul: &Layout,
+    ) -> CandleResult<(CudaStorage, Shape)> {
+        let (gate, up) = (View { storage: gate, layout: gl }, View { storage: up, layout: ul });
+        Ok((gpu::swiglu(gate, up)?, gl.shape().clone()))
+    }
+
     fn bwd(
         &self,
         gate: &Tensor,
@@ -127,7 +148,12 @@ impl CustomOp2 for SwiGlu {
         _: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-        let (dgate, dup) = by_dtype!(gate.dtype(), backward(gate, up, &dy.contiguous()?))?;
+        let dy = dy.contiguous()?;
+        let (dgate, dup) = if gate.device().is_cuda() {
+            gpu::swiglu_backward(gate, up, &dy)?
+        } else {
+            by_dtype!(gate.dtype(), backward(gate, up, &dy))?
+        };
         Ok((gate.track_op().then_some(dgate), up.track_op().then_some(dup)))
     }
 }

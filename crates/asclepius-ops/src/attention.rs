@@ -3,9 +3,10 @@
 //! The kernel is [`crate::cpu::heads`].
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
 
 use crate::cpu::heads::{self, HeadLayout, Heads, QkvGradients};
+use crate::gpu;
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{Documents, OpsError, Result, reference};
@@ -47,16 +48,24 @@ pub fn attention(
             found: vec![g],
         });
     }
-    if !kernel::fused(&[q, k, v]) {
+    if !kernel::has_kernel(&[q, k, v]) {
         return reference::attention(q, k, v, documents, options);
     }
-    let attention = Attention { documents: documents.clone(), options: *options };
-    Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, attention)?)
+    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
+    let on_card = if q.device().is_cuda() {
+        Some(gpu::attend([&q.detach(), &k.detach(), &v.detach()], documents, options)?)
+    } else {
+        None
+    };
+    let attention = Attention { documents: documents.clone(), options: *options, on_card };
+    Ok(q.apply_op3(&k, &v, attention)?)
 }
 
 struct Attention {
     documents: Documents,
     options: AttentionOptions,
+    /// The result, where it was made of tensors.
+    on_card: Option<Tensor>,
 }
 
 impl Attention {
@@ -114,6 +123,21 @@ impl CustomOp3 for Attention {
         Ok((by_dtype!(dtype, forward(self, [(q, ql), (k, kl), (v, vl)]))?, ql.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        ql: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> CandleResult<(CudaStorage, Shape)> {
+        match &self.on_card {
+            Some(y) => Ok((gpu::copied(y)?, ql.shape().clone())),
+            None => candle_core::bail!("attention: queries and keys lie on two devices"),
+        }
+    }
+
     fn bwd(
         &self,
         q: &Tensor,
@@ -123,7 +147,11 @@ impl CustomOp3 for Attention {
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let [dq, dk, dv] = by_dtype!(q.dtype(), backward(self, [q, k, v, &dy]))?;
+        let [dq, dk, dv] = if q.device().is_cuda() {
+            gpu::attend_backward([&q.detach(), &k.detach(), &v.detach(), &dy], &self.documents, &self.options)?
+        } else {
+            by_dtype!(q.dtype(), backward(self, [q, k, v, &dy]))?
+        };
         Ok((q.track_op().then_some(dq), k.track_op().then_some(dk), v.track_op().then_some(dv)))
     }
 }

@@ -3,10 +3,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp2, CustomOp3, DType, Layout, Result as CandleResult, Shape, Tensor,
+};
 use rayon::prelude::*;
 
 use crate::cpu::head;
+use crate::gpu::{self, CrossEntropy};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::parameter::Accumulate;
@@ -98,12 +102,18 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
         let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         return Ok(Tensor::zeros((), dtype, x.device())?);
     }
-    let fused = kernel::fused(&[x, w.value()]) && bias.is_none_or(|bias| kernel::fused(&[x, bias.value()]));
-    if !fused {
+    let mut tensors = vec![x, w.value()];
+    tensors.extend(bias.map(Parameter::value));
+    if !kernel::has_kernel(&tensors) {
         return reference::linear_cross_entropy(x, w.value(), bias.map(Parameter::value), targets);
     }
     let x = x.contiguous()?;
-    let result = Mutex::new(by_dtype!(x.dtype(), forward(&x, w, bias, targets))?);
+    let computed = if x.device().is_cuda() {
+        forward_on_card(&x, w, bias, targets)?
+    } else {
+        by_dtype!(x.dtype(), forward(&x, w, bias, targets))?
+    };
+    let result = Mutex::new(computed);
     let operation = LinearCrossEntropy { result, w: w.clone(), bias: bias.cloned() };
     Ok(match bias {
         Some(bias) => x.apply_op3(w.value(), bias.value(), operation)?,
@@ -112,12 +122,25 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
 }
 
 /// The loss, and the gradients for a gradient of 1.
+#[derive(Clone)]
 struct Computed {
-    loss: f64,
+    /// A scalar.
+    loss: Tensor,
     dx: Option<Tensor>,
-    dw: Option<Tensor>,
+    dw: Option<WeightGradient>,
     db: Option<Tensor>,
 }
+
+/// `dW`, or on a card its two factors a chunk, `dz [n, v]` and `x [n, d]`, whose products go straight to where gradients are
+/// summed: as f32 it would take more memory than they do.
+#[derive(Clone)]
+enum WeightGradient {
+    Sum(Tensor),
+    Factors(Vec<[Tensor; 2]>),
+}
+
+/// Scores that exist together on a card.
+const SCORES_ON_CARD: usize = 1 << 27;
 
 struct LinearCrossEntropy {
     result: Mutex<Computed>,
@@ -170,7 +193,58 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets
     }
     let dx = if wants_x { Some(spread::<R>(&dx_parts, targets, (x.dim(0)?, d))?) } else { None };
     let db = if wants_b { Some(Tensor::from_vec(db, v, x.device())?) } else { None };
-    Ok(Computed { loss, dx, dw, db })
+    let loss = Tensor::from_vec(vec![R::of(loss)], (), x.device())?;
+    Ok(Computed { loss, dx, dw: dw.map(WeightGradient::Sum), db })
+}
+
+fn forward_on_card(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> CandleResult<Computed> {
+    let (weight, device) = (w.value().detach(), x.device());
+    let (v, d) = weight.dims2()?;
+    let (wants_x, wants_w) = (x.track_op(), w.is_trainable());
+    let wants_b = bias.is_some_and(Parameter::is_trainable);
+    let supervised = x.detach().index_select(&Tensor::new(targets.rows.as_slice(), device)?, 0)?;
+    let labels = Tensor::new(targets.labels.as_slice(), device)?;
+    let bias = bias.map(|bias| bias.value().detach());
+    let (mut losses, mut dx_parts, mut factors, mut db) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let chunk_rows = (SCORES_ON_CARD / v).max(1);
+    for start in (0..targets.len()).step_by(chunk_rows) {
+        let rows = chunk_rows.min(targets.len() - start);
+        let chunk = supervised.narrow(0, start, rows)?;
+        let scores = chunk.matmul(&weight.t()?)?;
+        losses.push(gpu::cross_entropy(&CrossEntropy {
+            scores: &scores,
+            bias: bias.as_ref(),
+            labels: &labels.narrow(0, start, rows)?,
+            wants_gradient: wants_x || wants_w || wants_b,
+        })?);
+        if wants_b {
+            let part = scores.to_dtype(DType::F32)?.sum(0)?;
+            db = Some(match db {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+        if wants_x {
+            dx_parts.push(scores.matmul(&weight)?);
+        }
+        if wants_w {
+            factors.push([scores, chunk]);
+        }
+    }
+    let dx = if wants_x {
+        // Rows that are not supervised take a row of zeros, which stands behind the others.
+        let nothing = targets.len() as u32;
+        let mut places = vec![nothing; x.dim(0)?];
+        for (place, &row) in targets.rows.iter().enumerate() {
+            places[row as usize] = place as u32;
+        }
+        dx_parts.push(Tensor::zeros((1, d), x.dtype(), device)?);
+        Some(Tensor::cat(&dx_parts, 0)?.index_select(&Tensor::new(places, device)?, 0)?)
+    } else {
+        None
+    };
+    let loss = Tensor::cat(&losses, 0)?.sum_all()?;
+    Ok(Computed { loss, dx, dw: wants_w.then_some(WeightGradient::Factors(factors)), db })
 }
 
 /// The parts' rows at the targets' rows of a `[t, d]` of zeros.
@@ -188,28 +262,48 @@ fn spread<R: Real>(parts: &[Tensor], targets: &Targets, (t, d): (usize, usize)) 
 }
 
 impl LinearCrossEntropy {
-    fn loss(&self, x: &CpuStorage) -> (CpuStorage, Shape) {
-        let loss = self.result.lock().unwrap_or_else(PoisonError::into_inner).loss;
-        let storage = match x {
-            CpuStorage::F64(_) => CpuStorage::F64(vec![loss]),
-            _ => CpuStorage::F32(vec![loss as f32]),
-        };
-        (storage, Shape::from(()))
+    fn computed(&self) -> Computed {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn loss(&self) -> CandleResult<(CpuStorage, Shape)> {
+        let loss = self.computed().loss;
+        let host = Host::new(&loss);
+        Ok((host.storage()?.try_clone(host.layout())?, Shape::from(())))
+    }
+
+    fn loss_on_card(&self) -> CandleResult<(CudaStorage, Shape)> {
+        Ok((gpu::copied(&self.computed().loss)?, Shape::from(())))
     }
 
     fn gradients(&self, dy: &Tensor) -> CandleResult<[Option<Tensor>; 3]> {
-        let factor: f64 = dy.to_dtype(DType::F64)?.to_scalar()?;
-        let (dx, dw, db) = {
-            let computed = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-            (computed.dx.clone(), computed.dw.clone(), computed.db.clone())
+        let Computed { dx, dw, db, .. } = self.computed();
+        // A card is not asked for the factor, which would make this thread wait for it.
+        let factor = if dy.device().is_cuda() { None } else { Some(dy.to_dtype(DType::F64)?.to_scalar::<f64>()?) };
+        let scaled = |gradient: Tensor| match factor {
+            Some(1.0) => Ok(gradient),
+            Some(factor) => gradient.affine(factor, 0.0),
+            None => gradient.broadcast_mul(&dy.to_dtype(gradient.dtype())?),
         };
-        let scaled = |gradient: Tensor| if factor == 1.0 { Ok(gradient) } else { gradient.affine(factor, 0.0) };
-        let deliver = |parameter: &Parameter, gradient: Option<Tensor>| match gradient {
-            Some(gradient) => parameter.deliver(scaled(gradient)?),
-            None => Ok(None),
+        let dw = match dw {
+            Some(WeightGradient::Sum(dw)) => self.w.deliver(scaled(dw)?)?,
+            Some(WeightGradient::Factors(factors)) => {
+                let mut rest: Option<Tensor> = None;
+                for [dz, x] in factors {
+                    let part = self.w.deliver_product(&scaled(dz)?, &x)?;
+                    rest = match (rest, part) {
+                        (Some(rest), Some(part)) => Some((rest + part)?),
+                        (rest, part) => rest.or(part),
+                    };
+                }
+                rest
+            }
+            None => None,
         };
-        let dw = deliver(&self.w, dw)?;
-        let db = self.bias.as_ref().map(|bias| deliver(bias, db)).transpose()?.flatten();
+        let db = match (&self.bias, db) {
+            (Some(bias), Some(db)) => bias.deliver(scaled(db)?)?,
+            _ => None,
+        };
         Ok([dx.map(scaled).transpose()?, dw, db])
     }
 }
@@ -219,8 +313,12 @@ impl CustomOp2 for LinearCrossEntropy {
         "linear_cross_entropy"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> CandleResult<(CpuStorage, Shape)> {
-        Ok(self.loss(x))
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> CandleResult<(CpuStorage, Shape)> {
+        self.loss()
+    }
+
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout, _: &CudaStorage, _: &Layout) -> CandleResult<(CudaStorage, Shape)> {
+        self.loss_on_card()
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
@@ -236,14 +334,26 @@ impl CustomOp3 for LinearCrossEntropy {
 
     fn cpu_fwd(
         &self,
-        x: &CpuStorage,
+        _: &CpuStorage,
         _: &Layout,
         _: &CpuStorage,
         _: &Layout,
         _: &CpuStorage,
         _: &Layout,
     ) -> CandleResult<(CpuStorage, Shape)> {
-        Ok(self.loss(x))
+        self.loss()
+    }
+
+    fn cuda_fwd(
+        &self,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+        _: &CudaStorage,
+        _: &Layout,
+    ) -> CandleResult<(CudaStorage, Shape)> {
+        self.loss_on_card()
     }
 
     fn bwd(

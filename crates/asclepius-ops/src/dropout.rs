@@ -1,8 +1,9 @@
 //! Dropout whose mask is a function of a key, so that running a block again draws the same one.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
 
+use crate::gpu::{self, View};
 use crate::kernel::{self, Real, by_dtype};
 use crate::{PhiloxKey, Result, reference};
 
@@ -15,7 +16,7 @@ pub fn dropout(x: &Tensor, p: f32, key: PhiloxKey) -> Result<Tensor> {
     if p <= 0.0 {
         return Ok(x.clone());
     }
-    if !kernel::fused(&[x]) {
+    if !kernel::has_kernel(&[x]) {
         return reference::dropout(x, p, key);
     }
     Ok(x.contiguous()?.apply_op1(Dropout { p, key })?)
@@ -39,6 +40,10 @@ impl CustomOp1 for Dropout {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> CandleResult<(CpuStorage, Shape)> {
         Ok((by_dtype!(x.dtype(), forward(x, layout, self))?, layout.shape().clone()))
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> CandleResult<(CudaStorage, Shape)> {
+        Ok((gpu::drop_elements(View { storage: x, layout }, self.p, self.key)?, layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {

@@ -3,6 +3,7 @@
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
 
+use crate::gpu::EmbeddingRows;
 use crate::{OpsError, Parameter, Result};
 
 /// Rows of `w [v, d]` by `ids [t]` -> `[t, d]`. Backward: each row of `dy` is added to its token's row of `dW`.
@@ -14,15 +15,19 @@ pub fn embedding(ids: &[u32], w: &Parameter) -> Result<Tensor> {
     if let Some(&id) = ids.iter().find(|&&id| id as usize >= v) {
         return Err(OpsError::Index { operation: "embedding", what: "token", index: id as usize, bound: v });
     }
-    let ids = Tensor::new(ids, w.value().device())?;
+    let device = w.value().device();
+    let rows = if device.is_cuda() && w.is_trainable() { Some(EmbeddingRows::new(ids, device)?) } else { None };
+    let ids = Tensor::new(ids, device)?;
     if !w.is_trainable() {
         return Ok(w.value().index_select(&ids, 0)?);
     }
-    Ok(w.value().apply_op1(Embedding { ids, w: w.clone() })?)
+    Ok(w.value().apply_op1(Embedding { ids, rows, w: w.clone() })?)
 }
 
 struct Embedding {
     ids: Tensor,
+    /// For the way back on a card.
+    rows: Option<EmbeddingRows>,
     w: Parameter,
 }
 
@@ -54,6 +59,6 @@ impl CustomOp1 for Embedding {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {
-        self.w.deliver_rows(&self.ids, &dy.contiguous()?)
+        self.w.deliver_rows(&self.ids, self.rows.as_ref(), &dy.contiguous()?)
     }
 }

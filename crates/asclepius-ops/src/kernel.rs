@@ -127,6 +127,11 @@ pub(crate) fn fused(tensors: &[&Tensor]) -> bool {
         && tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == first.dtype())
 }
 
+/// Whether there are kernels for these tensors where they lie: [`fused`], or the card's.
+pub(crate) fn has_kernel(tensors: &[&Tensor]) -> bool {
+    fused(tensors) || crate::gpu::takes(tensors)
+}
+
 /// Start and end of a contiguous layout.
 pub(crate) fn bounds(layout: &Layout) -> Result<(usize, usize)> {
     layout.contiguous_offsets().ok_or_else(|| candle_core::Error::Msg("a kernel wants contiguous memory".to_owned()))

@@ -7,7 +7,9 @@
 //! - [`parameter`]: named weights, frozen or trainable, and the flat buffer their gradients are summed in.
 //! - [`linear`], [`lora`], [`embedding`], [`norm`], [`rope`], [`attention`], [`activation`], [`dropout`],
 //!   [`cross_entropy`], [`seed`]: the operations. On the CPU in f32 and f64 those that cost time are kernels of their own;
-//!   everywhere else an operation is its twin in [`reference`].
+//!   on a card those of [`gpu`] in f32, bf16 and f16; everywhere else an
+//!   operation is its twin in [`reference`].
+//! - [`gpu`]: the card's kernels, launched.
 //! - [`cpu`]: the CPU kernels themselves, for code that writes a block's way there and back by hand.
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
 //! - [`nf4`], [`dynamic_code`]: numbers in 4 and in 8 bits.
@@ -27,6 +29,7 @@ pub mod dropout;
 pub mod dynamic_code;
 pub mod embedding;
 mod error;
+pub mod gpu;
 mod kernel;
 pub mod linear;
 pub mod lora;

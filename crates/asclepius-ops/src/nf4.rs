@@ -10,7 +10,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
-use crate::dynamic_code::SIGNED;
+use crate::dynamic_code::{CODES, SIGNED};
+use crate::gpu::Nf4Parts;
 use crate::kernel::{Host, Real};
 
 /// Numbers that share a scale.
@@ -103,6 +104,17 @@ impl Nf4 {
                 }
             }
         });
+    }
+
+    /// Its parts on a card, which decodes them itself.
+    pub(crate) fn on_card(&self, device: &Device) -> Result<Nf4Parts> {
+        let book: Vec<f32> = (0..CODES).map(|code| SIGNED.decode(code as u8)).collect();
+        Ok(Nf4Parts {
+            codes: [Tensor::new(self.codes.as_slice(), device)?, Tensor::new(self.scale_codes.as_slice(), device)?],
+            scale_scales: Tensor::new(self.scale_scales.as_slice(), device)?,
+            book: Tensor::new(book, device)?,
+            offset: self.offset,
+        })
     }
 
     /// The matrix again, on a device.

@@ -1,9 +1,10 @@
 //! Normalisation over the last dimension.
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
 
 use crate::cpu::rows::Norm;
+use crate::gpu::{self, NormKind, View};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{Parameter, Result, reference};
@@ -18,7 +19,7 @@ use crate::{Parameter, Result, reference};
 /// When the shapes do not fit.
 pub fn rms_norm(x: &Tensor, w: &Parameter, epsilon: f64) -> Result<Tensor> {
     expect("rms_norm", "w", &x.dims()[x.rank().saturating_sub(1)..], w.value().dims())?;
-    if !kernel::fused(&[x, w.value()]) {
+    if !kernel::has_kernel(&[x, w.value()]) {
         return reference::rms_norm(x, w.value(), epsilon);
     }
     Ok(x.contiguous()?.apply_op2(w.value(), RmsNorm { w: w.clone(), epsilon })?)
@@ -36,7 +37,7 @@ pub fn layer_norm(x: &Tensor, w: &Parameter, b: &Parameter, epsilon: f64) -> Res
     let last = &x.dims()[x.rank().saturating_sub(1)..];
     expect("layer_norm", "w", last, w.value().dims())?;
     expect("layer_norm", "b", last, b.value().dims())?;
-    if !kernel::fused(&[x, w.value(), b.value()]) {
+    if !kernel::has_kernel(&[x, w.value(), b.value()]) {
         return reference::layer_norm(x, w.value(), b.value(), epsilon);
     }
     let operation = LayerNorm { w: w.clone(), b: b.clone(), epsilon };
@@ -97,9 +98,27 @@ impl CustomOp2 for RmsNorm {
         Ok((by_dtype!(x.dtype(), forward((x, xl), (w, wl), None, self.epsilon))?, xl.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        w: &CudaStorage,
+        wl: &Layout,
+    ) -> CandleResult<(CudaStorage, Shape)> {
+        let [x, w] = [View { storage: x, layout: xl }, View { storage: w, layout: wl }];
+        Ok((gpu::norm(NormKind::Rms, x, w, None, self.epsilon)?, xl.shape().clone()))
+    }
+
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw, _) = by_dtype!(x.dtype(), backward(x, w, None, &dy.contiguous()?, self.epsilon))?;
-        Ok((x.track_op().then_some(dx), deliver(&self.w, Some(dw))?))
+        let dy = dy.contiguous()?;
+        let (dx, dw) = if x.device().is_cuda() {
+            let (dx, dw, _) = gpu::norm_backward(NormKind::Rms, [x, w, &dy], self.epsilon, self.w.is_trainable())?;
+            (dx, dw)
+        } else {
+            let (dx, dw, _) = by_dtype!(x.dtype(), backward(x, w, None, &dy, self.epsilon))?;
+            (dx, Some(dw))
+        };
+        Ok((x.track_op().then_some(dx), deliver(&self.w, dw)?))
     }
 }
 
@@ -120,6 +139,20 @@ impl CustomOp3 for LayerNorm {
         Ok((by_dtype!(x.dtype(), forward((x, xl), (w, wl), Some((b, bl)), self.epsilon))?, xl.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        w: &CudaStorage,
+        wl: &Layout,
+        b: &CudaStorage,
+        bl: &Layout,
+    ) -> CandleResult<(CudaStorage, Shape)> {
+        let view = |storage, layout| View { storage, layout };
+        let y = gpu::norm(NormKind::Layer, view(x, xl), view(w, wl), Some(view(b, bl)), self.epsilon)?;
+        Ok((y, xl.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -128,7 +161,14 @@ impl CustomOp3 for LayerNorm {
         _: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dw, db) = by_dtype!(x.dtype(), backward(x, w, Some(b), &dy.contiguous()?, self.epsilon))?;
-        Ok((x.track_op().then_some(dx), deliver(&self.w, Some(dw))?, deliver(&self.b, db)?))
+        let dy = dy.contiguous()?;
+        let (dx, dw, db) = if x.device().is_cuda() {
+            let wants_weight = self.w.is_trainable() || self.b.is_trainable();
+            gpu::norm_backward(NormKind::Layer, [x, w, &dy], self.epsilon, wants_weight)?
+        } else {
+            let (dx, dw, db) = by_dtype!(x.dtype(), backward(x, w, Some(b), &dy, self.epsilon))?;
+            (dx, Some(dw), db)
+        };
+        Ok((x.track_op().then_some(dx), deliver(&self.w, dw)?, deliver(&self.b, db)?))
     }
 }

@@ -9,8 +9,9 @@ use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, DType, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
+use candle_core::{CpuStorage, CudaStorage, DType, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 
+use crate::gpu::{self, EmbeddingRows, Form, Nf4Parts, View};
 use crate::kernel::{self, Real};
 use crate::nf4::{self, Nf4};
 use crate::{OpsError, Result};
@@ -25,13 +26,21 @@ struct Inner {
     value: Tensor,
     /// What `value` only stands in for.
     held: Option<Arc<Nf4>>,
+    /// The same, where `value` is on a card.
+    held_on_card: Option<Nf4Parts>,
     slot: RwLock<Option<Tensor>>,
 }
 
 impl Parameter {
     /// A weight that no gradient is computed for. `name` as in the checkpoint.
     pub fn frozen(name: impl Into<String>, value: &Tensor) -> Self {
-        Self(Arc::new(Inner { name: name.into(), value: value.detach(), held: None, slot: RwLock::new(None) }))
+        Self(Arc::new(Inner {
+            name: name.into(),
+            value: value.detach(),
+            held: None,
+            held_on_card: None,
+            slot: RwLock::new(None),
+        }))
     }
 
     /// A weight that is trained; its value is copied into a variable of its own. `name` as in the checkpoint.
@@ -40,7 +49,7 @@ impl Parameter {
     /// When the copy cannot be made.
     pub fn trainable(name: impl Into<String>, value: &Tensor) -> Result<Self> {
         let value = Var::from_tensor(&value.detach())?.into_inner();
-        Ok(Self(Arc::new(Inner { name: name.into(), value, held: None, slot: RwLock::new(None) })))
+        Ok(Self(Arc::new(Inner { name: name.into(), value, held: None, held_on_card: None, slot: RwLock::new(None) })))
     }
 
     /// A matrix that no gradient is computed for, held in NF4: an eighth of the memory of f32.
@@ -54,7 +63,9 @@ impl Parameter {
     fn held(name: String, held: Arc<Nf4>, like: &Tensor, dtype: DType) -> Result<Self> {
         // Not a number anywhere: whoever takes it for the weight shall notice.
         let value = Tensor::full(f32::NAN, (), like.device())?.to_dtype(dtype)?.broadcast_as(like.shape())?;
-        Ok(Self(Arc::new(Inner { name, value, held: Some(held), slot: RwLock::new(None) })))
+        let device = like.device();
+        let held_on_card = if device.is_cuda() { Some(held.on_card(device)?) } else { None };
+        Ok(Self(Arc::new(Inner { name, value, held: Some(held), held_on_card, slot: RwLock::new(None) })))
     }
 
     /// The weight as a constant of type `dtype`; a quantised one is from here on decoded to it.
@@ -97,6 +108,11 @@ impl Parameter {
     /// When there is no memory.
     pub fn dense(&self) -> Result<Tensor> {
         let value = &self.0.value;
+        if let Some(parts) = &self.0.held_on_card
+            && gpu::has_kernels_for(value.dtype())
+        {
+            return Ok(gpu::decode_nf4(parts, value.dims(), value.dtype())?);
+        }
         Ok(match &self.0.held {
             Some(held) => held.tensor(value.dims(), value.dtype(), value.device())?,
             None => value.clone(),
@@ -176,7 +192,18 @@ impl Parameter {
 
     /// Adds row `i` of `gradient [t, d]` into row `rows[i]` of the slot of a `[v, d]` parameter; with autograd, where there
     /// is no slot, as a whole matrix.
-    pub(crate) fn deliver_rows(&self, rows: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    pub(crate) fn deliver_rows(
+        &self,
+        rows: &Tensor,
+        on_card: Option<&EmbeddingRows>,
+        gradient: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        if let (Some(slot), Some(rows)) = (self.gradient(), on_card)
+            && gpu::takes(&[gradient])
+        {
+            gpu::add_rows(rows, gradient, &slot)?;
+            return Ok(None);
+        }
         if let Some(slot) = self.gradient().filter(|slot| kernel::fused(&[slot, gradient])) {
             slot.inplace_op3(rows, gradient, &AccumulateRows)?;
             return Ok(None);
@@ -185,6 +212,16 @@ impl Parameter {
         let dtype = gradient_dtype(gradient.dtype());
         let zeros = Tensor::zeros(self.0.value.shape(), dtype, gradient.device())?;
         self.deliver(zeros.index_add(rows, &gradient.to_dtype(dtype)?, 0)?)
+    }
+
+    /// Adds `aᵀ b` to the gradient, `a [rows, out]` and `b [rows, in]` of a `[out, in]` parameter, both contiguous: on a card
+    /// in place, elsewhere as [`Self::deliver`] does.
+    pub(crate) fn deliver_product(&self, a: &Tensor, b: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let Some(slot) = self.gradient().filter(|_| gpu::takes(&[a, b])) else {
+            return self.deliver(a.t()?.matmul(b)?);
+        };
+        gpu::add_product_of(&slot, a, b, Form::LeftTransposed)?;
+        Ok(None)
     }
 
     /// Moves what autograd left for each trainable parameter in `store` into its slot.
@@ -262,6 +299,9 @@ impl GradientBuffer {
     /// # Errors
     /// When the device fails.
     pub fn norm(&self) -> Result<f64> {
+        if gpu::takes(&[&self.flat]) {
+            return Ok(gpu::square_sum(&self.flat)?.to_scalar::<f64>()?.sqrt());
+        }
         if !kernel::fused(&[&self.flat]) {
             return Ok(self.flat.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
         }
@@ -302,8 +342,11 @@ fn gradient_dtype(dtype: DType) -> DType {
 }
 
 fn add_in_place(slot: &Tensor, gradient: &Tensor) -> Result<()> {
-    let gradient = gradient.detach().to_dtype(slot.dtype())?.contiguous()?;
-    if kernel::fused(&[slot]) {
+    let mut gradient = gradient.detach().contiguous()?;
+    if !gpu::takes(&[&gradient]) {
+        gradient = gradient.to_dtype(slot.dtype())?;
+    }
+    if kernel::has_kernel(&[slot]) {
         slot.inplace_op2(&gradient, &Accumulate)?;
     } else {
         // candle has no addition in place; the view writes through to the buffer.
@@ -356,9 +399,9 @@ impl InplaceOp2 for Assign {
 
     fn cuda_fwd(
         &self,
-        target: &mut candle_core::CudaStorage,
+        target: &mut CudaStorage,
         target_layout: &Layout,
-        source: &candle_core::CudaStorage,
+        source: &CudaStorage,
         source_layout: &Layout,
     ) -> candle_core::Result<()> {
         use candle_core::backend::BackendStorage;
@@ -366,7 +409,7 @@ impl InplaceOp2 for Assign {
     }
 }
 
-/// `target += source`, both contiguous; f32 or f64, on the CPU.
+/// `target += source`, both contiguous; f32 or f64 on the CPU, on a card f32 += f32, bf16 or f16.
 pub(crate) struct Accumulate;
 
 impl InplaceOp2 for Accumulate {
@@ -386,6 +429,17 @@ impl InplaceOp2 for Accumulate {
             CpuStorage::F64(target) => accumulate(target, target_layout, source, source_layout),
             _ => candle_core::bail!("a gradient buffer is f32 or f64"),
         }
+    }
+
+    fn cuda_fwd(
+        &self,
+        target: &mut CudaStorage,
+        target_layout: &Layout,
+        source: &CudaStorage,
+        source_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let source = View { storage: source, layout: source_layout };
+        gpu::add_into(View { storage: target, layout: target_layout }, source)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Rotary position embedding (Su et al., "RoFormer", 2021), of all features of a head or of the first `r`.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result as CandleResult, Shape, Tensor};
 
 use crate::cpu::heads::{self, HeadLayout, Rotation};
+use crate::gpu::{self, View};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::{OpsError, Result, reference};
@@ -34,7 +35,7 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Resul
             found: cos.dims().to_vec(),
         });
     }
-    if !kernel::fused(&[x, cos, sin]) {
+    if !kernel::has_kernel(&[x, cos, sin]) {
         return reference::rope(x, cos, sin, layout);
     }
     let rope = Rope { cos: cos.contiguous()?.detach(), sin: sin.contiguous()?.detach(), layout, backwards: false };
@@ -67,6 +68,11 @@ impl CustomOp1 for Rope {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> CandleResult<(CpuStorage, Shape)> {
         use candle_core::backend::BackendStorage;
         Ok((by_dtype!(x.dtype(), turn(self, x, layout))?, layout.shape().clone()))
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> CandleResult<(CudaStorage, Shape)> {
+        let y = gpu::rotate(View { storage: x, layout }, [&self.cos, &self.sin], self.layout, self.backwards)?;
+        Ok((y, layout.shape().clone()))
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {

@@ -3,9 +3,10 @@
 //! An abbreviation may stand for several spellings of one thing, never for two things, so expanding needs no context.
 //! Where it has several spellings the table's first one is its expansion.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 const CSV: &str = include_str!("../../../data/abbreviations.csv");
 
@@ -30,9 +31,11 @@ pub struct Found {
 struct Table {
     entries: Vec<Entry>,
     /// First entry by abbreviation.
-    by_abbreviation: HashMap<&'static str, Entry>,
+    by_abbreviation: FxHashMap<&'static str, Entry>,
+    /// First two bytes of every abbreviation.
+    beginnings: FxHashSet<[u8; 2]>,
     /// By first word in lower case: the terms that begin with it, longest first.
-    by_first_word: HashMap<String, Vec<Entry>>,
+    by_first_word: FxHashMap<String, Vec<Entry>>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -44,8 +47,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             Entry { term, abbreviation }
         })
         .collect();
-    let mut by_abbreviation = HashMap::new();
-    let mut by_first_word: HashMap<String, Vec<Entry>> = HashMap::new();
+    let mut by_abbreviation = FxHashMap::default();
+    let mut by_first_word: FxHashMap<String, Vec<Entry>> = FxHashMap::default();
     for entry in &entries {
         by_abbreviation.entry(entry.abbreviation).or_insert(*entry);
         by_first_word.entry(first_word(entry.term)).or_default().push(*entry);
@@ -53,7 +56,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     for terms in by_first_word.values_mut() {
         terms.sort_by(|a, b| b.term.len().cmp(&a.term.len()).then_with(|| a.term.cmp(b.term)));
     }
-    Table { entries, by_abbreviation, by_first_word }
+    let beginnings = entries.iter().map(|entry| beginning(entry.abbreviation)).collect();
+    Table { entries, by_abbreviation, beginnings, by_first_word }
 });
 
 /// The whole table, in the file's order.
@@ -77,17 +81,27 @@ pub fn find(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut position = 0;
     while let Some(start) = next_word(text, position) {
-        // Abbreviations such as "f/u" and "H&P" hold marks, so every end that is a boundary is tried, longest first.
+        if !TABLE.beginnings.contains(&beginning(&text[start..])) {
+            position = end_of_word(text, start);
+            continue;
+        }
+        // Abbreviations such as "f/u" and "H&P" hold marks, so every end that is a boundary is tried, the longest counts.
         let longest = text[start..].char_indices().map(|(at, c)| start + at + c.len_utf8()).take(LONGEST_ABBREVIATION);
-        let ends: Vec<usize> = longest.filter(|&end| ends_word(text, end)).collect();
-        let hit = ends.into_iter().rev().find_map(|end| {
-            let entry = TABLE.by_abbreviation.get(&text[start..end])?;
-            Some(Found { range: start..end, entry: *entry })
-        });
+        let mut hit = None;
+        for end in longest.filter(|&end| ends_word(text, end)) {
+            if let Some(entry) = TABLE.by_abbreviation.get(&text[start..end]) {
+                hit = Some(Found { range: start..end, entry: *entry });
+            }
+        }
         position = hit.as_ref().map_or_else(|| end_of_word(text, start), |hit| hit.range.end);
         found.extend(hit);
     }
     found
+}
+
+fn beginning(text: &str) -> [u8; 2] {
+    let bytes = text.as_bytes();
+    [bytes.first().copied().unwrap_or_default(), bytes.get(1).copied().unwrap_or_default()]
 }
 
 /// Characters; no abbreviation of the table is longer.
@@ -198,6 +212,7 @@ mod tests {
         for entry in table() {
             assert!(!entry.term.is_empty() && !entry.abbreviation.is_empty(), "{entry:?}");
             assert!(!entry.abbreviation.contains(','), "{entry:?} has a third column");
+            assert!(entry.abbreviation.len() >= 2, "{entry:?} has no second byte to be told by");
             assert_eq!(entry.term.trim(), entry.term, "{entry:?}");
             assert!(entry.term.is_ascii() && entry.abbreviation.is_ascii(), "{entry:?}");
             assert!(entry.term.starts_with(|c: char| c.is_ascii_alphanumeric()), "{entry:?}");

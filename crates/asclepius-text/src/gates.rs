@@ -8,14 +8,15 @@ pub mod faithful;
 mod numbers;
 pub mod phi;
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use rustc_hash::FxHashSet;
 
 pub use config::{Gate, GatesConfig, Judgement, Threshold};
 
 use crate::score::words;
+use crate::shingles::word_hashes;
 
 /// What a gate found.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +108,8 @@ pub fn headings(text: &str) -> Verdict {
 
 /// Score: share of the words that are another language's: its small words, or written in another script.
 pub fn language(text: &str) -> Verdict {
-    const FOREIGN: &[&str] = &[
+    static FOREIGN: LazyLock<FxHashSet<&str>> = LazyLock::new(|| FOREIGN_WORDS.iter().copied().collect());
+    const FOREIGN_WORDS: &[&str] = &[
         "der", "die", "das", "und", "ist", "wurde", "mit", "nicht", "eine", "einer", "dem", "den", "von", "zur", "el",
         "los", "las", "que", "una", "con", "por", "paciente", "del", "fue", "se", "les", "des", "une", "dans", "est",
         "avec", "pour", "du", "le", "la", "et", "il", "della", "che", "di", "per", "stato", "uma", "não", "foi", "com",
@@ -118,9 +120,10 @@ pub fn language(text: &str) -> Verdict {
         .iter()
         .filter(|word| {
             let other_script = word.chars().any(|letter| {
-                letter.is_alphabetic() && letter > '\u{3ff}' && letter < '\u{1e00}' || letter > '\u{2fff}'
+                !letter.is_ascii()
+                    && (letter.is_alphabetic() && letter > '\u{3ff}' && letter < '\u{1e00}' || letter > '\u{2fff}')
             });
-            other_script || FOREIGN.contains(&word.as_str())
+            other_script || FOREIGN.contains(word.as_str())
         })
         .count();
     let share = if words.is_empty() { 0.0 } else { foreign as f32 / words.len() as f32 };
@@ -158,22 +161,28 @@ pub fn numbers(note: &str, report: &str) -> Verdict {
 /// How much of the note is the report verbatim. Score: share of its words that lie in a stretch of at least
 /// [`COPIED_WORDS`] words which the report holds too.
 pub fn copy_rate(note: &str, report: &str) -> Verdict {
-    let (covered, total, longest) = copied(note, report);
-    let score = if total == 0 { 0.0 } else { covered as f32 / total as f32 };
-    Verdict::new(score, format!("{covered} of {total} words are copied, the longest stretch has {longest}"))
+    copies(note, report).0
 }
 
 /// Score: words of the longest stretch that note and report share; 0 below [`COPIED_WORDS`].
 pub fn longest_copy(note: &str, report: &str) -> Verdict {
-    let (_, _, longest) = copied(note, report);
-    Verdict::new(longest as f32, format!("the longest copied stretch has {longest} words"))
+    copies(note, report).1
+}
+
+/// [`copy_rate`] and [`longest_copy`], which come of one comparison.
+pub(crate) fn copies(note: &str, report: &str) -> (Verdict, Verdict) {
+    let (covered, total, longest) = copied(note, report);
+    let score = if total == 0 { 0.0 } else { covered as f32 / total as f32 };
+    let rate = format!("{covered} of {total} words are copied, the longest stretch has {longest}");
+    let stretch = format!("the longest copied stretch has {longest} words");
+    (Verdict::new(score, rate), Verdict::new(longest as f32, stretch))
 }
 
 /// Words of the note that lie in a copied stretch, all its words, and the length of the longest such stretch. Stretches
 /// are found by their runs of [`COPIED_WORDS`]; two that touch in the note count as one.
 fn copied(note: &str, report: &str) -> (usize, usize, usize) {
-    let (note, report) = (words(note), words(report));
-    let known: HashSet<&[String]> = report.windows(COPIED_WORDS).collect();
+    let (note, report) = (word_hashes(note), word_hashes(report));
+    let known: FxHashSet<&[u64]> = report.windows(COPIED_WORDS).collect();
     let (mut covered, mut longest) = (0, 0);
     let (mut stretch, mut covered_to) = (0, 0);
     for (start, window) in note.windows(COPIED_WORDS).enumerate() {

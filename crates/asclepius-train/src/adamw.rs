@@ -9,6 +9,7 @@
 //! p <- p - r / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + epsilon)
 //! ```
 
+use asclepius_ops::gpu::AdamWFactors;
 use asclepius_ops::runs_references_only;
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
@@ -59,6 +60,22 @@ pub(crate) struct Factors {
     step_size: f64,
     root_correction: f64,
     epsilon: f64,
+}
+
+impl Factors {
+    /// As the card's kernels take them.
+    pub(crate) fn on_card(&self) -> AdamWFactors {
+        AdamWFactors {
+            scale: self.gradient as f32,
+            keep: self.decay as f32,
+            first_share: (1.0 - self.beta1) as f32,
+            second_share: (1.0 - self.beta2) as f32,
+            second_keep: self.beta2 as f32,
+            rate: self.step_size as f32,
+            correction: self.root_correction as f32,
+            epsilon: self.epsilon as f32,
+        }
+    }
 }
 
 impl AdamW {

@@ -1,13 +1,12 @@
 //! The `[pretrain]` and `[sft]` tables: one struct, since the two stages differ in their data only.
 //!
-//! [`TrainConfig::validate`] says whether the settings make sense, here or elsewhere, so that a plan can be made for a
-//! machine this version could not train on. [`TrainConfig::refuse_unbuilt`] says whether this version can do the work.
+//! [`TrainConfig::validate`] says whether the settings make sense, here or elsewhere, so that a plan can be made for another
+//! machine.
 
 use std::path::PathBuf;
 
 use asclepius_dataset::Packing;
 use asclepius_model::LoraConfig;
-use candle_core::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -379,35 +378,6 @@ impl TrainConfig {
         }
         Ok(self.adapters().unwrap_or_default().validate()?)
     }
-
-    /// Says no, before any work, to what the contract knows and this version cannot do.
-    ///
-    /// # Errors
-    /// [`TrainError::NotBuilt`] with the key.
-    pub fn refuse_unbuilt(&self, stage: TrainStage) -> Result<(), TrainError> {
-        if self.method == Method::Qlora && self.device.starts_with("cuda") {
-            Err(qlora_on_a_card(stage))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The same, now that `device = "auto"` has been decided.
-    ///
-    /// # Errors
-    /// [`TrainError::NotBuilt`] with the key.
-    pub fn refuse_unbuilt_on(&self, device: &Device, stage: TrainStage) -> Result<(), TrainError> {
-        if self.method == Method::Qlora && !device.is_cpu() { Err(qlora_on_a_card(stage)) } else { Ok(()) }
-    }
-}
-
-fn qlora_on_a_card(stage: TrainStage) -> TrainError {
-    TrainError::NotBuilt {
-        table: stage.table(),
-        key: "method",
-        value: "\"qlora\"",
-        instead: "on a card, that is: device = \"cpu\" trains it, and \"lora\" trains the same adapters on an unquantised base",
-    }
 }
 
 fn device_is_known(device: &str) -> bool {
@@ -468,17 +438,6 @@ mod tests {
         for (config, stage, key) in cases {
             assert_eq!(key_of(&config, stage), key);
         }
-    }
-
-    #[test]
-    fn what_is_not_built_validates_but_is_refused_by_name() {
-        let config = TrainConfig { method: Method::Qlora, ..based() };
-        config.refuse_unbuilt(TrainStage::Sft).expect("a processor holds NF4");
-        let config = TrainConfig { device: "cuda:0".to_owned(), ..config };
-        config.validate(TrainStage::Sft).expect("part of the contract");
-        let refused = config.refuse_unbuilt(TrainStage::Sft).expect_err("not built");
-        assert!(refused.to_string().starts_with("sft.method = \"qlora\""), "{refused}");
-        based().refuse_unbuilt(TrainStage::Pretrain).expect("the defaults are built");
     }
 
     #[test]

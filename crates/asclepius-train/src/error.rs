@@ -16,18 +16,6 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: Problem,
     },
-    /// A setting belongs to the contract, but this version has no implementation of it.
-    #[error("{table}.{key} = {value}: valid, but not built in this version; {instead}")]
-    NotBuilt {
-        /// The pipeline table, `pretrain` or `sft`.
-        table: &'static str,
-        /// The key in that table.
-        key: &'static str,
-        /// The value that was asked for.
-        value: &'static str,
-        /// What works today.
-        instead: &'static str,
-    },
     /// The model has nothing to train.
     #[error("the model has no trainable parameter")]
     NothingTrainable,

@@ -25,6 +25,7 @@ pub mod init;
 pub mod job;
 pub mod memory;
 pub mod metrics;
+mod on_card;
 pub mod optimizer;
 pub mod persist;
 pub mod schedule;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use asclepius_model::checkpoint::{TensorFile, write_tensors};
-use asclepius_ops::Parameter;
+use asclepius_ops::{Parameter, PhiloxKey, gpu};
 use candle_core::Tensor;
 
 use crate::TrainError;
@@ -12,6 +12,7 @@ use crate::adamw::{AdamW, Moments, overwrite};
 use crate::adamw8bit::{QuantisedMoments, SMALLEST};
 use crate::checkpoint::{OPTIMIZER_FILE, verify_tensors};
 use crate::config::OptimizerChoice;
+use crate::on_card;
 
 // The words of PyTorch's state dictionary.
 const FIRST: &str = ".exp_avg";
@@ -24,6 +25,10 @@ const SCALES: &str = ".absmax";
 pub struct Optimizer {
     rule: AdamW,
     entries: Vec<(Parameter, State)>,
+    /// What rounding by chance is drawn from.
+    key: PhiloxKey,
+    /// The 8-bit codes, for a card's kernels.
+    books: Option<Tensor>,
 }
 
 /// What is carried from step to step for one parameter.
@@ -51,8 +56,16 @@ impl Optimizer {
                 };
                 Ok((parameter.clone(), state))
             })
-            .collect::<Result<_, TrainError>>()?;
-        Ok(Self { rule, entries })
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        let card = parameters.first().map(|parameter| parameter.value().device()).filter(|device| device.is_cuda());
+        let books = card.map(on_card::books).transpose()?;
+        Ok(Self { rule, entries, key: PhiloxKey::new(0), books })
+    }
+
+    /// Draws from `key` what narrow weights on a card are rounded by.
+    #[must_use]
+    pub fn drawing_from(self, key: PhiloxKey) -> Self {
+        Self { key, ..self }
     }
 
     /// One step, counted from 1, on the gradients in the parameters' slots, each first multiplied by `scale`.
@@ -65,6 +78,17 @@ impl Optimizer {
                 return Err(TrainError::NoGradient { step, names: vec![parameter.name().to_owned()] });
             };
             let value = parameter.value();
+            if let Some(books) = self.books.as_ref().filter(|_| gpu::takes(&[value])) {
+                let factors = self.rule.factors(scale, learning_rate, step);
+                let key = self.key.fold(step).fold_name(parameter.name());
+                match state {
+                    State::Full(moments) => on_card::update(value, &gradient, moments, &factors, key),
+                    State::Quantised(moments) => {
+                        on_card::update_quantised(value, &gradient, moments, books, &factors, key)
+                    }
+                }?;
+                continue;
+            }
             match state {
                 State::Full(moments) => self.rule.update(value, &gradient, moments, scale, learning_rate, step),
                 State::Quantised(moments) => {

@@ -41,7 +41,6 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
         None => decoder.train_all()?,
     }
     if job.config.method == Method::Qlora {
-        job.config.refuse_unbuilt_on(decoder.device(), job.stage)?;
         decoder.quantise()?;
     }
     let mut run = Run::begin(decoder, job, control)?;

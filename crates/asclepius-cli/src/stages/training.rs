@@ -19,11 +19,10 @@ use crate::training::{stage_of, table};
 /// Says what the directory was begun with, before anything else is in it.
 const FINGERPRINT_FILE: &str = "fingerprint";
 
-/// Refuses what this version cannot do and bases that do not exist, before any stage runs.
+/// Refuses devices and bases that do not exist, before any stage runs.
 pub fn check(run: &Run, stage: Stage) -> Outcome {
     let stage = if stage == Stage::Pretrain { TrainStage::Pretrain } else { TrainStage::Sft };
     let table = table(run, stage)?;
-    table.refuse_unbuilt(stage).map_err(Failure::usage)?;
     crate::device::device(&table.device).map_err(|error| {
         Failure::Usage(anyhow!(error).context(format!("{}.device = {:?}", stage.table(), table.device)))
     })?;
@@ -110,7 +109,7 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
 
 fn refused(error: TrainError) -> Failure {
     match error {
-        TrainError::Stale { .. } | TrainError::Setting { .. } | TrainError::NotBuilt { .. } => Failure::usage(error),
+        TrainError::Stale { .. } | TrainError::Setting { .. } => Failure::usage(error),
         TrainError::NoRoom { .. } => Failure::Limit(error.into()),
         other => Failure::Failed(other.into()),
     }

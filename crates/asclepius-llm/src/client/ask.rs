@@ -212,9 +212,11 @@ impl Inner {
             }
             Err(Failure::Connect(detail)) => {
                 unbilled(progress);
-                if !self.ever_answered.load(Ordering::Relaxed) && progress.failures + 1 >= self.pace.attempts {
+                // Of many calls each fails once, and then one at a time looks again: their attempts are one another's.
+                let attempts = 1 + progress.failures.max(self.breaker.fruitless());
+                if !self.ever_answered.load(Ordering::Relaxed) && attempts >= self.pace.attempts {
                     self.lock_stats().failed += 1;
-                    return Err(self.trouble(Trouble::Unreachable { attempts: progress.failures + 1, detail }));
+                    return Err(self.trouble(Trouble::Unreachable { attempts, detail }));
                 }
                 self.failed(pass, progress, detail, None, number)
             }

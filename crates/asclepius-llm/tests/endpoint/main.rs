@@ -337,6 +337,14 @@ async fn a_refused_connection_names_the_endpoint() {
     let error = client.complete(&call("r1")).await.expect_err("nobody listens");
     assert!(error.to_string().contains(&url) && error.to_string().contains("refused"), "{error}");
     assert!(matches!(trouble(Err(error)), Trouble::Unreachable { attempts: 4, .. }));
+
+    // Of many calls, none of which comes to its last attempt: the pauses between them are as good.
+    let ledger = tempfile::tempdir().expect("a temporary directory");
+    let client = open(&config(), &url, ledger.path());
+    let calls: Vec<_> = (0..8).map(|row| call(&row.to_string())).collect();
+    let mut ended = futures::future::join_all(calls.iter().map(|call| client.complete(call))).await;
+    ended.retain(Result::is_err);
+    assert!(matches!(trouble(ended.remove(0)), Trouble::Unreachable { attempts: 4, .. }));
 }
 
 #[tokio::test]

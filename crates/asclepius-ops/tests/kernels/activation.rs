@@ -44,6 +44,19 @@ fn check_gates<N: Number>(count: usize) {
     assert_close("dropout", &run("dropout", count, &[&gate], 1, &rest)[0], &numbers(&dropped), 4.0);
 }
 
+/// Gradients of any type are added to a sum in f32.
+fn check_sum<N: Number>(count: usize) {
+    let (sum, source) = (normals::<f32>(4, count), normals::<N>(5, count));
+    let found = in_both_orders(|falling| {
+        let mut after = Output::from(&sum, f32::NAN);
+        let arguments = [after.pointer(), input(&source), Argument::Long(count as i64)];
+        launch(&format!("add_{}", N::NAME), Grid::threads_for(count, 64), &arguments, falling);
+        after.take()
+    });
+    let expected = sum.iter().zip(&source).map(|(&sum, source)| sum + source.wide() as f32);
+    assert_eq!(found, expected.collect::<Vec<f32>>());
+}
+
 fn check_rope<N: Number>(t: usize, h: usize, d: usize, half: usize) {
     let (x, dy) = (normals::<N>(1, t * h * d), normals::<N>(2, t * h * d));
     let angles = normals::<N>(3, t * half);
@@ -70,6 +83,9 @@ proptest! {
             check_gates::<f32>(count);
             check_gates::<bf16>(count);
             check_gates::<f16>(count);
+            check_sum::<f32>(count);
+            check_sum::<bf16>(count);
+            check_sum::<f16>(count);
         }
     }
 

@@ -41,6 +41,8 @@ struct Table {
     texts: usize,
     /// Untouched texts with anything against them, and what.
     wrong: usize,
+    /// How many of them each gate flags.
+    by_gate: BTreeMap<&'static str, usize>,
     rows: BTreeMap<&'static str, Row>,
     flagged: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Table {
         let pair = Pair::new(&text, &source);
         let wrong: Vec<_> = Gate::COMPARING.iter().zip(scores).filter(|(_, (_, score))| *score > 0.0).collect();
         for (gate, _) in &wrong {
+            *self.by_gate.entry(gate.name()).or_default() += 1;
             self.flagged.push(format!("{name}: {}: {:?}", gate.name(), pair.unsupported(**gate)));
         }
         self.wrong += usize::from(!wrong.is_empty());
@@ -71,7 +74,7 @@ impl Table {
 
     #[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
     fn print(&self, title: &str, show: bool) {
-        println!("\n{title}: {} texts, {} untouched ones flagged", self.texts, self.wrong);
+        println!("\n{title}: {} texts, {} untouched ones flagged: {:?}", self.texts, self.wrong, self.by_gate);
         for (name, row) in &self.rows {
             let share = 100.0 * row.caught as f64 / row.planted as f64;
             println!("{name:30} {:4} of {:4} caught, {share:5.1} %", row.caught, row.planted);

@@ -10,9 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::faithful::{Pair, Reading};
 use super::phi::phi;
-use super::{
-    Verdict, copy_rate, ends_in_question, headings, language, length, longest_copy, model_talk, numbers, refusal, told,
-};
+use super::{Verdict, copies, ends_in_question, headings, language, length, model_talk, numbers, refusal, told};
 use crate::TextError;
 
 /// A gate's threshold, or `false`: measured, but nothing is dropped.
@@ -258,11 +256,13 @@ pub struct GatesConfig {
     pub drugs: Threshold,
     /// Fewest headings of a note.
     pub headings: Threshold,
-    /// Most times and intervals without support in the report, or the note.
+    /// Most times and intervals without support in the report, or the note. Off by default: of 18 faithful notes in
+    /// words of their own it flags one.
     pub intervals: Threshold,
     /// Greatest share of words that are another language's, in note, question or answer.
     pub language: Threshold,
-    /// Most lefts and rights that are the other side, or none, in the report, or the note.
+    /// Most lefts and rights that are the other side, or none, in the report, or the note. Off by default: of sides
+    /// changed in notes that keep the report's words it catches 98 of 100, in notes of other words 9 of 14.
     pub laterality: Threshold,
     /// Most words of a note.
     pub max_words: Threshold,
@@ -273,7 +273,9 @@ pub struct GatesConfig {
     /// Greatest similarity of two notes, as the Jaccard index of their sequences of 5 words; of two that are more alike,
     /// the one whose id sorts first stays. From 0.5 on: below, notes are alike because medicine is.
     pub near_duplicate: Threshold,
-    /// Most sentences that affirm what the report, or the note, denies, or the reverse.
+    /// Most sentences that affirm what the report, or the note, denies, or the reverse. Off by default: in notes that
+    /// keep the report's words it catches 98 of 100 such errors, and then 0 is the threshold to set; of 18 faithful
+    /// notes in words of their own it flags four.
     pub negation: Threshold,
     /// Least share of a note's numbers that occur in the report.
     pub numbers: Threshold,
@@ -287,19 +289,20 @@ pub struct GatesConfig {
     pub refusal: Threshold,
     /// 0: the patient's sex must be the report's, or the note's.
     pub sex: Threshold,
-    /// Most statements and clinical terms of which the report, or the note, knows nothing.
+    /// Most statements and clinical terms of which the report, or the note, knows nothing. Off by default: of 18
+    /// faithful notes in words of their own it flags three. 0 is the threshold for notes that keep the report's words.
     pub statements: Threshold,
 }
 
 impl Default for GatesConfig {
     fn default() -> Self {
         Self {
-            age: Threshold::Off,
+            age: Threshold::At(0.0),
             answer_words: Threshold::At(1.0),
             contaminated: Threshold::At(0.0),
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
-            drugs: Threshold::Off,
+            drugs: Threshold::At(0.0),
             headings: Threshold::Off,
             intervals: Threshold::Off,
             language: Threshold::At(0.2),
@@ -311,7 +314,7 @@ impl Default for GatesConfig {
             negation: Threshold::Off,
             numbers: Threshold::At(0.8),
             phi: Threshold::Off,
-            quantities: Threshold::Off,
+            quantities: Threshold::At(0.0),
             question_answer: Threshold::At(0.0),
             refusal: Threshold::At(0.0),
             sex: Threshold::At(0.0),
@@ -404,18 +407,19 @@ impl GatesConfig {
 
     /// All gates on a note; without the report, those that compare with it have no score.
     pub fn judge_note(&self, note: &str, report: Option<&str>) -> Judgement {
+        let words = length(note);
         let mut verdicts = vec![
             (Gate::Headings, headings(note)),
             (Gate::Language, language(note)),
-            (Gate::MaxWords, length(note)),
-            (Gate::MinWords, length(note)),
+            (Gate::MaxWords, words.clone()),
+            (Gate::MinWords, words),
             (Gate::ModelTalk, model_talk(note)),
             (Gate::Phi, phi(note)),
             (Gate::Refusal, refusal(note)),
         ];
         if let Some(report) = report {
-            verdicts.push((Gate::Copied, copy_rate(note, report)));
-            verdicts.push((Gate::CopiedStretch, longest_copy(note, report)));
+            let (copied, stretch) = copies(note, report);
+            verdicts.extend([(Gate::Copied, copied), (Gate::CopiedStretch, stretch)]);
             verdicts.push((Gate::Numbers, numbers(note, report)));
             let (note, report) = (Reading::of(note), Reading::of(report));
             verdicts.extend(faithfulness(&Pair::new(&note, &report)));
@@ -464,25 +468,42 @@ fn faithfulness(pair: &Pair<'_>) -> [(Gate, Verdict); 8] {
     ]
 }
 
+fn denies(question: &str) -> bool {
+    question.split(|letter: char| !letter.is_alphabetic()).any(|word| {
+        let lower = word.to_ascii_lowercase();
+        matches!(
+            lower.as_str(),
+            "not" | "no" | "never" | "without" | "absent" | "excluded" | "denied" | "negative" | "t"
+        )
+    })
+}
+
 /// The same for an answer. Its facts may be the question's, too; what it denies, and which side it names, is the note's.
 fn comparison(question: &str, answer: &str, note: &str) -> [(Gate, Verdict); 8] {
     let told = told(answer);
     let text = Reading::of(&told);
     let note = Reading::of(note);
-    let both = note.followed_by(Reading::of(question));
-    let facts = Pair::new(&text, &both).reworded();
-    let mut verdicts = faithfulness(&facts);
     // "The right." says what the question asks of.
     let short = told.split_whitespace().count() < 6;
-    let placed = if short { Reading::of(&format!("{} {told}", question.trim_end_matches('?'))) } else { text.clone() };
-    for (gate, verdict) in &mut verdicts {
-        match gate {
-            Gate::Laterality => *verdict = Pair::new(&placed, &note).laterality(),
-            Gate::Negation => *verdict = Pair::new(&text, &note).negation(),
-            _ => {}
-        }
-    }
-    verdicts
+    let placed = short.then(|| Reading::of(&format!("{} {told}", question.trim_end_matches('?'))));
+    let laterality = Pair::new(placed.as_ref().unwrap_or(&text), &note).laterality();
+    // What is asked in the negative is answered by naming it.
+    let negation = match denies(question) {
+        true => Verdict::new(0.0, "the question denies"),
+        false => Pair::new(&text, &note).reworded().negation(),
+    };
+    let both = note.followed_by(Reading::of(question));
+    let facts = Pair::new(&text, &both).reworded();
+    [
+        (Gate::Age, facts.age()),
+        (Gate::Drugs, facts.drugs()),
+        (Gate::Intervals, facts.intervals()),
+        (Gate::Laterality, laterality),
+        (Gate::Negation, negation),
+        (Gate::Quantities, facts.quantities()),
+        (Gate::Sex, facts.sex()),
+        (Gate::Statements, facts.statements()),
+    ]
 }
 
 #[cfg(test)]

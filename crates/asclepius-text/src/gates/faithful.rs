@@ -28,6 +28,8 @@ pub struct Pair<'a> {
     reworded: bool,
     /// For each sentence of the text, how much of it each sentence of the source holds.
     overlaps: Vec<Vec<f32>>,
+    /// For each sentence of the text, whether it is in words of its own: then only what contradicts counts against it.
+    own_words: Vec<bool>,
     /// Quantities of the source, each with its sentence.
     quantities: Vec<(usize, &'a Quantity)>,
 }
@@ -36,20 +38,28 @@ pub struct Pair<'a> {
 const SAME_SENTENCE: f32 = 0.6;
 /// Then it is the source's own.
 const VERBATIM: f32 = 0.9;
+/// A sentence is copied when it shares so much of its content, and of its neighbouring words, with one of the source.
+const COPIED: f32 = 0.5;
 
 impl<'a> Pair<'a> {
     /// Aligns a text with its source.
     pub fn new(text: &'a Reading, source: &'a Reading) -> Self {
-        let overlaps = text.sentences.iter().map(|sentence| source.overlaps(sentence)).collect();
+        let overlaps: Vec<Vec<f32>> = text.sentences.iter().map(|sentence| source.overlaps(sentence)).collect();
+        let own = |(sentence, overlaps): (&Sentence, &Vec<f32>)| {
+            let mut origins = source.sentences.iter().zip(overlaps).filter(|(_, overlap)| **overlap >= COPIED);
+            !origins.any(|(origin, _)| sentence.copied_from(origin) >= COPIED)
+        };
+        let own_words = text.sentences.iter().zip(&overlaps).map(own).collect();
         let found = source.sentences.iter().map(|sentence| &sentence.quantities).enumerate();
         let quantities = found.flat_map(|(index, found)| found.iter().map(move |quantity| (index, quantity))).collect();
-        Self { text, source, reworded: false, overlaps, quantities }
+        Self { text, source, reworded: false, overlaps, own_words, quantities }
     }
 
     /// A text that is asked to say things in words of its own, as answers are.
     #[must_use]
     pub fn reworded(self) -> Self {
-        Self { reworded: true, ..self }
+        let own_words = vec![true; self.own_words.len()];
+        Self { reworded: true, own_words, ..self }
     }
 
     /// Doses, measurements and other figures that the source does not state with that unit.
@@ -104,10 +114,15 @@ impl<'a> Pair<'a> {
                 found
             }),
             Gate::Laterality => sides::contradictions(self.text, self.source, &self.overlaps),
-            Gate::Negation => polarity::contradictions(self.text, self.source, &self.overlaps, self.reworded),
+            Gate::Negation => {
+                polarity::contradictions(self.text, self.source, &self.overlaps, self.reworded, &self.own_words)
+            }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
             Gate::Sex => person::contradict(self.text, self.source).into_iter().collect(),
-            Gate::Statements => statements::unsupported(self.text, self.source, &self.overlaps, self.reworded),
+            Gate::Statements => {
+                let measured = |index: usize| self.is_measured(index);
+                statements::unsupported(self.text, self.source, &self.overlaps, self.reworded, &measured)
+            }
             _ => Vec::new(),
         }
     }
@@ -174,32 +189,36 @@ impl<'a> Pair<'a> {
         let line = self.text.sentences[index].line.as_str();
         let agreeing: Vec<&(usize, &Quantity)> =
             self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
+        // "One" is an article as often.
+        if self.own_words[index] && asked.unit.is_none() && !asked.counts && asked.values == [1.0] {
+            return true;
+        }
         if agreeing.is_empty() {
-            return self.stated_otherwise(asked);
+            return self.stated_otherwise(index, asked);
         }
         let stems = self.context(line, asked.at);
         // One word alone may stand for something else there, a drug hardly.
         let telling = stems.len() > 1 || stems.iter().any(|stem| lexicon::DRUG_STEMS.contains(stem));
         let beside = |found: &(usize, &Quantity)| {
             let near = within(&self.source.sentences[found.0].line, found.1.at, FAR);
-            stems.iter().any(|stem| near.contains(stem.as_str()))
+            // "Pred" and "vanc" stand for what they begin.
+            let begins = |stem: &str| {
+                let mut words = near.split(|letter: char| !letter.is_alphabetic());
+                words.any(|word| word.len() >= 4 && lexicon::is_content(word) && stem.starts_with(word))
+            };
+            stems.iter().any(|stem| near.contains(stem.as_str()) || begins(stem))
         };
         let best = self.overlaps[index].iter().copied().fold(0.0, f32::max);
-        let copied = best >= VERBATIM && self.is_copied(index);
+        let copied = self.is_copied(index);
         if best >= SAME_SENTENCE && self.text.sentences[index].content.len() >= 3 {
             let near = self.near_origin(index, agreeing.iter().map(|(at, _)| *at));
-            // Who writes in words of his own draws neighbouring sentences into one.
-            let beside = |at: usize| [at.wrapping_sub(1), at + 1];
             if near || copied {
-                return near;
-            }
-            if self.near_origin(index, agreeing.iter().flat_map(|(at, _)| beside(*at))) {
-                return true;
+                return near || self.stated_otherwise(index, asked);
             }
         }
         // A dose whose unit the source leaves out there is told from another figure by the words beside it alone.
         let stated = self.reworded || asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit.is_some());
-        (!telling && stated) || agreeing.iter().any(|found| beside(found))
+        (!telling && stated) || agreeing.iter().any(|found| beside(found)) || self.stated_otherwise(index, asked)
     }
 
     /// Beginnings of the words with content closest to a place in a line, as far as the source holds them.
@@ -228,8 +247,11 @@ impl<'a> Pair<'a> {
         if best < SAME_SENTENCE || self.text.sentences[index].content.len() < 3 {
             return true;
         }
-        let mut support = support;
-        support.any(|at| overlaps.get(at).is_some_and(|overlap| *overlap >= 0.5 * best))
+        let near = |at: usize| overlaps.get(at).is_some_and(|overlap| *overlap >= 0.5 * best);
+        let support: Vec<usize> = support.collect();
+        // Who writes in words of his own draws neighbouring sentences into one.
+        support.iter().any(|&at| near(at))
+            || (support.iter().any(|&at| near(at.wrapping_sub(1)) || near(at + 1)) && !self.is_copied(index))
     }
 
     /// Whether most pairs of neighbouring words stand in one sentence of the source.
@@ -239,9 +261,26 @@ impl<'a> Pair<'a> {
         origins.filter(|(_, overlap)| **overlap >= VERBATIM).any(|(origin, _)| sentence.copied_from(origin) >= 0.7)
     }
 
+    /// Whether the sentence tells two or more figures and the source has them all, most of them in one sentence or two
+    /// neighbouring ones: then it tells what the source tells, in whatever words.
+    fn is_measured(&self, index: usize) -> bool {
+        let told: Vec<&Quantity> = self.text.sentences[index]
+            .quantities
+            .iter()
+            .filter(|quantity| quantity.unit.is_some() || quantity.values.iter().any(|value| *value >= 10.0))
+            .collect();
+        let places = |asked: &Quantity| -> BTreeSet<usize> {
+            let agreeing = self.quantities.iter().filter(|(_, found)| asked.agrees(found));
+            agreeing.flat_map(|(at, _)| [*at, at + 1]).collect()
+        };
+        let places: Vec<BTreeSet<usize>> = told.into_iter().map(places).collect();
+        let together = |at: &usize| places.iter().filter(|places| places.contains(at)).count() * 3 >= places.len() * 2;
+        places.len() >= 2 && places.iter().all(|places| !places.is_empty()) && places.iter().flatten().any(together)
+    }
+
     /// A figure that the source has as an ordinal ("the fourth day"), or whose unit it says once for several ("at three
     /// months and at six").
-    fn stated_otherwise(&self, asked: &Quantity) -> bool {
+    fn stated_otherwise(&self, index: usize, asked: &Quantity) -> bool {
         let stated = asked.values.first().map_or(0.0, |value| value / asked.scale);
         if asked.counts {
             let word = ORDINALS.get((stated as usize).wrapping_sub(1));
@@ -254,8 +293,18 @@ impl<'a> Pair<'a> {
         let unit_once = |(at, found): &(usize, &Quantity)| {
             found.kind == Kind::Interval && found.unit == asked.unit && found.scale == asked.scale && bare(*at)
         };
+        // In words of one's own the unit may come from elsewhere, unless the source has the figure with another one.
+        let shares = |at: usize| self.overlaps[index].get(at).is_some_and(|overlap| *overlap > 0.0);
+        let otherwise = |(at, found): &(usize, &Quantity)| {
+            let same = found.values.iter().any(|value| (value / found.scale - stated).abs() < 1e-6);
+            let unit = found.unit != asked.unit || (found.scale - asked.scale).abs() > 1e-9;
+            found.kind == Kind::Interval && same && unit && shares(*at)
+        };
+        let elsewhere = || {
+            !self.quantities.iter().any(otherwise) && (0..self.source.sentences.len()).any(|at| bare(at) && shares(at))
+        };
         asked.kind == Kind::Interval
-            && (self.quantities.iter().any(unit_once) || (self.reworded && (0..self.source.sentences.len()).any(bare)))
+            && (self.quantities.iter().any(unit_once) || (self.own_words[index] && self.reworded && elsewhere()))
     }
 }
 
@@ -359,7 +408,11 @@ fn has_time(sentence: &Sentence, unit: &str) -> bool {
                     "day" | "days" | "qd" | "d" | "od" | "bd" | "bid" | "tds" | "tid" | "qds" | "qid" | "nocte"
                 ))
             || (unit.len() > 4 && word.len() > 2 && unit.starts_with(word))
+            || (unit == "week" && matches!(word, "wk" | "wks" | "w"))
+            || (unit == "month" && matches!(word, "mo" | "mos"))
             || (unit == "year" && matches!(word, "y" | "yr" | "yrs" | "yo"))
+            || (unit == "morning" && matches!(word, "am" | "m" | "mane"))
+            || (unit == "evening" && matches!(word, "pm" | "night" | "nocte"))
     };
     sentence.words.iter().any(|word| same(&word.text))
 }

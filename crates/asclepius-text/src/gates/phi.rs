@@ -3,6 +3,7 @@
 //! [`scan`] gives spans with their kind. Patterns find what has a shape or a label; names and places, which have
 //! neither, come from [`names`]. Eponyms, drugs, units and headings are no names.
 
+mod makers;
 mod names;
 
 use std::ops::Range;
@@ -151,7 +152,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::PhotoOrOther, r"(?i)\b(?:photo(?:graph)?s?|pictures?|images?|snapshots?|video|selfie)\s(?:of|showing|with)\s(?:the\s|her\s|his\s|their\s|patient['’]?s?\s|full\s|whole\s|entire\s|uncovered\s|un?masked\s)*(?:face|facial features|visible face)".into()),
         (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}{ordinal}[\s\-./]*(?:of\s)?{MONTH}(?:[\s,\-./]*{year})?\b")),
         (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
-        (PhiKind::Date, format!(r"(?i)\b(?:early|late|mid)?[\s\-]?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
+        (PhiKind::Date, format!(r"(?i)\b(?:(?:early|late|mid)[\s\-]?)?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
         (PhiKind::Date, r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?".into()),
         (PhiKind::Date, r"\b(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:(?:19|20)\d\d|\d\d)\b".into()),
         (PhiKind::Date, r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b".into()),
@@ -169,15 +170,22 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b\d{1,5}[A-Za-z]?,?\s(?:(?:[NSEW]\.?|North|South|East|West)\s)?(?:[A-Z][\w'’.\-]+\s){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Ter|Crescent|Close|Highway|Hwy|Parkway|Pkwy|Square|Sq|Circle|Cir|Row|Gardens|Hill|Walk|Mews|Trail|Loop)\b\.?(?:,?\s(?:Apt|Apartment|Unit|Suite|Ste|Flat|#)\.?\s?\w+)?".into()),
         (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
         (PhiKind::Geography, r"\b(?:[A-Z]{2}|Alabama|Arizona|California|Colorado|Florida|Georgia|Illinois|Indiana|Iowa|Kansas|Kentucky|Maine|Maryland|Massachusetts|Michigan|Minnesota|Nebraska|Nevada|Ohio|Oregon|Texas|Utah|Vermont|Virginia|Washington|Wisconsin)\s(?P<id>\d{5}(?:-\d{4})?)\b".into()),
-        (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz|cap)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
+        (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
+        (PhiKind::Geography, r"\bCAP\b[\s:]*(?P<id>\d{5})\b".into()),
         (PhiKind::Geography, r"\b[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}\b|\b[A-CEGHJ-NPR-TVXY]\d[A-Z]\s?\d[A-Z]\d\b".into()),
-        (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)|(?:[Rr]ue|[Vv]ia|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
+        (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)\b|(?:[Rr]ue|Via|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
     ];
     list.into_iter()
         .map(|(kind, pattern)| {
             (kind, Regex::new(&ascii_boundaries(&pattern)).unwrap_or_else(|error| panic!("{kind:?}: {error}")))
         })
         .collect()
+});
+
+/// What comes before scores in a row.
+static SCORES: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)\b(?:apgar|scor(?:es?|ings?)|scales?|ratios?|ind(?:ex|ices))(?:\s(?:scores?|scores? of|was|were|is|are|of|at birth))*\s?[:=(]?\s?$";
+    Regex::new(&ascii_boundaries(pattern)).expect("the pattern is valid")
 });
 
 /// The same pattern with ASCII word boundaries: those of Unicode send every text with a `°` to the slow engine.
@@ -205,8 +213,17 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
     for (kind, range) in names::find(text) {
         add(kind, range);
     }
+    if found.iter().any(|span| is_a_place_or_name(span.kind)) {
+        let makers = makers::addresses(text);
+        let inside = |range: &Range<usize>| makers.iter().any(|of| of.start <= range.start && range.end <= of.end);
+        found.retain(|span| !(is_a_place_or_name(span.kind) && inside(&span.range)));
+    }
     found.sort_by_key(|span| span.range.start);
     found
+}
+
+fn is_a_place_or_name(kind: PhiKind) -> bool {
+    matches!(kind, PhiKind::Name | PhiKind::Geography)
 }
 
 /// Refuses what has the shape of an identifier and is medicine.
@@ -217,7 +234,8 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
     let after = text[range.end..].trim_start();
     let unit = [
         "mg", "mcg", "ml", "cm", "mm", "%", "kg", "mmol", "days", "day", "hours", "weeks", "months", "years", "g/",
-        "units", "tablets", "patients", "°", "minutes",
+        "units", "tablets", "patients", "°", "minutes", "ng", "pg", "iu", "IU", "U/", "µ", "μ", "mEq", "/mm", "/µ",
+        "/μ",
     ];
     let measured = unit.iter().any(|unit| after.starts_with(unit));
     match kind {
@@ -229,6 +247,11 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
         | PhiKind::PhotoOrOther
             if range != whole =>
         {
+            // A year, or an eye's acuity behind "chart".
+            let numbered = label.contains(['#', ':']) || label.contains("no") || label.contains("number");
+            if !numbered && (is_year(found) || is_fraction(found)) {
+                return false;
+            }
             digits >= 4 && !measured
                 || digits >= 3
                     && !measured
@@ -245,14 +268,19 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                 && found.chars().any(|c| c.is_ascii_uppercase())
         }
         PhiKind::Phone if range != whole => {
+            // "Red blood cell = 2540000" is a count.
+            let counted = label.starts_with("cell") && text[..whole.start].trim_end().ends_with(char::is_alphabetic);
             (digits >= 7
                 || (digits >= 4
                     && ["pager", "ext", "beeper", "bleep", "tel", "phone"].iter().any(|word| label.contains(word))))
-                && !measured
+                && !(measured || counted && label.contains('='))
         }
         PhiKind::Phone => digits >= 7 && !measured,
+        PhiKind::Geography if range != whole => digits >= 1 && !measured,
         // Tumour stages have the shape of a Canadian postal code.
         PhiKind::Geography => !(found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M')),
+        // "103 m/z" is a mass over a charge.
+        PhiKind::Age if range == whole && after.starts_with('/') => false,
         PhiKind::Age if label.trim() == "at" => {
             let mut next = text[range.end..].chars();
             matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
@@ -269,10 +297,23 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
         PhiKind::Date => {
             // "May" alone is a verb.
             let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
-            !found.is_empty() && !verb
+            // "Apgar 9-10-10" are scores.
+            let scored =
+                range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
+            !found.is_empty() && !verb && !scored
         }
         _ => true,
     }
+}
+
+fn is_year(code: &str) -> bool {
+    code.len() == 4 && (code.starts_with("19") || code.starts_with("20")) && code.bytes().all(|c| c.is_ascii_digit())
+}
+
+fn is_fraction(code: &str) -> bool {
+    code.split_once('/').is_some_and(|(above, below)| {
+        [above, below].iter().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|c| c.is_ascii_digit()))
+    })
 }
 
 /// Score: identifiers in the text.
@@ -305,6 +346,22 @@ mod tests {
             [(PhiKind::MedicalRecord, "00482913"), (PhiKind::Date, "03/14/2021")]
         );
         assert_eq!(found("A 93-year-old man")[0].0, PhiKind::Age);
+    }
+
+    #[test]
+    fn a_maker_has_an_address_and_persons_keep_theirs() {
+        for text in ["A pump (Abiomed, Danvers, MA) was used.", "Read by the Axiom software (Erlangen, Germany)."] {
+            assert_eq!(found(text), [], "{text}");
+        }
+        for (text, kept) in [
+            ("Her daughter (Amina Hassan, Bristol, UK) was called.", "Amina Hassan"),
+            ("He lives with his sister (Bristol, UK).", "Bristol"),
+            ("He is a welder (works at Harlow Ltd., Bristol, UK).", "Bristol"),
+            ("Seen at a clinic (St. Mary Hospital, Leeds, UK) before.", "Leeds"),
+            ("Apgar 9-9-10, seen on 9-10-10.", "9-10-10"),
+        ] {
+            assert!(found(text).iter().any(|(_, span)| span.contains(kept)), "{text}: {:?}", found(text));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A run's beginning: buffers and optimizer made, the newest step directory restored, the logs cut back to it.
 
 use asclepius_model::Decoder;
-use asclepius_ops::GradientBuffer;
+use asclepius_ops::{GradientBuffer, PhiloxKey};
 use tracing::info;
 
 use super::Run;
@@ -17,10 +17,9 @@ use crate::persist;
 use crate::schedule::LearningRate;
 
 impl Job<'_> {
-    /// Refuses, before any work, what is impossible or not built.
+    /// Refuses, before any work, what is impossible.
     pub(super) fn check(&self) -> Result<(), TrainError> {
         self.config.validate(self.stage)?;
-        self.config.refuse_unbuilt(self.stage)?;
         if self.config.early_stop.is_some() && self.held_out.is_none() {
             let problem = Problem::Missing { because: "it needs held-out data, and there is none" };
             return Err(TrainError::Setting { table: self.stage.table(), key: "early_stop", problem });
@@ -37,7 +36,8 @@ impl<'a> Run<'a> {
             return Err(TrainError::NothingTrainable);
         }
         let rule = AdamW { betas: config.betas, epsilon: config.epsilon, weight_decay: config.weight_decay };
-        let optimizer = Optimizer::new(rule, config.optimizer, gradients.parameters())?;
+        let optimizer = Optimizer::new(rule, config.optimizer, gradients.parameters())?
+            .drawing_from(PhiloxKey::new(job.seed).fold_name("rounding"));
         let steps_per_epoch = job.train.steps_per_epoch() as u64;
         let total_steps = config.total_steps(job.stage, job.train);
         let rate = LearningRate::new(config.learning_rate, config.schedule, config.warmup_ratio, total_steps);

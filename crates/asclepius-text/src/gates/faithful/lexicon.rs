@@ -1,12 +1,12 @@
 //! The closed lists behind the faithfulness gates: words that carry no fact, units, drugs, findings.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Words that say nothing about a particular patient: grammar, and what any note or report may say.
-static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+static COMMON: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
     "a about above according across active actually acute added adequate adjusted administered admission admit admitted adult after again \
 age aged ago all along already also although always among amount an and another any appeared appropriate approximately are around arrival arrived as \
 assessed assessment associated at attended back baseline be because became been before began begun being below better between \
@@ -74,7 +74,7 @@ ibuprofen naproxen diclofenac ketorolac indomethacin celecoxib meloxicam furosem
 remdesivir tocilizumab baricitinib tofacitinib deferoxamine deferasirox edetate dimercaprol pralidoxime acetylcysteine=n-acetylcysteine sildenafil tadalafil bosentan macitentan riociguat treprostinil epoprostenol iloprost \
 erythropoietin filgrastim eltrombopag romiplostim iron sucrose";
 
-static DRUG_NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
+static DRUG_NAMES: LazyLock<FxHashMap<&str, &str>> = LazyLock::new(|| {
     let groups = DRUGS.split_whitespace().filter(|group| !matches!(*group, "iron" | "sucrose" | "silver"));
     groups
         .flat_map(|group| group.split('=').map(move |name| (name, group.split('=').next().unwrap_or(group))))
@@ -82,7 +82,7 @@ static DRUG_NAMES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 });
 
 /// Beginnings of those names.
-pub(super) static DRUG_STEMS: LazyLock<HashSet<String>> =
+pub(super) static DRUG_STEMS: LazyLock<FxHashSet<String>> =
     LazyLock::new(|| DRUG_NAMES.keys().map(|name| super::reading::stem(name)).collect());
 
 static DRUG_ENDING: LazyLock<Regex> = LazyLock::new(|| {

@@ -3,8 +3,15 @@
 //! Each word is affirmed, denied or left open ([`said`]). A word of the text is held to the mention in the source that
 //! is most like it, by the words around both and by the sentences they stand in.
 
-use rustc_hash::FxHashMap;
+mod words;
 
+use std::hash::{Hash, Hasher};
+use std::ops::BitOr;
+
+use rustc_hash::{FxHashMap, FxHasher};
+
+use self::words::DENY_WITH;
+pub(super) use self::words::Roles;
 use super::reading::{Reading, Sentence, Word};
 use super::{SAME_SENTENCE, lexicon};
 
@@ -21,252 +28,119 @@ enum Said {
     Open,
 }
 
-/// Deny what follows.
-const DENY_AFTER: &[&str] = &[
-    "no", "without", "denied", "denies", "denying", "deny", "absence", "nor", "neither", "lack", "lacked", "lacks",
-    "nil", "refused", "declined",
-];
-/// Deny the phrase they stand in.
-const DENY_AROUND: &[&str] = &[
-    "not", "never", "cannot", "unable", "didn", "wasn", "couldn", "isn", "weren", "hadn", "doesn", "hasn", "haven",
-    "don", "aren",
-];
-/// Deny what stands before them.
-const DENY_BEFORE: &[&str] = &["absent", "excluded"];
-/// Leave open whether what follows is done.
-const OPEN_AFTER: &[&str] =
-    &["avoid", "avoided", "avoiding", "avoidance", "refrain", "against", "unless", "whether", "if"];
-/// Deny what a following word ("of", "for", "out") names.
-const DENY_WITH: &[(&str, &str)] =
-    &[("negative", "for"), ("free", "of"), ("ruled", "out"), ("rule", "out"), ("none", "of"), ("instead", "of")];
-/// End the reach of what denies.
-const ENDS: &[&str] = &[
-    "showed",
-    "revealed",
-    "was",
-    "were",
-    "is",
-    "are",
-    "had",
-    "has",
-    "presented",
-    "developed",
-    "demonstrated",
-    "underwent",
-    "received",
-    "reported",
-    "after",
-    "until",
-    "then",
-    "started",
-    "did",
-    "remained",
-    "became",
-    "despite",
-    "followed",
-    "as",
-    "because",
-    "so",
-    "since",
-];
-/// Verbs that say whether something was there or done: "heparin was not given" denies the heparin.
-const THERE: &[&str] = &[
-    "used",
-    "given",
-    "required",
-    "needed",
-    "performed",
-    "done",
-    "found",
-    "seen",
-    "detected",
-    "present",
-    "identified",
-    "noted",
-    "observed",
-    "started",
-    "implanted",
-    "received",
-    "available",
-    "administered",
-    "necessary",
-    "recorded",
-    "reported",
-    "visible",
-    "palpable",
-    "heard",
-    "obtained",
-    "measured",
-    "tested",
-    "indicated",
-    "prescribed",
-    "undertaken",
-    "repeated",
-];
-/// Narrow what is denied: "no further bleeding" tells of bleeding.
-const NARROWING: &[&str] = &[
-    "family",
-    "familial",
-    "relative",
-    "relatives",
-    "maternal",
-    "paternal",
-    "mother",
-    "father",
-    "brother",
-    "sister",
-    "further",
-    "prior",
-    "previous",
-    "previously",
-    "other",
-    "recurrent",
-    "new",
-    "residual",
-    "ongoing",
-    "active",
-    "significant",
-    "earlier",
-    "past",
-    "more",
-    "additional",
-    "another",
-    "longer",
-    "only",
-    "obvious",
-    "definite",
-    "major",
-    "marked",
-    "acute",
-    "regular",
-    "sustained",
-    "second",
-    "subsequent",
-    "specific",
-    "clear",
-    "gross",
-    "overt",
-    "evident",
-    "usual",
-    "large",
-];
-/// Words that the reach of a denial says nothing about.
-const GRAMMAR: &[&str] = &[
-    "the",
-    "and",
-    "was",
-    "were",
-    "with",
-    "for",
-    "had",
-    "has",
-    "have",
-    "been",
-    "his",
-    "her",
-    "she",
-    "any",
-    "that",
-    "this",
-    "from",
-    "are",
-    "did",
-    "does",
-    "but",
-    "which",
-    "who",
-    "there",
-    "their",
-    "other",
-    "than",
-    "into",
-    "upon",
-    "patient",
-    "evidence",
-    "sign",
-    "signs",
-    "further",
-    "also",
-    "both",
-    "such",
-    "all",
-    "due",
-    "would",
-    "could",
-    "will",
-    "may",
-    "can",
-    "its",
-    "they",
-    "history",
-    "about",
-    "after",
-    "before",
-    "during",
-    "over",
-    "under",
-    "while",
-    "when",
-    "then",
-    "only",
-    "very",
-    "showed",
-    "revealed",
-    "reported",
-    "presented",
-    "because",
-    "since",
-    "until",
-    "day",
-    "days",
-    "week",
-    "weeks",
-    "month",
-    "months",
-    "year",
-    "years",
-    "hour",
-    "hours",
-    "left",
-    "right",
-    "noted",
-    "positive",
-    "note",
-    "known",
-    "case",
-    "time",
-    "well",
-    "still",
-    "yet",
-];
+impl Said {
+    const ALL: [Self; 5] = [Self::Affirmed, Self::Denied, Self::Positive, Self::Negative, Self::Open];
+}
+
 /// Words on each side that tell how alike two mentions are.
 const WINDOW: usize = 4;
 /// What the sentences' overlap counts beside that.
 const SENTENCE_WEIGHT: f32 = 4.0;
 
+/// What words that mean the same have in common.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Key(u64);
+
+impl Key {
+    /// Of a word that has nothing to deny.
+    const NONE: Self = Self(0);
+
+    /// Of a word whose text, stem and roles are set.
+    pub fn of(word: &Word) -> Self {
+        let text = word.text.as_str();
+        let counts =
+            text.len() >= 4 && text.starts_with(char::is_alphabetic) && !word.roles.any(Roles::GRAMMAR | Roles::CUE);
+        if !counts {
+            return Self::NONE;
+        }
+        let shared = if word.stem.is_empty() { text.strip_suffix('s').unwrap_or(text) } else { word.stem.as_str() };
+        let mut hasher = FxHasher::default();
+        shared.hash(&mut hasher);
+        Self(hasher.finish().max(1))
+    }
+}
+
 /// A text by what it says of its words.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chart {
-    /// For each sentence, of each word.
-    said: Vec<Vec<Said>>,
-    /// Sentence and place of each word that can be denied, by its key.
-    by_key: FxHashMap<String, Vec<(usize, usize)>>,
+    lines: Vec<Line>,
+    /// Each word that can be denied.
+    by_key: FxHashMap<Key, Places>,
+}
+
+/// One sentence, by word.
+#[derive(Debug, Clone)]
+struct Line {
+    said: Vec<Said>,
+    /// Under a narrowing word.
+    narrowed: Vec<bool>,
+    keys: Vec<Key>,
+}
+
+/// Where a word stands in a text: sentences, and places in them.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    all: Vec<(usize, usize)>,
+    /// What is said of it at any of them, a bit for each of [`Said`], and the same again where it is narrowed.
+    ever_said: u16,
 }
 
 impl Chart {
     pub fn of(sentences: &[Sentence]) -> Self {
-        let mut by_key: FxHashMap<String, Vec<(usize, usize)>> = FxHashMap::default();
-        for (index, sentence) in sentences.iter().enumerate() {
-            for (at, word) in sentence.words.iter().enumerate() {
-                let Some(key) = key(word) else { continue };
-                match by_key.get_mut(key) {
-                    Some(places) => places.push((index, at)),
-                    None => drop(by_key.insert(key.to_owned(), vec![(index, at)])),
-                }
+        let mut chart = Self { lines: sentences.iter().map(Line::of).collect(), by_key: FxHashMap::default() };
+        for (index, line) in chart.lines.iter().enumerate() {
+            for (at, key) in line.keys.iter().enumerate().filter(|(_, key)| **key != Key::NONE) {
+                let places = chart.by_key.entry(*key).or_default();
+                places.all.push((index, at));
+                places.ever_said |= bit(line.said[at], line.narrowed[at]);
             }
         }
-        Self { said: sentences.iter().map(said).collect(), by_key }
+        chart
     }
+
+    /// This chart with that of the text behind it.
+    pub fn append(&mut self, other: Self) {
+        let shift = self.lines.len();
+        self.lines.extend(other.lines);
+        for (key, places) in other.by_key {
+            let own = self.by_key.entry(key).or_default();
+            own.all.extend(places.all.into_iter().map(|(index, at)| (index + shift, at)));
+            own.ever_said |= places.ever_said;
+        }
+    }
+}
+
+impl Line {
+    fn of(sentence: &Sentence) -> Self {
+        let narrowed = |at: usize| {
+            let before = &sentence.words[at.saturating_sub(3)..at];
+            before.iter().any(|word| word.roles.any(Roles::NARROWS))
+        };
+        Self {
+            said: said(sentence),
+            narrowed: (0..sentence.words.len()).map(narrowed).collect(),
+            keys: sentence.words.iter().map(|word| word.key).collect(),
+        }
+    }
+
+    /// Whether a denied word qualifies the next one, which is what is denied.
+    fn qualifies(&self, sentence: &Sentence, at: usize) -> bool {
+        let (word, next) = (&sentence.words[at], sentence.words.get(at + 1));
+        next.is_some_and(|next| {
+            self.said[at + 1] == Said::Denied
+                && next.phrase == word.phrase
+                && !next.stem.is_empty()
+                && self.keys[at + 1] != Key::NONE
+        })
+    }
+
+    fn mention(&self, at: usize) -> Mention {
+        Mention { said: self.said[at], narrowed: self.narrowed[at], at }
+    }
+}
+
+fn bit(said: Said, narrowed: bool) -> u16 {
+    1 << (said as u16 + if narrowed { 8 } else { 0 })
 }
 
 /// A word that can be affirmed or denied, in one sentence.
@@ -282,12 +156,17 @@ fn said(sentence: &Sentence) -> Vec<Said> {
     let words = &sentence.words;
     let mut said = vec![Said::Affirmed; words.len()];
     for (index, word) in words.iter().enumerate() {
+        if !word.roles.any(Roles::TURNS) {
+            continue;
+        }
         let text = word.text.as_str();
         let next = words.get(index + 1).map_or("", |next| next.text.as_str());
         if (text == "not" && matches!(next, "only" | "yet")) || (text == "no" && next == "longer") {
             continue;
         }
-        if DENY_WITH.iter().any(|(first, second)| *first == text && *second == next) || DENY_AFTER.contains(&text) {
+        if DENY_WITH.iter().any(|(first, second)| *first == text && *second == next)
+            || word.roles.any(Roles::DENIES_AFTER)
+        {
             mark_after(words, index, &mut said);
             // "The scan was declined", "stroke was ruled out".
             if matches!(text, "declined" | "refused" | "ruled") {
@@ -295,15 +174,15 @@ fn said(sentence: &Sentence) -> Vec<Said> {
             } else if text == "negative" {
                 mark_before(words, index, Said::Open, &mut said);
             }
-        } else if DENY_AROUND.contains(&text) {
+        } else if word.roles.any(Roles::DENIES_AROUND) {
             mark_around(words, index, &mut said);
-        } else if DENY_BEFORE.contains(&text) {
+        } else if word.roles.any(Roles::DENIES_BEFORE) {
             mark_before(words, index, Said::Denied, &mut said);
         } else if text == "negative" || text == "undetectable" {
             mark_before(words, index, Said::Negative, &mut said);
         } else if text == "positive" {
             mark_before(words, index, Said::Positive, &mut said);
-        } else if OPEN_AFTER.contains(&text) {
+        } else if word.roles.any(Roles::OPENS) {
             for at in index + 1..words.len() {
                 if words[at].clause == word.clause {
                     set(&mut said[at], Said::Open);
@@ -324,8 +203,15 @@ fn set(said: &mut Said, to: Said) {
 fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
     const SURE: usize = 7;
     let clause = words[index].clause;
-    let ends = |at: usize| words[at].clause != clause || (at > index + 1 && ENDS.contains(&words[at].text.as_str()));
+    let ends = |at: usize| words[at].clause != clause || (at > index + 1 && words[at].roles.any(Roles::ENDS));
     let end = (index + 1..words.len()).find(|&at| ends(at)).unwrap_or(words.len());
+    // "No platelets were given": the verb goes with what is denied.
+    let copula = |word: &Word| word.clause == clause && matches!(word.text.as_str(), "was" | "were" | "is" | "are");
+    if words.get(end).is_some_and(copula) {
+        for said in said.iter_mut().skip(end + 1).take(3) {
+            set(said, Said::Open);
+        }
+    }
     let last_or = (index + 1..end).rev().find(|&at| matches!(words[at].text.as_str(), "or" | "nor"));
     let mut since_mark = 0;
     let mut joined = false;
@@ -336,11 +222,11 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
             joined = false;
         }
         since_mark += 1;
-        joined |= word.text == "and";
+        joined |= word.text == "and" || word.roles.any(Roles::PLACES);
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
         // "No treatment needed" and "needed no treatment" say the same.
-        let verb = THERE.contains(&word.text.as_str());
+        let verb = word.roles.any(Roles::THERE);
         set(&mut said[at], if (listed || first) && since_mark <= SURE && !verb { Said::Denied } else { Said::Open });
     }
 }
@@ -349,22 +235,27 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
 fn mark_around(words: &[Word], index: usize, said: &mut [Said]) {
     const SURE: usize = 4;
     let phrase = words[index].phrase;
-    let ends = |word: &Word| word.phrase != phrase || word.text == "that" || ENDS.contains(&word.text.as_str());
-    let there =
-        words[index + 1..].iter().take(3).any(|word| THERE.contains(&word.text.as_str()) && word.phrase == phrase);
+    let ends = |word: &Word| word.phrase != phrase || word.text == "that" || word.roles.any(Roles::ENDS);
+    let there = words[index + 1..].iter().take(3).any(|word| word.roles.any(Roles::THERE) && word.phrase == phrase);
+    let mut listed = false;
     for at in (0..index).rev() {
-        // The verb that is denied stands right before.
-        if ends(&words[at]) && (words[at].phrase != phrase || at + 2 < index) {
+        let here = words[at].phrase == phrase;
+        let verb = words[at].text == "that" || words[at].roles.any(Roles::ENDS);
+        // The verb that is denied stands right before; of a list before it not all may be meant.
+        let across = there && words[at].clause == words[index].clause;
+        if !(here || across) || (verb && at + 2 < index) {
             break;
         }
-        set(&mut said[at], if there && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
+        listed |= !here;
+        set(&mut said[at], if there && !listed && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
     }
     let mut joined = false;
     for (at, word) in words.iter().enumerate().skip(index + 1) {
         if ends(word) && (word.phrase != phrase || at > index + 1) {
             break;
         }
-        joined |= matches!(word.text.as_str(), "and" | "because" | "so");
+        joined |= matches!(word.text.as_str(), "and" | "because" | "so" | "for" | "with" | "to" | "of")
+            || word.roles.any(Roles::PLACES);
         set(&mut said[at], if !joined && at - index <= SURE { Said::Denied } else { Said::Open });
     }
 }
@@ -376,55 +267,48 @@ fn mark_before(words: &[Word], index: usize, to: Said, said: &mut [Said]) {
     for at in (0..index).rev() {
         let text = words[at].text.as_str();
         let verb = matches!(text, "was" | "were" | "is" | "are");
-        if words[at].clause != clause || (ENDS.contains(&text) && !(verb && at + 3 >= index)) {
+        if words[at].clause != clause || (words[at].roles.any(Roles::ENDS) && !(verb && at + 3 >= index)) {
             break;
         }
         set(&mut said[at], if words[at].phrase == phrase && index - at <= SURE { to } else { Said::Open });
     }
 }
 
-fn is_verb(word: &str) -> bool {
+fn is_verb(word: &Word) -> bool {
     const OTHERS: &[&str] =
         &["be", "been", "have", "shows", "gives", "needs", "does", "will", "can", "could", "may", "got", "took"];
-    ENDS.contains(&word) || THERE.contains(&word) || OTHERS.contains(&word) || (word.len() > 4 && word.ends_with("ed"))
-}
-
-pub(super) fn is_cue(word: &str) -> bool {
-    DENY_AFTER.contains(&word) || DENY_AROUND.contains(&word) || DENY_BEFORE.contains(&word)
-}
-
-/// What two words have in common if they mean the same; nothing where a word has nothing to deny.
-fn key(word: &Word) -> Option<&str> {
     let text = word.text.as_str();
-    let counts = text.len() >= 4 && text.starts_with(char::is_alphabetic) && !GRAMMAR.contains(&text) && !is_cue(text);
-    if !counts {
-        return None;
-    }
-    Some(if word.stem.is_empty() { text.strip_suffix('s').unwrap_or(text) } else { word.stem.as_str() })
-}
-
-fn mention(sentence: &Sentence, said: &[Said], at: usize) -> Mention {
-    let before = &sentence.words[at.saturating_sub(3)..at];
-    Mention { said: said[at], narrowed: before.iter().any(|word| NARROWING.contains(&word.text.as_str())), at }
+    word.roles.any(Roles::ENDS | Roles::THERE) || OTHERS.contains(&text) || (text.len() > 4 && text.ends_with("ed"))
 }
 
 /// Sentences of which some word is denied in the text and affirmed where it comes from, or the reverse.
-pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
+pub(super) fn contradictions(
+    text: &Reading,
+    source: &Reading,
+    overlaps: &[Vec<f32>],
+    reworded: bool,
+    own_words: &[bool],
+) -> Vec<String> {
     let contradicted = |(index, sentence): (usize, &Sentence)| -> Option<String> {
         if turned(sentence, source, &overlaps[index]) {
             return Some(format!("denials in {}", sentence.line.trim()));
         }
-        let own = &text.polarity.said[index];
+        let own = &text.polarity.lines[index];
         // A list of names, or what an abbreviation stands for, says nothing of what it names.
-        let naming = reworded && !sentence.words.iter().any(|word| is_verb(&word.text));
+        let naming = reworded && !sentence.words.iter().any(is_verb);
         let at = (0..sentence.words.len()).find(|&at| {
-            let asked = mention(sentence, own, at);
+            let asked = own.mention(at);
             if naming && asked.said == Said::Affirmed {
                 return false;
             }
-            contradicts(sentence, &asked, source, &overlaps[index], reworded)
+            // "No pulmonary embolism" denies the embolism.
+            if own_words[index] && asked.said == Said::Denied && own.qualifies(sentence, at) {
+                return false;
+            }
+            let manner = Manner { reworded, own_words: own_words[index] };
+            contradicts(sentence, own, &asked, source, &overlaps[index], manner)
         })?;
-        let word = if own[at] == Said::Denied { "denied" } else { "affirmed" };
+        let word = if own.said[at] == Said::Denied { "denied" } else { "affirmed" };
         Some(format!("{} {word} in {}", sentence.words[at].text, sentence.line.trim()))
     };
     text.sentences.iter().enumerate().filter_map(contradicted).collect()
@@ -432,7 +316,7 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
 
 /// Whether a sentence that is the source's own, word for word, denies more or less often than there.
 fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
-    let cues = |sentence: &Sentence| sentence.words.iter().filter(|word| is_cue(&word.text)).count();
+    let cues = |sentence: &Sentence| sentence.words.iter().filter(|word| word.roles.is_cue()).count();
     let mut origins = source
         .sentences
         .iter()
@@ -445,14 +329,39 @@ fn turned(sentence: &Sentence, source: &Reading, overlaps: &[f32]) -> bool {
     sentence.pairs.len() >= 2 && origins.peek().is_some() && !origins.any(|same| same)
 }
 
-fn contradicts(sentence: &Sentence, asked: &Mention, source: &Reading, overlaps: &[f32], reworded: bool) -> bool {
-    let Some(wanted) = key(&sentence.words[asked.at]).filter(|_| asked.said != Said::Open) else { return false };
+/// How a sentence stands to its source.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// The text was asked to use words of its own.
+    reworded: bool,
+    /// The sentence does.
+    own_words: bool,
+}
+
+fn contradicts(
+    sentence: &Sentence,
+    line: &Line,
+    asked: &Mention,
+    source: &Reading,
+    overlaps: &[f32],
+    manner: Manner,
+) -> bool {
+    if line.keys[asked.at] == Key::NONE || asked.said == Said::Open {
+        return false;
+    }
+    let Some(places) = source.polarity.by_key.get(&line.keys[asked.at]) else { return false };
+    if places.ever_said & opposites(asked) == 0 {
+        return false;
+    }
     let has_content = !sentence.words[asked.at].stem.is_empty();
     let (mut same, mut other): (Option<f32>, Option<f32>) = (None, None);
-    for &(index, at) in source.polarity.by_key.get(wanted).map_or(&[][..], Vec::as_slice) {
-        let candidate = &source.sentences[index];
-        let found = mention(candidate, &source.polarity.said[index], at);
-        let alike = likeness(sentence, asked.at, candidate, at) + SENTENCE_WEIGHT * overlaps[index];
+    for &(index, at) in &places.all {
+        let candidate = &source.polarity.lines[index];
+        let found = candidate.mention(at);
+        if manner.own_words && found.said == Said::Denied && candidate.qualifies(&source.sentences[index], at) {
+            continue;
+        }
+        let alike = likeness(&line.keys, asked.at, &candidate.keys, at) + SENTENCE_WEIGHT * overlaps[index];
         let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
         let best = if opposite { &mut other } else { &mut same };
         *best = Some(best.map_or(alike, |best| best.max(alike)));
@@ -463,9 +372,10 @@ fn contradicts(sentence: &Sentence, asked: &Mention, source: &Reading, overlaps:
         // What is denied may be something else that goes by a common word.
         Said::Denied => DENIED_ALONE,
         _ if lexicon::is_clinical(&sentence.words[asked.at].text) => 0.0,
+        _ if manner.own_words => DENIED_ALONE,
         _ => ALONE,
     };
-    let alone = if reworded { alone + REWORDED } else { alone };
+    let alone = if manner.reworded { alone + REWORDED } else { alone };
     // Where the source says both, the closer one counts.
     match same {
         None => other >= alone,
@@ -480,6 +390,12 @@ fn opposed(one: Said, other: Said) -> bool {
         || either(Said::Positive, Said::Denied)
 }
 
+/// What would have to be said of the word somewhere to speak against a mention, as [`bit`]s.
+fn opposites(asked: &Mention) -> u16 {
+    let against = Said::ALL.iter().filter(|other| opposed(asked.said, **other));
+    against.map(|other| bit(*other, asked.narrowed)).fold(0, BitOr::bitor)
+}
+
 /// Least likeness of the only mention, what a text in other words needs beside that, and by how much the opposite must be
 /// the closer one.
 const ALONE: f32 = 0.8;
@@ -489,11 +405,12 @@ const REWORDED: f32 = 0.7;
 const CLOSER: f32 = 0.75;
 
 /// Words that two mentions share around them.
-fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32 {
-    fn around(sentence: &Sentence, at: usize) -> impl Iterator<Item = &str> {
-        let range = at.saturating_sub(WINDOW)..(at + WINDOW + 1).min(sentence.words.len());
-        range.filter(move |&near| near != at).filter_map(|near| key(&sentence.words[near]))
+fn likeness(own: &[Key], at: usize, other: &[Key], other_at: usize) -> f32 {
+    fn around(keys: &[Key], at: usize) -> (&[Key], &[Key]) {
+        (&keys[at.saturating_sub(WINDOW)..at], &keys[at + 1..(at + WINDOW + 1).min(keys.len())])
     }
-    let nearby: Vec<&str> = around(other, other_at).collect();
-    around(own, at).filter(|key| nearby.contains(key)).count() as f32
+    let (before, after) = around(other, other_at);
+    let shared = |key: &&Key| **key != Key::NONE && (before.contains(key) || after.contains(key));
+    let (own_before, own_after) = around(own, at);
+    own_before.iter().chain(own_after).filter(shared).count() as f32
 }

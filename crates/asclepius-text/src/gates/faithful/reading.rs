@@ -1,13 +1,12 @@
 //! A text as the faithfulness gates read it: sentences of lower-case words, shorthand written out, numbers in figures.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::quantities::{self, Quantity};
 use super::{lexicon, polarity};
@@ -28,6 +27,26 @@ pub(super) struct Word {
     pub capitals: bool,
     /// What the table says that an abbreviation stands for, and where the text has the abbreviation.
     pub expanded: bool,
+    /// What it does to words around it when a sentence denies.
+    pub roles: polarity::Roles,
+    /// What it shares with words that mean the same, if it can be denied.
+    pub key: polarity::Key,
+}
+
+impl Word {
+    fn new(text: String, stem: String, at: &Position, capitals: bool) -> Self {
+        let roles = polarity::Roles::of(&text);
+        let Position { clause, phrase, expanded } = *at;
+        Self { text, stem, clause, phrase, capitals, expanded, roles, key: polarity::Key::default() }
+    }
+}
+
+/// What has been read before a word.
+#[derive(Debug, Default)]
+struct Position {
+    clause: u16,
+    phrase: u16,
+    expanded: bool,
 }
 
 /// One sentence.
@@ -57,7 +76,7 @@ fn pairs(words: &[Word]) -> Vec<u64> {
         word.text.hash(&mut hasher);
         hasher.finish()
     };
-    let plain: Vec<u64> = words.iter().filter(|word| !polarity::is_cue(&word.text)).map(hash).collect();
+    let plain: Vec<u64> = words.iter().filter(|word| !word.roles.is_cue()).map(hash).collect();
     let mut pairs: Vec<u64> = plain.windows(2).map(|pair| pair[0].rotate_left(17) ^ pair[1]).collect();
     pairs.sort_unstable();
     pairs.dedup();
@@ -71,7 +90,7 @@ pub struct Reading {
     /// Sentences by the stem of a content word.
     pub(super) by_stem: FxHashMap<String, Vec<usize>>,
     /// Every word.
-    pub(super) known: HashSet<String>,
+    pub(super) known: FxHashSet<String>,
     /// What each sentence says of each word, and where each word that can be denied stands.
     pub(super) polarity: polarity::Chart,
 }
@@ -82,12 +101,19 @@ impl Reading {
         // Split first: what an abbreviation stands for does not begin like a sentence.
         let lines = sentences::split(text).into_iter().flat_map(|sentence| sentence.split('\n'));
         let sentences: Vec<Sentence> = lines.map(|line| read(&write_out(line))).collect();
-        let mut by_stem: FxHashMap<String, Vec<usize>> = HashMap::default();
-        let mut known = HashSet::new();
+        let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+        let mut known: FxHashSet<String> = FxHashSet::default();
         for (index, sentence) in sentences.iter().enumerate() {
-            known.extend(sentence.words.iter().map(|word| word.text.clone()));
+            for word in &sentence.words {
+                if !known.contains(word.text.as_str()) {
+                    known.insert(word.text.clone());
+                }
+            }
             for stem in &sentence.content {
-                by_stem.entry(stem.clone()).or_default().push(index);
+                match by_stem.get_mut(stem) {
+                    Some(places) => places.push(index),
+                    None => drop(by_stem.insert(stem.clone(), vec![index])),
+                }
             }
         }
         let polarity = polarity::Chart::of(&sentences);
@@ -96,11 +122,11 @@ impl Reading {
 
     /// This text with another one after it.
     #[must_use]
-    pub fn followed_by(&self, other: Self) -> Self {
-        let mut whole = self.clone();
+    pub fn followed_by(self, other: Self) -> Self {
+        let mut whole = self;
         let shift = whole.sentences.len();
         whole.sentences.extend(other.sentences);
-        whole.polarity = polarity::Chart::of(&whole.sentences);
+        whole.polarity.append(other.polarity);
         whole.known.extend(other.known);
         for (stem, sentences) in other.by_stem {
             whole.by_stem.entry(stem).or_default().extend(sentences.into_iter().map(|at| at + shift));
@@ -160,10 +186,15 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
         (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
         (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
+        (sign(r"/\s?(d|day|wk|week|mo|month)\s?[x×]\s?(\d{1,2})(?-u:\b)"), "/${1} for ${2} ${1}"),
+        (
+            sign(r"(?-u:\b)(daily|OD|qd|nocte)\s?[x×]\s?(\d{1,2})(\s*(?:[,.;)]|$|then|and|from))"),
+            "${1} for ${2} days${3}",
+        ),
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
-        (sign(r"(?-u:\b)[x×](\d{1,3})(?-u:\b)"), "x ${1}"),
+        (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
     ];
-    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x'];
+    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x', 'x', 'x'];
     list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
 });
 
@@ -227,8 +258,7 @@ fn read(sentence: &str) -> Sentence {
     let mut words: Vec<Word> = Vec::new();
     let mut line = String::with_capacity(sentence.len());
     let mut rest = sentence;
-    let (mut clause, mut phrase) = (0_u16, 0_u16);
-    let mut expanded = false;
+    let mut position = Position::default();
     while let Some(first) = rest.chars().next() {
         let end = if first.is_ascii_digit() {
             figure_end(rest)
@@ -236,15 +266,15 @@ fn read(sentence: &str) -> Sentence {
             rest.find(|character: char| !character.is_alphabetic()).unwrap_or(rest.len())
         } else {
             if first == EXPANDED {
-                expanded = !expanded;
+                position.expanded = !position.expanded;
                 rest = &rest[first.len_utf8()..];
                 continue;
             }
             let mark = plain_mark(first);
             let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
             let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
-            clause += u16::from(ends_clause);
-            phrase += u16::from(ends_clause || mark == ',');
+            position.clause += u16::from(ends_clause);
+            position.phrase += u16::from(ends_clause || mark == ',');
             line.push(mark);
             rest = &rest[first.len_utf8()..];
             continue;
@@ -265,23 +295,24 @@ fn read(sentence: &str) -> Sentence {
             }
         }
         if TURNS.contains(&text.as_str()) {
-            clause += 1;
-            phrase += 1;
+            position.clause += 1;
+            position.phrase += 1;
         }
         let word = match numeral(&text) {
-            Some(value) => {
-                Word { text: value.to_string(), stem: "numeral".to_owned(), clause, phrase, capitals, expanded }
-            }
+            Some(value) => Word::new(value.to_string(), "numeral".to_owned(), &position, capitals),
             None => {
                 let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
-                Word { text, stem, clause, phrase, capitals, expanded }
+                Word::new(text, stem, &position, capitals)
             }
         };
         line.push_str(&word.text);
         words.push(word);
     }
-    for word in words.iter_mut().filter(|word| word.stem == "numeral") {
-        word.stem.clear();
+    for word in &mut words {
+        if word.stem == "numeral" {
+            word.stem.clear();
+        }
+        word.key = polarity::Key::of(word);
     }
     let mut content: Vec<String> = words.iter().map(|word| word.stem.clone()).filter(|stem| !stem.is_empty()).collect();
     content.sort_unstable();
@@ -313,8 +344,10 @@ fn plain_mark(mark: char) -> char {
 
 /// Lower case, American spelling.
 fn plain_word(word: &str) -> String {
-    let lower = word.to_lowercase().replace(['µ', 'μ'], "u");
-    if lower.len() < 5 {
+    let lower =
+        if word.is_ascii() { word.to_ascii_lowercase() } else { word.to_lowercase().replace(['µ', 'μ'], "u") };
+    let spelt_otherwise = lower.as_bytes().windows(2).any(|pair| matches!(pair, b"ae" | b"oe" | b"is" | b"ou"));
+    if lower.len() < 5 || !spelt_otherwise || lower.ends_with("oes") || lower.ends_with("oesn") {
         return lower;
     }
     let plain = lower
@@ -336,30 +369,37 @@ pub(super) fn stem(word: &str) -> String {
 }
 
 pub(super) fn numeral(word: &str) -> Option<u32> {
-    // Ordinals and "one" are left: "the first", "one of".
-    const NUMERALS: [&str; 20] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-    let unit = NUMERALS.iter().position(|numeral| word == *numeral);
-    unit.or_else(|| TENS.iter().position(|tens| word == *tens).map(|at| 10 * (at + 2))).map(|value| value as u32)
+    // Ordinals are left: "the first".
+    let value = match word {
+        "zero" => 0,
+        "one" => 1,
+        "two" => 2,
+        "three" => 3,
+        "four" => 4,
+        "five" => 5,
+        "six" => 6,
+        "seven" => 7,
+        "eight" => 8,
+        "nine" => 9,
+        "ten" => 10,
+        "eleven" => 11,
+        "twelve" => 12,
+        "thirteen" => 13,
+        "fourteen" => 14,
+        "fifteen" => 15,
+        "sixteen" => 16,
+        "seventeen" => 17,
+        "eighteen" => 18,
+        "nineteen" => 19,
+        "twenty" => 20,
+        "thirty" => 30,
+        "forty" => 40,
+        "fifty" => 50,
+        "sixty" => 60,
+        "seventy" => 70,
+        "eighty" => 80,
+        "ninety" => 90,
+        _ => return None,
+    };
+    Some(value)
 }

@@ -67,7 +67,16 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
         let near = &words[mention.at.saturating_sub(4)..(mention.at + 5).min(words.len())];
         near.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
     };
-    let plain = mentions(text).into_iter().filter(|asked| pair.contradicted(asked, &known, true));
+    // "Left more than right" gives both.
+    let compared = |asked: &Mention| {
+        let words = &text.sentences[asked.sentence].words;
+        let near = &words[asked.at.saturating_sub(3)..(asked.at + 4).min(words.len())];
+        near.iter().any(|word| word.text == "than" || word.text == "versus")
+    };
+    let plain = mentions(text)
+        .into_iter()
+        .filter(|asked| !compared(asked))
+        .filter(|asked| pair.contradicted(asked, &known, true));
     let short = shorthand(text).into_iter();
     let short = short.filter(|asked| pair.contradicted(asked, &written_out(text, asked, source), false));
     plain.chain(short).map(|mention| shown(&mention)).collect()

@@ -1,7 +1,8 @@
 //! Statements and clinical terms that the source knows nothing of.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::lexicon;
 use super::reading::{Reading, Word, stem};
@@ -50,39 +51,152 @@ anorexia appetite
 lesion patch nodule plaque
 excision excised resection resected removed removal
 born birth delivery delivered
-died death dead";
+died death dead
+spleen splenic
+kidney kidneys renal nephr
+liver hepatic
+lung lungs pulmonary chest respiratory
+heart cardiac
+brain cerebral intracranial
+stomach gastric
+bowel bowels intestine intestinal gut
+bladder vesical
+skin cutaneous dermal
+eye eyes ocular ophthalmic vision visual sight acuity
+ear ears auditory hearing deafness
+bone bones osseous skeletal
+vein veins venous
+artery arteries arterial
+nerve nerves neural
+thyroid hypothyroidism underactive levothyroxine
+adrenal addison adrenals
+diarrhea loose stools stool motions
+constipation constipated
+amenorrhea periods menstruation menses
+rupture ruptured tear laceration lacerated burst
+trauma injury injured blow kick kicked accident
+abdomen abdominal belly tummy
+urine urinary diuresis voiding micturition
+weight lost loss thinner kg
+walk walking walked mobilised mobile ambulatory gait
+breathing ventilation ventilated ventilator intubated
+scan imaging tomography resonance ultrasound echocardiogram echocardiography radiograph
+opacity opacities shadowing consolidation infiltrate infiltrates
+infection infected sepsis septic pneumonia cellulitis bacteremia
+antibiotic antibiotics antimicrobial
+steroid steroids corticosteroid corticosteroids prednisolone prednisone methylprednisolone dexamethasone hydrocortisone
+fluid fluids saline crystalloid
+transfusion transfused units
+relapse relapsed recurrence recurred returned return came
+remission stable settled resolved resolution cleared disappeared vanished gone
+alive well healthy
+discomfort pain ache sore soreness tender tenderness
+headache headaches head
+nausea sick vomiting
+dizzy dizziness lightheaded vertigo
+weak weakness power strength
+numb numbness sensation sensory
+confused confusion disoriented drowsy mute
+anxious anxiety worried
+sleep insomnia asleep
+alcohol drinks drank wine beer units
+puncture lumbar cerebrospinal
+germ bacteria bacterial organism pathogen
+virus viral
+allergy allergic
+tablet tablets oral mouth
+injection injected infusion intravenous
+biopsy histology specimen
+blocked obstruction obstructed occlusion occluded stenosis stricture narrowing narrowed
+enlarged enlargement big large swollen megaly
+shrunk shrunken smaller decreased
+hypotension pressure hypotensive
+tachycardia pulse rate
+hypoxia saturation oxygen
+hypoglycemia glucose sugar
+hyponatremia sodium
+hypernatremia sodium
+hypokalemia potassium
+hyperkalemia potassium
+hypocalcemia calcium
+hypercalcemia calcium
+thrombocytopenia platelets platelet
+leukocytosis white leukocytes
+neutropenia neutrophils
+eosinophilia eosinophils
+proteinuria protein
+hematuria blood
+uremia urea creatinine
+hyperpigmentation pigmented pigmentation darkening dark
+craving taken drinking
+tired fatigue exhausted
+tapered weaned weaning reduced lowered wean taper";
 
-static GROUPS: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
-    let mut groups: HashMap<String, Vec<usize>> = HashMap::new();
-    for (group, line) in SAME.lines().enumerate() {
-        for word in line.split(' ') {
-            groups.entry(stem(word)).or_default().push(group);
+/// Words of a note's frame, and of telling in general.
+static FRAME: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
+    "background comorbidities comorbidity problem issue side effects effect apart addition additional matched \
+prevent prevented avoid meant means commenced withdrawn limited gradually thanks thank dear colleague \
+sincerely team known unknown throughout brief principal secondary features feature criteria indicated labelled \
+thought believed suspicion precipitated triggered attributed explained noticed roughly kept keeps doing going \
+getting looked looks felt feels seemed appears appear happened occurring passed started starting stop stopping \
+restarted switched changed unchanged similar different later earlier meanwhile eventually currently formerly \
+else elsewhere overall"
+        .split_whitespace()
+        .collect()
+});
+/// Clinical words that name no entity of their own.
+const GENERIC: &[&str] = &["infection", "infections", "lesion", "lesions", "diagnosis", "prognosis", "symptoms"];
+
+/// [`SAME`] by what its words begin with.
+struct Groups {
+    /// The beginnings in each group.
+    stems: Vec<Vec<String>>,
+    /// The groups of each beginning.
+    by_stem: FxHashMap<String, Vec<usize>>,
+}
+
+static GROUPS: LazyLock<Groups> = LazyLock::new(|| {
+    let stems: Vec<Vec<String>> = SAME.lines().map(|line| line.split(' ').map(stem).collect()).collect();
+    let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+    for (group, same) in stems.iter().enumerate() {
+        for stem in same {
+            by_stem.entry(stem.clone()).or_default().push(group);
         }
     }
-    groups
+    Groups { stems, by_stem }
 });
 
 /// Statements without support, and clinical terms without support in the others.
-pub(super) fn unsupported(text: &Reading, source: &Reading, overlaps: &[Vec<f32>], reworded: bool) -> Vec<String> {
+///
+/// `measured` tells of a sentence whether its figures speak for it.
+pub(super) fn unsupported(
+    text: &Reading,
+    source: &Reading,
+    overlaps: &[Vec<f32>],
+    reworded: bool,
+    measured: &dyn Fn(usize) -> bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     let knows = |word: &Word| {
         source.by_stem.contains_key(&word.stem) || alike(&word.stem, source) || source.knows_word(&word.text)
     };
     let least = if reworded { LEAST_KNOWN_REWORDED } else { LEAST_KNOWN };
-    for (sentence, overlaps) in text.sentences.iter().zip(overlaps) {
+    for (index, (sentence, overlaps)) in text.sentences.iter().zip(overlaps).enumerate() {
         // An abbreviation that the table lacks says neither that the source knows the thing nor that it does not.
         let content: Vec<&Word> = sentence
             .words
             .iter()
             .filter(|word| {
-                !word.stem.is_empty() && (!(word.capitals || word.expanded) || source.known.contains(&word.text))
+                !word.stem.is_empty()
+                    && !FRAME.contains(word.text.as_str())
+                    && (!(word.capitals || word.expanded) || source.known.contains(&word.text))
             })
             .collect();
         let total = content.len();
         let known = content.iter().filter(|word| knows(word)).count() as f32 / total.max(1) as f32;
         let together = overlaps.iter().copied().fold(0.0, f32::max);
         let scattered = !reworded && total > FEWEST_WORDS + 2 && together < LEAST_TOGETHER && known < 0.8;
-        if total >= FEWEST_WORDS && (known < least || scattered) {
+        if total >= FEWEST_WORDS && (known < least || scattered) && !measured(index) {
             found.push(sentence.line.trim().to_owned());
             continue;
         }
@@ -90,6 +204,7 @@ pub(super) fn unsupported(text: &Reading, source: &Reading, overlaps: &[Vec<f32>
             .words
             .iter()
             .filter(|word| lexicon::is_clinical(&word.text) && lexicon::drug(&word.text).is_none())
+            .filter(|word| !GENERIC.contains(&word.text.as_str()))
             .filter(|word| !word.expanded && !knows(&Word { stem: stem(&word.text), ..(*word).clone() }))
             .map(|word| word.text.as_str())
             .collect();
@@ -101,6 +216,6 @@ pub(super) fn unsupported(text: &Reading, source: &Reading, overlaps: &[Vec<f32>
 }
 
 fn alike(stem: &str, source: &Reading) -> bool {
-    let Some(groups) = GROUPS.get(stem) else { return false };
-    GROUPS.iter().any(|(other, of)| of.iter().any(|group| groups.contains(group)) && source.by_stem.contains_key(other))
+    let mut others = GROUPS.by_stem.get(stem).into_iter().flatten().flat_map(|&group| &GROUPS.stems[group]);
+    others.any(|other| source.by_stem.contains_key(other))
 }

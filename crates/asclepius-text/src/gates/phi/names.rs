@@ -186,20 +186,35 @@ stuttgart sydney taipei tallinn tampa tbilisi tehran tijuana tokyo toledo toront
 });
 
 /// Countries, states and their adjectives: wide enough to stay.
-static WIDE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+pub(super) static WIDE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     "afghanistan africa alabama alaska albania algeria america american angola arab argentina arizona arkansas asia asian australia austria bangladesh belgium bolivia bosnia brazil britain bulgaria burma california cambodia cameroon canada caribbean chile china chinese colombia colorado \
 connecticut croatia cuba cyprus czech delaware denmark dominican ecuador egypt england eritrea estonia ethiopia europe european finland florida france french gambia germany german ghana greece guatemala guinea guyana haiti hawaii honduras hungary iceland idaho illinois india indian indiana indonesia iowa iran iraq ireland israel \
 italy jamaica japan japanese kansas kazakhstan kentucky kenya korea korean kosovo kuwait laos latvia lebanon liberia libya lithuania louisiana macedonia maine malawi malaysia mali maryland massachusetts mauritius mexican mexico michigan minnesota mississippi missouri moldova mongolia montana morocco mozambique myanmar namibia \
 nebraska nepal netherlands nevada new niger nigeria north norway ohio oklahoma oman ontario oregon pakistan palestine panama paraguay pennsylvania peru philippines poland portugal puerto qatar quebec romania russia rwanda saudi scotland senegal serbia sierra slovakia slovenia somalia south spain sri sudan sweden switzerland syria taiwan \
-tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united uruguay usa utah uzbekistan venezuela vermont vietnam wales washington west wisconsin wyoming yemen zambia zimbabwe middle east eastern western northern southern central saharan hispanic latin the icu ed er"
+tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united kingdom states uruguay usa utah uzbekistan venezuela vermont vietnam wales washington west wisconsin wyoming yemen zambia zimbabwe middle east eastern western northern southern central saharan hispanic latin the icu ed er"
         .split_whitespace()
         .collect()
 });
 
 /// What follows an eponym.
 static AFTER_EPONYM: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|et al)\b").expect("the pattern is valid")
+    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|cognitive|declaration|scientific|[A-C][1-3]|et al)\b").expect("the pattern is valid")
 });
+
+/// What a single letter belongs to that ends a sentence: "hepatitis B. Viral load", "20 Gy/10 F. Partial response".
+static LETTERED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?:\d|(?-u:\b)(?:grades?|types?|class|stage|hepatitis|troponin|vitamin|groups?|factor|influenza|chromogranin|immunoglobulin|protein|panel|phase|category|subtype|serotype|lead|child(?:-pugh)?|score|plan|arm|part|step|case|patient|appendix|fig(?:ure)?s?\.?|hemoglobin))$")
+        .expect("the pattern is valid")
+});
+
+/// Before a label, where the name is a product's: "brand name: ...".
+static PRODUCT_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?-u:\b)(?:brand|trade|generic|product|drug|gene|code)\s$").expect("the pattern is valid")
+});
+
+/// What follows the name of a place that is as wide as a state.
+static PROVINCE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s(?i:province|state)(?-u:\b)").expect("the pattern is valid"));
 
 const WORD: &str = r"(?:(?:O['’]|Mc|Mac|D['’]|Al-|al-|El-|el-|Abu-)?[A-ZÀ-ÞŁŚŠŽČĆĐ][\p{Ll}'’]+(?:-[A-ZÀ-ÞŁŚŠŽČ]?[\p{L}]+)?|(?:O['’]|Mc)?[A-ZÀ-ÞŁ]{3,}(?:-[A-ZÀ-Þ]{2,})?)";
 const PARTICLE: &str =
@@ -227,10 +242,10 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt)\b\.?\s+(?P<id>{sequence})"
         )),
         labelled: new(&format!(
-            r"(?:(?i:patient(?:['’]s)?(?:\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|a\.?k\.?a\.?|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
+            r"(?:(?:(?i:patient(?:(?:['’]s)?\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|aka|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher)\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
         )),
         credentials: new(&format!(
-            r"(?P<id>{sequence}),?\s+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|Ph\.?D\.?|N\.?P\.?|PA-?C?|MBBS|FRCS|FACS|FRCP|FACC|DDS|LCSW|MSW|CRNA|PharmD|DPM|APRN|DNP|BSN|CNM|MPH|OD|LPN|CNA|DPT|PT|OT)\b"
+            r"\b(?P<id>{sequence}),?\s+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|Ph\.?D\.?|N\.?P\.?|PA-?C?|MBBS|FRCS|FACS|FRCP|FACC|DDS|LCSW|MSW|CRNA|PharmD|DPM|APRN|DNP|BSN|CNM|MPH|OD|LPN|CNA|DPT|PT|OT)\b"
         )),
         initials: new(&format!(
             r"\b(?P<id>(?:[A-Z]\.\s?){{1,3}}(?:{PARTICLE}\s)?[A-ZÀ-Þ][\p{{Ll}}'’]{{2,}}(?:-[A-Z]\p{{Ll}}+)?)"
@@ -244,7 +259,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
         ),
         facility: new(
-            r"(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
+            r"\b(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
         ),
     }
 });
@@ -263,7 +278,7 @@ arnold chiari dandy walker budd chiari mallory weiss zenker barrett barretts mec
 zollinger ellison conn sheehan simmonds kallmann klinefelter noonan prader willi angelman rett tourette wernicke korsakoff creutzfeldt jakob lewy lou gehrig stevens johnson lyell sweet wegener churg strauss goodpasture alport berger buerger kimmelstiel mantoux schilling coombs kleihauer dix hallpike epley valsalva heimlich mcgill mallampati lachman drawer mcmurray thompson kocher pringle mohs nissen heller ivor lewis \
 dressing wound type stage grade class score level phase day week month year seen given started continued please see per none denies reports states alert soft normal negative positive stable clear male female man woman child mother father wife husband son daughter brother sister parents family married single divorced widowed smoker alcohol tobacco drugs lives works retired former current new old other all both any some each \
 who cdc fda nhs usa uk va aids als copd dvt uti cad chf htn dm ckd gerd tia cva mi pe afib svt vt sle ra ms tb bp hr rr temp spo2 bmi gcs nad wnl rrr ctab jvd hent heent perrla eomi nkda name mrn dob ssn phone fax tel email address age sex gender record number report specimen consult consultation attending resident physician nurse surgeon provider signed electronically dictated cc re subject dear sincerely regards contact call \
-lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump".split_whitespace().collect()
+fig figs figure figures table tables panel high low powered power field index declaration scientific lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump".split_whitespace().collect()
 });
 
 /// Persons and places of a text.
@@ -274,9 +289,8 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     for hit in patterns.facility.captures_iter(text) {
         let range = id(&hit);
         let words: Vec<&str> = text[range.clone()].split_whitespace().collect();
-        if words[..words.len() - 1].iter().any(|word| !is_word(word) && !WIDE.contains(lower(word).as_str()))
-            && !generic(words[0])
-        {
+        let names = |word: &&str| !is_word(word) && !WIDE.contains(lower(word).as_str()) && !generic(word);
+        if words[..words.len() - 1].iter().any(names) && !generic(words[0]) {
             found.push((PhiKind::Geography, range));
         }
     }
@@ -287,13 +301,18 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     }
     for hit in patterns.labelled.captures_iter(text) {
         let whole = hit.get(0).map(|whole| whole.start()).unwrap_or_default();
-        if text[..whole].chars().next_back().is_some_and(char::is_alphanumeric) {
+        let before = &text[..whole];
+        if before.ends_with(char::is_alphanumeric) || PRODUCT_NAME.is_match(before) {
             continue;
         }
         found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
     }
     for hit in patterns.initials.captures_iter(text) {
-        found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
+        // "8 mmol/L. After" and "39 °C. There" end a sentence with a unit.
+        let before = text[..id(&hit).start].trim_end();
+        let unit = before.ends_with(['/', '°', '^']) || LETTERED.is_match(before) || text[id(&hit)].contains('\n');
+        let range = trimmed(text, id(&hit), false).filter(|range| !unit && has_word(&text[range.clone()]));
+        found.extend(range.map(|range| (PhiKind::Name, range)));
     }
     for hit in patterns.subject.captures_iter(text) {
         let range = id(&hit);
@@ -307,7 +326,9 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         let mut halves = text[range.clone()].split(',').map(str::trim);
         let (family, given) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
         let given = given.split_whitespace().next().unwrap_or_default();
-        if !is_word(family) && !is_word(given) && (is_known(given) || is_known(family)) && !is_town(family) {
+        // "ANA, ANCA" lists what was tested.
+        let is_a_name = is_given(given) || is_given(family) || (is_known(given) && is_known(family));
+        if !is_word(family) && !is_word(given) && is_a_name && !is_town(family) {
             found.push((PhiKind::Name, range));
         }
     }
@@ -321,6 +342,7 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         if !wide
             && !is_word(found_words[0])
             && !AFTER_EPONYM.is_match(&text[range.end..])
+            && !PROVINCE.is_match(&text[range.end..])
             && !month(&first)
             && !is_acronym(found_words[0])
         {
@@ -333,6 +355,8 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((kind, range));
         }
     }
+    // "ProTaper" and "SpO2" only begin like names.
+    found.retain(|(_, range)| !text[range.end..].starts_with(char::is_alphanumeric));
     found
 }
 
@@ -398,6 +422,11 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     (end > start && !AFTER_EPONYM.is_match(&text[end..])).then_some(start..end)
 }
 
+/// Whether more than initials is left.
+fn has_word(name: &str) -> bool {
+    name.split(|letter: char| !letter.is_alphabetic()).any(|word| word.chars().nth(1).is_some())
+}
+
 fn titled_before(text: &str, start: usize) -> bool {
     let before = text[..start].trim_end().trim_end_matches('.');
     ["Dr", "DR", "Drs", "Mr", "MR", "Mrs", "MRS", "Ms", "Miss", "Prof", "Professor", "Doctor", "Nurse", "Sister"]
@@ -435,7 +464,7 @@ fn is_known(word: &str) -> bool {
     KNOWN.contains(plain.as_str()) || plain.split('-').all(|part| KNOWN.contains(part)) && plain.contains('-')
 }
 
-fn is_given(word: &str) -> bool {
+pub(super) fn is_given(word: &str) -> bool {
     is_known(word) && !AMBIGUOUS.contains(&plain(word).as_str())
 }
 
@@ -472,6 +501,15 @@ fn generic(word: &str) -> bool {
             | "the"
             | "a"
             | "district"
+            | "affiliated"
+            | "first"
+            | "second"
+            | "third"
+            | "provincial"
+            | "university"
+            | "teaching"
+            | "municipal"
+            | "referring"
     )
 }
 
