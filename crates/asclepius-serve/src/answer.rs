@@ -67,7 +67,7 @@ pub(crate) async fn answer(app: Arc<App>, endpoint: Endpoint, body: &[u8]) -> Re
     });
     // What cannot be answered says so by its status, which a stream has sent before its first piece.
     let first = match hearing.next().await {
-        News::Done(Err(error)) => return Err(error.into()),
+        News::Done(Err(error)) => return Err(ApiError::of_engine(&error, endpoint)),
         first => first,
     };
     if !stream {
@@ -88,7 +88,7 @@ async fn whole(heading: &Heading, first: News, mut hearing: Hearing) -> Result<R
         match news {
             News::Text(piece) => text.push_str(&piece),
             News::Done(Ok(reply)) => return Ok(Json(heading.whole(&text, &reply)).into_response()),
-            News::Done(Err(error)) => return Err(error.into()),
+            News::Done(Err(error)) => return Err(ApiError::of_engine(&error, heading.endpoint)),
         }
         news = hearing.next().await;
     }
@@ -128,7 +128,7 @@ impl Streaming {
             }
             News::Done(Err(error)) => {
                 self.hearing.news.close();
-                ApiError::from(error).to_json()
+                ApiError::of_engine(&error, self.heading.endpoint).to_json()
             }
         };
         Some(Event::default().data(data.to_string()))

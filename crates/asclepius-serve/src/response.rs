@@ -48,15 +48,18 @@ impl ApiError {
         let Self { kind, code, param, message, .. } = self;
         json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
     }
-}
 
-impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> Self {
+    /// What the engine says of a request that came through `endpoint`.
+    pub fn of_engine(error: &EngineError, endpoint: Endpoint) -> Self {
         let message = error.to_string();
+        let prompt = match endpoint {
+            Endpoint::Chat => "messages",
+            Endpoint::Text => "prompt",
+        };
         match error {
-            EngineError::BadRequest(_) => Self::bad(message, Some("messages")),
+            EngineError::BadRequest(_) => Self::bad(message, Some(prompt)),
             EngineError::TooLong { .. } => {
-                Self { param: Some("messages"), ..Self::of(400, "context_length_exceeded", message) }
+                Self { param: Some(prompt), ..Self::of(400, "context_length_exceeded", message) }
             }
             // Nobody reads this one.
             EngineError::Gone => Self::of(499, "client_closed_request", message),

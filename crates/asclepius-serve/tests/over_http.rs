@@ -124,6 +124,7 @@ async fn events(address: SocketAddr, path: &str, body: &Value) -> Vec<String> {
 }
 
 const CHAT: &str = "POST /v1/chat/completions HTTP/1.1";
+const TEXT: &str = "POST /v1/completions HTTP/1.1";
 
 fn asking(content: &str) -> String {
     json!({"model": "echo-1", "messages": [{"role": "user", "content": content}]}).to_string()
@@ -182,6 +183,11 @@ async fn every_error_is_openais_json_and_the_server_lives_on() {
         let (status, _, answer) = exchange(served.address, head, body).await;
         assert_eq!((status, answer["error"]["code"].to_string().as_str()), (expected, code), "{head} {body:.80}");
         assert!(answer["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer}");
+    }
+    let text = r#"{"model":"echo-1","prompt":"long"}"#;
+    for (head, body, field) in [(CHAT, asking("long").as_str(), "messages"), (TEXT, text, "prompt")] {
+        let (_, _, answer) = exchange(served.address, head, body).await;
+        assert_eq!(answer["error"]["param"], field, "{answer}");
     }
     assert_eq!(exchange(served.address, CHAT, &asking("hello")).await.0, 200);
 }
