@@ -161,6 +161,8 @@ fn a_model_of_ours_writes_the_notes_and_several_at_a_time_change_none() {
             .set("teacher.endpoint", "\"embedded:model\"")
             .set("teacher.model", quoted(&model))
             .set("teacher.concurrency", concurrency)
+            // What a reply may take over the network: a model in the process takes as long as it takes.
+            .set("teacher.timeout_seconds", 0.001)
             .ends(0);
         let rows = asclepius_dataset::read_notes(&workspace.stage("notes").join("notes.parquet")).expect("written");
         rows.map(|row| row.expect("sound")).collect::<Vec<_>>()

@@ -89,6 +89,10 @@ fn local_name(directory: &Path) -> Outcome<String> {
     Ok(format!("{}@{}", name_of(&directory), &fingerprint.finish()[..12]))
 }
 
+/// Seconds that a model in this process may take for a reply. No connection can be lost to it, and asking a slow machine
+/// again would only begin the same reply anew.
+const MODEL_TIMEOUT: f64 = 86_400.0;
+
 /// A client for the run's teacher, and the embedded server it talks to, if any.
 #[derive(Debug)]
 pub struct Teacher {
@@ -111,6 +115,7 @@ impl Teacher {
                 let device = crate::device::device("auto").map_err(Failure::usage)?;
                 let engine = ModelEngine::load_as(name.clone(), Path::new(config.model_name()), &[], &device)?;
                 config.model = Some(name);
+                config.timeout_seconds = MODEL_TIMEOUT;
                 serve_here(run, Arc::new(engine))?
             }
         };

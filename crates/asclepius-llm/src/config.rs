@@ -38,7 +38,7 @@ pub struct TeacherConfig {
     pub requests_per_minute: Option<u32>,
     /// Tokens a minute at most, sent and received together. Absent: no limit of our own.
     pub tokens_per_minute: Option<u32>,
-    /// Seconds a request may take, counted from its send.
+    /// Seconds a request may take, counted from its send. Not for `embedded:model`, which takes as long as it takes.
     pub timeout_seconds: f64,
     /// Seconds that an endpoint may go on failing, with pauses in which nothing is sent, before the run stops; it can be
     /// continued. One that was never reached at all is given up after six attempts, as is a wrong address.
