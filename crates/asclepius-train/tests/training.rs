@@ -140,16 +140,6 @@ fn a_tensor_that_no_gradient_reaches_is_named() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_before_any_work() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let run = directory.path().join("run");
-    let config = TrainConfig { method: Method::Qlora, device: "cuda:0".to_owned(), ..config() };
-    let error = train(&config, &run, &Unattended).expect_err("not built");
-    assert!(error.to_string().starts_with("sft.method"), "{error}");
-    assert!(!run.exists());
-}
-
-#[test]
 fn stopping_before_the_first_step_leaves_nothing_to_go_on_from() {
     let directory = tempfile::tempdir().expect("a directory");
     let summary = train(&config(), directory.path(), &StopAfter::questions(0)).expect("stops in order");
