@@ -58,6 +58,30 @@ impl MicroBatch {
     }
 }
 
+/// A micro-batch's summed loss, which a card may still be working on.
+#[derive(Clone, Debug)]
+pub struct Loss(Found);
+
+#[derive(Clone, Debug)]
+enum Found {
+    Number(f64),
+    OnCard(Tensor),
+}
+
+impl Loss {
+    /// The number; waits for the card.
+    ///
+    /// # Errors
+    /// When it is not finite: what was added to the gradients is then worth nothing.
+    pub fn value(&self) -> Result<f64> {
+        let value = match &self.0 {
+            Found::Number(value) => *value,
+            Found::OnCard(loss) => scalar(loss)?,
+        };
+        if value.is_finite() { Ok(value) } else { Err(ModelError::NotFinite(value)) }
+    }
+}
+
 /// The loss summed over the micro-batch's targets; its gradients are added into the slots of the trainable parameters,
 /// which must lie in a [`asclepius_ops::GradientBuffer`]. Divide both by the supervised tokens of the whole step.
 ///
@@ -70,16 +94,34 @@ pub fn loss_and_gradients(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
+    add_gradients(decoder, batch, dropout, recompute)?.value()
+}
+
+/// [`loss_and_gradients`] that does not wait for a card: the next micro-batch's work is handed over while it is at this one.
+///
+/// # Errors
+/// When the batch does not fit the model, or a parameter is in no buffer. That the loss is finite is for
+/// [`Loss::value`] to say.
+pub fn add_gradients(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<Loss> {
+    let number = |found| match found {
+        Ok(value) | Err(ModelError::NotFinite(value)) => Ok(Loss(Found::Number(value))),
+        Err(error) => Err(error),
+    };
     match direct::scalar(decoder) {
         Some(DType::F64) => {
             check_buffers(&decoder.trainable())?;
-            direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute)
+            number(direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute))
         }
         Some(_) => {
             check_buffers(&decoder.trainable())?;
-            direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute)
+            number(direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute))
         }
-        None => loss_and_gradients_by_graph(decoder, batch, dropout, recompute),
+        None => by_graph(decoder, batch, dropout, recompute),
     }
 }
 
@@ -101,6 +143,10 @@ pub fn loss_and_gradients_by_graph(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
+    by_graph(decoder, batch, dropout, recompute)?.value()
+}
+
+fn by_graph(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
@@ -128,10 +174,7 @@ pub fn loss_and_gradients_by_graph(
 
     let input = leaf(&x)?;
     let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
-    let sum = scalar(&loss)?;
-    if !sum.is_finite() {
-        return Err(ModelError::NotFinite(sum));
-    }
+    let sum = Loss(Found::OnCard(loss.detach()));
     if batch.targets.is_empty() {
         return Ok(sum);
     }

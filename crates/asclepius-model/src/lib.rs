@@ -34,11 +34,13 @@ pub use adapter::{AllLinear, LoraConfig, LoraTargets};
 pub use block::Cache;
 pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
-pub use engine::{MicroBatch, Recompute, evaluate, loss_and_gradients, loss_and_gradients_by_graph};
+pub use engine::{
+    Loss, MicroBatch, Recompute, add_gradients, evaluate, loss_and_gradients, loss_and_gradients_by_graph,
+};
 pub use error::{ModelError, Result};
 pub use families::Activation;
 pub use families::phi::Layout;
 pub use generate::{Batch, Finish, Generation, Made, Sampling, generate, generate_batch, generate_each, generate_with};
-pub use plan::{Method, Plan, PlanOptions, plan};
+pub use plan::{Method, Plan, PlanOptions, operations_per_token, plan};
 pub use shapes::parameter_shapes;
 pub use source::{Source, export_directory};

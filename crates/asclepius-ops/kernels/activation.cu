@@ -87,6 +87,20 @@ __device__ void add(float *target, const T *source, long long count) {
     }
 }
 
+// x [groups, each, d] -> y [groups, d]: what a group's query heads want of the key head that they share.
+template <typename T>
+__device__ void sum_groups(const T *x, T *y, long long count, int each, int d) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const T *column = x + at / d * each * d + at % d;
+        float sum = 0.0f;
+        for (int row = 0; row < each; row++) {
+            sum += to_float(column[(long long)row * d]);
+        }
+        y[at] = from_float<T>(sum);
+    }
+}
+
 #define ACTIVATIONS(T, name)                                                                                           \
     KERNEL void swiglu_forward_##name(const T *gate, const T *up, T *y, long long count) {                             \
         swiglu_forward<T>(gate, up, y, count);                                                                         \
@@ -110,5 +124,9 @@ __device__ void add(float *target, const T *source, long long count) {
     }                                                                                                                  \
     EXPORTED(dropout_##name)                                                                                           \
     KERNEL void add_##name(float *target, const T *source, long long count) { add<T>(target, source, count); }         \
-    EXPORTED(add_##name)
+    EXPORTED(add_##name)                                                                                               \
+    KERNEL void sum_groups_##name(const T *x, T *y, long long count, int each, int d) {                                \
+        sum_groups<T>(x, y, count, each, d);                                                                           \
+    }                                                                                                                  \
+    EXPORTED(sum_groups_##name)
 FOR_EACH_TYPE(ACTIVATIONS)

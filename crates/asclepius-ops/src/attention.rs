@@ -1,6 +1,8 @@
 //! Attention inside documents: causal, grouped-query, optionally within a sliding window.
 //!
-//! The kernel is [`crate::cpu::heads`].
+//! The kernel is [`crate::cpu::heads`]; on a card FlashAttention's, or plain products where it takes a call not.
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
@@ -52,10 +54,12 @@ pub fn attention(
         return reference::attention(q, k, v, documents, options);
     }
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
-    let on_card = if q.device().is_cuda() {
-        Some(gpu::attend([&q.detach(), &k.detach(), &v.detach()], documents, options)?)
+    let on_card = if !q.device().is_cuda() {
+        OnCard::Not
+    } else if gpu::flash::fits(&q, documents) {
+        OnCard::Flash(Mutex::new(None))
     } else {
-        None
+        OnCard::Products(gpu::attend([&q.detach(), &k.detach(), &v.detach()], documents, options)?)
     };
     let attention = Attention { documents: documents.clone(), options: *options, on_card };
     Ok(q.apply_op3(&k, &v, attention)?)
@@ -64,8 +68,17 @@ pub fn attention(
 struct Attention {
     documents: Documents,
     options: AttentionOptions,
-    /// The result, where it was made of tensors.
-    on_card: Option<Tensor>,
+    on_card: OnCard,
+}
+
+/// What a card keeps of the way forward.
+enum OnCard {
+    /// It is not on one.
+    Not,
+    /// The log of each softmax's divisor, once it has run.
+    Flash(Mutex<Option<Tensor>>),
+    /// The result, which was made of tensors.
+    Products(Tensor),
 }
 
 impl Attention {
@@ -125,16 +138,22 @@ impl CustomOp3 for Attention {
 
     fn cuda_fwd(
         &self,
-        _: &CudaStorage,
+        q: &CudaStorage,
         ql: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
+        k: &CudaStorage,
+        kl: &Layout,
+        v: &CudaStorage,
+        vl: &Layout,
     ) -> CandleResult<(CudaStorage, Shape)> {
         match &self.on_card {
-            Some(y) => Ok((gpu::copied(y)?, ql.shape().clone())),
-            None => candle_core::bail!("attention: queries and keys lie on two devices"),
+            OnCard::Flash(log_sums) => {
+                let views = [(q, ql), (k, kl), (v, vl)].map(|(storage, layout)| gpu::View { storage, layout });
+                let (y, sums) = gpu::flash::attend(views, &self.documents, &self.options)?;
+                *log_sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums);
+                Ok((y, ql.shape().clone()))
+            }
+            OnCard::Products(y) => Ok((gpu::copied(y)?, ql.shape().clone())),
+            OnCard::Not => candle_core::bail!("attention: queries and keys lie on two devices"),
         }
     }
 
@@ -143,14 +162,22 @@ impl CustomOp3 for Attention {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        _: &Tensor,
+        y: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let [dq, dk, dv] = if q.device().is_cuda() {
-            gpu::attend_backward([&q.detach(), &k.detach(), &v.detach(), &dy], &self.documents, &self.options)?
-        } else {
-            by_dtype!(q.dtype(), backward(self, [q, k, v, &dy]))?
+        let [dq, dk, dv] = match &self.on_card {
+            OnCard::Flash(log_sums) => {
+                let log_sums = log_sums.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(log_sums) = &*log_sums else {
+                    candle_core::bail!("attention: no way forward before this one")
+                };
+                gpu::flash::attend_backward([q, k, v, y, log_sums, &dy], &self.documents, &self.options)?
+            }
+            OnCard::Products(_) => {
+                gpu::attend_backward([&q.detach(), &k.detach(), &v.detach(), &dy], &self.documents, &self.options)?
+            }
+            OnCard::Not => by_dtype!(q.dtype(), backward(self, [q, k, v, &dy]))?,
         };
         Ok((q.track_op().then_some(dq), k.track_op().then_some(dk), v.track_op().then_some(dv)))
     }

@@ -11,6 +11,7 @@ mod card;
 mod card;
 
 mod elements;
+pub(crate) mod flash;
 mod heads;
 mod rows;
 mod update;

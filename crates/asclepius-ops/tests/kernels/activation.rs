@@ -4,7 +4,9 @@ use asclepius_ops::{Gelu, PhiloxKey, RopeLayout, reference};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::emulation::{Argument, Grid, Number, Output, assert_close, in_both_orders, input, is_there, launch};
+use crate::emulation::{
+    Argument, Grid, Number, Output, assert_close, assert_close_beside, in_both_orders, input, is_there, launch,
+};
 use crate::{gradients, normals, numbers, tensor, variable};
 
 fn run<N: Number>(name: &str, count: usize, read: &[&[N]], outputs: usize, rest: &[Argument]) -> Vec<Vec<N>> {
@@ -57,6 +59,15 @@ fn check_sum<N: Number>(count: usize) {
     assert_eq!(found, expected.collect::<Vec<f32>>());
 }
 
+/// What the query heads of a group want of their key head becomes one sum.
+fn check_groups<N: Number>(groups: usize, each: usize, d: usize) {
+    let x = normals::<N>(6, groups * each * d);
+    let sums: Vec<f64> =
+        (0..groups * d).map(|at| (0..each).map(|row| x[(at / d * each + row) * d + at % d].wide()).sum()).collect();
+    let found = run("sum_groups", groups * d, &[&x], 1, &[each, d].map(|size| Argument::Int(size as i32)));
+    assert_close_beside("sum", &found[0], &sums, 4.0, 4.0);
+}
+
 fn check_rope<N: Number>(t: usize, h: usize, d: usize, half: usize) {
     let (x, dy) = (normals::<N>(1, t * h * d), normals::<N>(2, t * h * d));
     let angles = normals::<N>(3, t * half);
@@ -86,6 +97,15 @@ proptest! {
             check_sum::<f32>(count);
             check_sum::<bf16>(count);
             check_sum::<f16>(count);
+        }
+    }
+
+    #[test]
+    fn groups_of_any_shape(groups in 1_usize..9, each in 1_usize..7, d in 1_usize..20) {
+        if is_there() {
+            check_groups::<f32>(groups, each, d);
+            check_groups::<bf16>(groups, each, d);
+            check_groups::<f16>(groups, each, d);
         }
     }
 

@@ -93,6 +93,29 @@ fn cases(key: PhiloxKey) -> Result<Vec<Case>> {
             }),
         );
     }
+    // FlashAttention's head sizes, and documents longer than its blocks.
+    for (name, size, has_window) in [
+        ("attention of 64", 64, false),
+        ("attention of 80", 80, false),
+        ("attention of 96", 96, false),
+        ("attention of 128", 128, false),
+        ("window, heads of 64", 64, true),
+        ("window, heads of 80", 80, true),
+        ("window, heads of 96", 96, true),
+        ("window, heads of 128", 128, true),
+    ] {
+        let (tokens, groups, shared) = (sizes.between(140, 420), sizes.between(1, 3), sizes.between(1, 3));
+        let packed = documents(&mut sizes, tokens)?;
+        let window = has_window.then(|| sizes.between(1, tokens));
+        add(
+            name,
+            &[&[tokens, groups * shared, size], &[tokens, groups, size], &[tokens, groups, size]],
+            Box::new(move |p| {
+                let options = AttentionOptions { scale: 1.0 / (size as f64).sqrt(), window };
+                attention(p[0].value(), p[1].value(), p[2].value(), &packed, &options)
+            }),
+        );
+    }
     add("swiglu", &[&[t, f], &[t, f]], Box::new(|p| swiglu(p[0].value(), p[1].value())));
     for (name, kind) in [("gelu, erf", Gelu::Erf), ("gelu, tanh", Gelu::Tanh)] {
         add(name, &[&[t, f]], Box::new(move |p| gelu(p[0].value(), kind)));
