@@ -95,6 +95,7 @@ def main():
     parser.add_argument("--method", choices=["full", "lora", "qlora"], default="lora")
     parser.add_argument("--length", type=int, default=4096)
     parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--micro-batches", type=int, default=1)
     parser.add_argument("--recompute", action="store_true")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -115,11 +116,12 @@ def main():
             if step > 1 and time.perf_counter() - begun > arguments.seconds:
                 break
             started = time.perf_counter()
-            logits = model(input_ids=ids).logits
-            # The loss as transformers' trainer computes it: scores in f32.
-            loss = F.cross_entropy(logits[:, :-1].reshape(-1, vocabulary).float(), ids[:, 1:].reshape(-1))
-            del logits
-            loss.backward()
+            for _ in range(arguments.micro_batches):
+                logits = model(input_ids=ids).logits
+                # The loss as transformers' trainer computes it: scores in f32.
+                loss = F.cross_entropy(logits[:, :-1].reshape(-1, vocabulary).float(), ids[:, 1:].reshape(-1))
+                del logits
+                (loss / arguments.micro_batches).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -129,7 +131,7 @@ def main():
     except torch.cuda.OutOfMemoryError:
         print(json.dumps({"error": "out of memory"}))
         return
-    tokens = arguments.rows * arguments.length
+    tokens = arguments.micro_batches * arguments.rows * arguments.length
     print(
         json.dumps(
             {

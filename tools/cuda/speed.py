@@ -17,10 +17,10 @@ import time
 # Name, flags of gpu-bench, and whether transformers runs the same.
 WORKLOADS = [
     ("LoRA Llama-3-8B, 4,096", "--model llama3-8b --method lora --length 4096", True),
-    ("full Llama-3-8B, 2,048", "--model llama3-8b --method full --length 2048 --eight-bit", True),
+    ("full Llama-3-8B, 8 x 2,048", "--model llama3-8b --method full --length 2048 --micro-batches 8 --eight-bit", True),
     ("QLoRA phi-2, 2 x 512", "--model phi-2 --method qlora --length 512 --rows 2 --recompute", True),
     ("full Llama-3.2-1B, 4 x 2,048", "--model llama3.2-1b --method full --length 2048 --rows 4", True),
-    ("full Llama-3-8B, 2,048, recompute", "--model llama3-8b --method full --length 2048 --eight-bit --recompute", False),
+    ("full Llama-3-8B, 8 x 2,048, recompute", "--model llama3-8b --method full --length 2048 --rows 2 --micro-batches 4 --eight-bit --recompute", False),
     ("LoRA Llama-3-8B, 4 x 2,048, recompute", "--model llama3-8b --method lora --length 2048 --rows 4 --recompute", True),
     ("full SmolLM2-135M, 16 x 1,024", "--model smollm2-135m --method full --length 1024 --rows 16", True),
     ("LoRA phi-2, 8 x 512", "--model phi-2 --method lora --length 512 --rows 8", True),

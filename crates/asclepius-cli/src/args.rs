@@ -220,9 +220,12 @@ pub enum Command {
         /// Tokens of a sequence.
         #[arg(long, default_value = "4096")]
         length: std::num::NonZeroUsize,
-        /// Sequences of a step.
+        /// Sequences of a micro-batch.
         #[arg(long, default_value = "1")]
         rows: std::num::NonZeroUsize,
+        /// Micro-batches of a step.
+        #[arg(long, default_value = "1")]
+        micro_batches: std::num::NonZeroUsize,
         /// Keep only every block's input for the way back.
         #[arg(long)]
         recompute: bool,

@@ -117,13 +117,26 @@ fn dispatch(command: Command) -> Outcome {
         Command::GpuCheck { device, json, seed, shapes } => {
             commands::gpu_check::run(&device, json.as_deref(), seed, shapes.get())
         }
-        Command::GpuBench { device, model, layers, method, length, rows, recompute, eight_bit, steps, seconds } => {
+        Command::GpuBench {
+            device,
+            model,
+            layers,
+            method,
+            length,
+            rows,
+            micro_batches,
+            recompute,
+            eight_bit,
+            steps,
+            seconds,
+        } => {
             let workload = Workload {
                 model,
                 layers: layers.map(Into::into),
                 method,
                 length: length.get(),
                 rows: rows.get(),
+                micro_batches: micro_batches.get(),
                 recompute: if recompute { Recompute::Block } else { Recompute::None },
                 eight_bit,
                 steps: steps.get(),

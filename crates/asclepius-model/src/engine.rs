@@ -5,7 +5,7 @@
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
 use candle_core::{DType, Tensor, Var};
 
-use crate::{Context, Decoder, ModelError, Result, direct};
+use crate::{Context, Decoder, ModelError, Result, direct, taped};
 
 /// What is kept of the forward pass for the way back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,8 +121,78 @@ pub fn add_gradients(
             check_buffers(&decoder.trainable())?;
             number(direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute))
         }
+        None if taped::fits(decoder) => by_tape(decoder, batch, dropout, recompute),
         None => by_graph(decoder, batch, dropout, recompute),
     }
+}
+
+/// [`loss_and_gradients`] on tapes whatever the device: the way of every card, for tests where there is none.
+///
+/// # Errors
+/// As [`loss_and_gradients`].
+#[doc(hidden)]
+pub fn loss_and_gradients_by_tape(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<f64> {
+    by_tape(decoder, batch, dropout, recompute)?.value()
+}
+
+fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
+    let context = batch.context(decoder, dropout)?;
+    let parameters = decoder.trainable();
+    check_buffers(&parameters)?;
+    let embedded = decoder.embed(&batch.ids)?;
+    // A gradient goes on to the embedding, or to blocks that are trained; below the first of those nobody asks for it.
+    let mut below = embedded.track_op();
+    let mut wants_input = Vec::with_capacity(decoder.block_count());
+    for block in decoder.blocks() {
+        wants_input.push(below);
+        below = below || block.is_trained();
+    }
+    let mut x = embedded.detach();
+    let mut kept = Vec::with_capacity(decoder.block_count());
+    for (index, block) in decoder.blocks().iter().enumerate() {
+        let input = x;
+        let (output, tape) = block.taped(&input, &context, recompute, wants_input[index])?;
+        x = output;
+        // Run again on the way back from its input alone.
+        kept.push(if recompute == Recompute::Block { Segment::Input(input) } else { Segment::Tape(tape) });
+    }
+
+    let input = leaf(&x)?;
+    let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
+    let sum = Loss(Found::OnCard(loss.detach()));
+    if batch.targets.is_empty() {
+        return Ok(sum);
+    }
+    let mut gradient = backward(&loss, &input, &parameters)?;
+    drop((loss, input, x));
+
+    for (index, segment) in kept.into_iter().enumerate().rev() {
+        let tape = match segment {
+            Segment::Tape(tape) => tape,
+            Segment::Input(input) => decoder.blocks()[index].taped(&input, &context, recompute, wants_input[index])?.1,
+        };
+        match tape.back(&gradient)? {
+            Some(next) => gradient = next,
+            None => break,
+        }
+    }
+
+    if embedded.track_op() {
+        let mut store = seed(&embedded, &gradient)?.backward()?;
+        Parameter::collect(&parameters, &mut store)?;
+    }
+    Ok(sum)
+}
+
+/// What there is of a block for the way back.
+enum Segment {
+    Tape(taped::Kept),
+    Input(Tensor),
 }
 
 fn check_buffers(parameters: &[Parameter]) -> Result<()> {

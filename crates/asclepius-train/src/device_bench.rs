@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use asclepius_model::{Decoder, LoraConfig, MicroBatch, ModelConfig, Recompute, add_gradients, operations_per_token};
+use asclepius_model::{
+    Decoder, LoraConfig, Loss, MicroBatch, ModelConfig, Recompute, add_gradients, operations_per_token,
+};
 use asclepius_ops::device::{describe, forget_peak_memory, peak_memory, peak_rate};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use candle_core::{DType, Device};
@@ -26,6 +28,8 @@ pub struct Workload {
     pub length: usize,
     /// Sequences of a micro-batch.
     pub rows: usize,
+    /// Micro-batches of a step, all of them the same.
+    pub micro_batches: usize,
     /// What is kept for the way back.
     #[serde(skip)]
     pub recompute: Recompute,
@@ -132,7 +136,7 @@ pub fn measure(device: &Device, workload: &Workload) -> Result<Measured, TrainEr
     device.synchronize()?;
     forget_peak_memory(device);
     let resting_memory_bytes = peak_memory(device);
-    let mean = 1.0 / (rows * (length - 1)) as f64;
+    let mean = 1.0 / (workload.micro_batches * rows * (length - 1)) as f64;
     let (mut step_seconds, mut losses) = (Vec::new(), Vec::new());
     let begun = Instant::now();
     for step in 1..=workload.steps + 1 {
@@ -141,16 +145,21 @@ pub fn measure(device: &Device, workload: &Workload) -> Result<Measured, TrainEr
         }
         let started = Instant::now();
         gradients.zero()?;
-        let loss = add_gradients(&decoder, &batch, None, workload.recompute)?;
-        losses.push(loss.value()? * mean);
+        let parts = (0..workload.micro_batches)
+            .map(|_| add_gradients(&decoder, &batch, None, workload.recompute))
+            .collect::<Result<Vec<_>, _>>()?;
+        let loss = parts.iter().map(Loss::value).sum::<Result<f64, _>>()?;
+        losses.push(loss * mean);
         gradients.norm()?;
         optimizer.update(mean, 1e-5, step)?;
         device.synchronize()?;
+        // A run that does not end says how far it came.
+        tracing::info!(step, seconds = started.elapsed().as_secs_f64(), "timed");
         if step > 1 {
             step_seconds.push(started.elapsed().as_secs_f64());
         }
     }
-    let tokens = rows * length;
+    let tokens = workload.micro_batches * rows * length;
     let mut sorted = step_seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let tokens_per_second = tokens as f64 / sorted[sorted.len() / 2];

@@ -22,18 +22,14 @@ struct FlashCall {
     // one for each query head.
     const void *d_output;
     void *d_q, *d_k, *d_v;
-    // [splits, tokens + 128 documents, heads, size rounded up to 32], f32, zero; `splits` is `flash_splits`.
+    // [splits, tokens + 128 documents, heads, size rounded up to 32], f32, zero; `splits` is what asclepius_flash_splits says.
     float *d_q_sums;
     // [heads, tokens + 128 documents], f32.
     float *row_sums;
-    int documents, longest_query, longest_key, tokens, heads, key_heads, size;
+    int documents, longest_query, longest_key, tokens, heads, key_heads, size, splits;
     // How many keys before its own a query sees; below 0: all.
     int window;
     float scale;
 };
 
 constexpr int ceiling(int count, int by) { return (count + by - 1) / by; }
-
-// Blocks that share a document's keys on the way back, each with gradients of the queries of its own, which are then added
-// in order: as many as keep all multiprocessors at work.
-inline int splits_of(int multiprocessors, int documents, int heads) { return ceiling(multiprocessors, documents * heads); }

@@ -8,8 +8,14 @@
 #define DECLARED(SIZE)                                                                                                 \
     namespace flash_forward_##SIZE##_0 { int launch(const FlashCall &, cudaStream_t); }                                \
     namespace flash_forward_##SIZE##_1 { int launch(const FlashCall &, cudaStream_t); }                                \
-    namespace flash_backward_##SIZE##_0 { int launch(const FlashCall &, cudaStream_t); }                               \
-    namespace flash_backward_##SIZE##_1 { int launch(const FlashCall &, cudaStream_t); }
+    namespace flash_backward_##SIZE##_0 {                                                                              \
+    int launch(const FlashCall &, cudaStream_t);                                                                       \
+    int splits(const FlashCall &, int *);                                                                              \
+    }                                                                                                                  \
+    namespace flash_backward_##SIZE##_1 {                                                                              \
+    int launch(const FlashCall &, cudaStream_t);                                                                       \
+    int splits(const FlashCall &, int *);                                                                              \
+    }
 FLASH_FOR_EACH_SIZE(DECLARED)
 
 extern "C" int asclepius_flash_forward(const FlashCall *call, cudaStream_t stream) {
@@ -34,12 +40,15 @@ extern "C" int asclepius_flash_backward(const FlashCall *call, cudaStream_t stre
     return cudaErrorInvalidValue;
 }
 
-extern "C" int asclepius_flash_splits(int documents, int heads, int *splits) {
-    int device = 0, multiprocessors = 0;
-    if (const auto error = cudaGetDevice(&device)) return error;
-    if (const auto error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)) return error;
-    *splits = splits_of(multiprocessors, documents, heads);
-    return cudaSuccess;
+extern "C" int asclepius_flash_splits(const FlashCall *call, int *count) {
+    switch (call->size) {
+#define SPLITS(SIZE)                                                                                                   \
+    case SIZE:                                                                                                         \
+        return call->window < 0 ? flash_backward_##SIZE##_0::splits(*call, count)                                      \
+                                : flash_backward_##SIZE##_1::splits(*call, count);
+        FLASH_FOR_EACH_SIZE(SPLITS)
+    }
+    return cudaErrorInvalidValue;
 }
 
 extern "C" const char *asclepius_flash_error(int code) { return cudaGetErrorString(static_cast<cudaError_t>(code)); }

@@ -114,6 +114,15 @@ impl Card {
         Ok(CudaStorage::wrap_cuda_slice(slice, self.device.clone()))
     }
 
+    /// Sets `bytes` bytes from an address on to zero.
+    pub fn zero(&self, address: u64, bytes: usize) -> Result<()> {
+        self.stream.context().bind_to_thread().w()?;
+        #[expect(unsafe_code, reason = "a part of a tensor's memory, which cudarc knows whole tensors of only")]
+        // SAFETY: the caller holds the memory, and nothing but the stream's later work reads it.
+        unsafe { cudarc::driver::result::memset_d8_async(address, 0, bytes, self.stream.cu_stream()) }.w()?;
+        Ok(())
+    }
+
     /// Runs a kernel over a grid.
     pub fn launch(&self, module: Module, kernel: &str, grid: Grid, arguments: &[Argument]) -> Result<()> {
         let (name, code) = module.source();
@@ -158,7 +167,7 @@ mod flash {
     unsafe extern "C" {
         fn asclepius_flash_forward(call: *const FlashCall, stream: *mut c_void) -> i32;
         fn asclepius_flash_backward(call: *const FlashCall, stream: *mut c_void) -> i32;
-        fn asclepius_flash_splits(documents: i32, heads: i32, splits: *mut i32) -> i32;
+        fn asclepius_flash_splits(call: *const FlashCall, splits: *mut i32) -> i32;
         fn asclepius_flash_error(code: i32) -> *const c_char;
     }
 
@@ -188,13 +197,13 @@ mod flash {
         }
 
         /// How many sums of the queries' gradients the way back makes.
-        pub fn flash_splits(&self, documents: i32, heads: i32) -> Result<usize> {
+        pub fn flash_splits(&self, call: &FlashCall) -> Result<i32> {
             self.stream.context().bind_to_thread().w()?;
             let mut splits = 0;
             #[expect(unsafe_code, reason = "as above")]
             // SAFETY: the number is written before the call returns.
-            check(unsafe { asclepius_flash_splits(documents, heads, &raw mut splits) })?;
-            Ok(splits as usize)
+            check(unsafe { asclepius_flash_splits(call, &raw mut splits) })?;
+            Ok(splits)
         }
     }
 }
@@ -205,7 +214,7 @@ impl Card {
         bail!("this build has no FlashAttention")
     }
 
-    pub fn flash_splits(&self, _: i32, _: i32) -> Result<usize> {
+    pub fn flash_splits(&self, _: &FlashCall) -> Result<i32> {
         bail!("this build has no FlashAttention")
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct FlashCall {
     pub heads: i32,
     pub key_heads: i32,
     pub size: i32,
+    pub splits: i32,
     pub window: i32,
     pub scale: f32,
 }
@@ -154,12 +155,13 @@ pub(crate) fn attend_backward(
     let [qs, ks, vs, ys, sums, dys] =
         [held[0].view()?, held[1].view()?, held[2].view()?, held[3].view()?, held[4].view()?, held[5].view()?];
     let card = Card::of(qs.storage)?;
-    let sizes = sizes(qs, ks, documents, options)?;
+    let mut sizes = sizes(qs, ks, documents, options)?;
+    sizes.call.splits = card.flash_splits(&sizes.call)?;
     let ((t, h, d), (s, g, _)) = (q.dims3()?, k.dims3()?);
     let padded = t + BETWEEN * documents.count();
-    let splits = card.flash_splits(sizes.call.documents, sizes.call.heads)?;
     // Blocks add to these, so they begin at zero.
-    let dq_sums = Tensor::zeros((splits, padded, h, d.next_multiple_of(32)), DType::F32, q.device())?;
+    let dq_sums =
+        Tensor::zeros((sizes.call.splits as usize, padded, h, d.next_multiple_of(32)), DType::F32, q.device())?;
     let row_sums = card.room(DType::F32, h * padded)?;
     let (dq, dk, dv) =
         (card.room(q.dtype(), t * h * d)?, card.room(k.dtype(), s * h * d)?, card.room(v.dtype(), s * h * d)?);
