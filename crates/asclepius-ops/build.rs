@@ -24,6 +24,7 @@ fn main() -> Result<(), String> {
     }
     let compiler = variable("NVCC").unwrap_or_else(|| "nvcc".to_owned());
     let capability = variable("CUDA_COMPUTE_CAP").unwrap_or_else(|| "80".to_owned());
+    println!("cargo::rustc-env=ASCLEPIUS_COMPUTE_CAPABILITY={capability}");
     let out = PathBuf::from(variable("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     for module in MODULES {
         let source = format!("kernels/{module}.cu");

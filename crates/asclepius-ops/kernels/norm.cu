@@ -121,12 +121,6 @@ __device__ void norm_backward(const T *x, const T *w, const T *dy, const T *besi
     }
 }
 
-// Whether rows of d numbers that begin at each of `memory` are whole packs.
-template <typename T, typename... Ts>
-__device__ bool in_packs(int d, const Ts *...memory) {
-    return d % Pack<T>::COUNT == 0 && (starts_a_pack(memory) && ...);
-}
-
 template <typename T, bool CENTRED>
 __device__ void forward(const T *x, const T *w, const T *b, T *y, int d, float epsilon) {
     if (in_packs<T>(d, x, w, b, y)) {

@@ -115,6 +115,12 @@ __device__ inline bool starts_a_pack(const T *memory) {
     return (uintptr_t)memory % sizeof(Pack<T>) == 0;
 }
 
+// Whether rows of d numbers that begin at each of `memory` are whole packs.
+template <typename T, typename... Ts>
+__device__ inline bool in_packs(int d, const Ts *...memory) {
+    return d % Pack<T>::COUNT == 0 && (starts_a_pack(memory) && ...);
+}
+
 template <typename T>
 __device__ inline const Pack<T> &pack_at(const T *memory) {
     return *(const Pack<T> *)memory;

@@ -93,8 +93,33 @@ mod gpu {
             return Err(unavailable(name, format!("{library} is not on this machine's library path")));
         }
         let device = Device::new_cuda(ordinal).map_err(|source| unavailable(name, source.to_string()))?;
+        check_capability(name, &device)?;
         keep_freed(&device);
         Ok(device)
+    }
+
+    /// The compute capability that the kernels are compiled for, without its dot.
+    const BUILT_FOR: &str = env!("ASCLEPIUS_COMPUTE_CAPABILITY");
+
+    /// Machine code runs on cards of its own generation only, from its own capability on.
+    fn check_capability(name: &str, device: &Device) -> Result<()> {
+        let stream = device.as_cuda_device()?.cuda_stream();
+        let found = stream.context().compute_capability();
+        let (major, minor) = found.map_err(|source| unavailable(name, source.to_string()))?;
+        let (built, found) = (BUILT_FOR.parse::<i32>().unwrap_or(0), 10 * major + minor);
+        if built / 10 == major && built <= found {
+            return Ok(());
+        }
+        let card = describe(device).unwrap_or_else(|_| "the card".to_owned());
+        Err(unavailable(
+            name,
+            format!(
+                "{card} has compute capability {major}.{minor}, and this program is built for {}.{}: build it with \
+                 CUDA_COMPUTE_CAP={found}",
+                built / 10,
+                built % 10
+            ),
+        ))
     }
 
     /// The pool that the card's tensors come from.
