@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--device", default="cuda:0")
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=420.0)
-    parser.add_argument("--each", type=float, default=10.0, help="seconds of steps on either side of a workload")
+    parser.add_argument("--each", type=float, default=4.0, help="seconds of steps on either side of a workload")
     parser.add_argument("--only", action="append", help="workloads whose name begins so")
     parser.add_argument("--alone", action="store_true", help="this binary only")
     arguments = parser.parse_args()

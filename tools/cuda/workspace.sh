@@ -45,7 +45,7 @@ kernels() {
     local version copy
     copy_of candle-kernels
     sed -i -e '/"src\/\(moe\|mmq_gguf\)\//d' -e 's/"src\/mmvq_gguf.cu"/"src\/absent.cu"/' -e '/rustc-link-lib=dylib=cudart/d' \
-        -e 's/"mmvq_gguf.cu"/"absent.cu", &/' "$copy/build.rs"
+        -e 's/"mmvq_gguf.cu"/"absent.cu", &/' -e 's/let mut moe_sources/let moe_sources/' "$copy/build.rs"
     rm -r "$copy/src/moe" "$copy/src/mmq_gguf" "$copy/src/mmvq_gguf.cu"
     {
         printf '#include <cstdio>\n#include <cstdlib>\n'

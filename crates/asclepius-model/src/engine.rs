@@ -2,6 +2,7 @@
 //! run on slices, by [`crate::direct`]. Elsewhere each runs on a cut-off input as a graph of candle's, so that at most one
 //! block's graph need exist.
 
+use asclepius_ops::cross_entropy::loss_and_gradient;
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
 use candle_core::{DType, Tensor, Var};
 
@@ -162,14 +163,16 @@ fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, re
         kept.push(if recompute == Recompute::Block { Segment::Input(input) } else { Segment::Tape(tape) });
     }
 
-    let input = leaf(&x)?;
-    let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
-    let sum = Loss(Found::OnCard(loss.detach()));
+    let (normed, norm) = decoder.final_norm().taped_alone(&x)?;
+    drop(x);
+    let (weight, bias) = decoder.head_parameters();
+    let (loss, gradient) = loss_and_gradient(&normed, weight, bias, &batch.targets)?;
+    let sum = Loss(Found::OnCard(loss));
     if batch.targets.is_empty() {
         return Ok(sum);
     }
-    let mut gradient = backward(&loss, &input, &parameters)?;
-    drop((loss, input, x));
+    drop(normed);
+    let Some(mut gradient) = norm.back(&gradient)? else { return Ok(sum) };
 
     for (index, segment) in kept.into_iter().enumerate().rev() {
         let tape = match segment {

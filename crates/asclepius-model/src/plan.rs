@@ -100,7 +100,7 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
                 Method::Qlora(_) => linears.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
                 _ => 0,
             };
-            (activations_on_card(config, options, *method == Method::Full) + dense) * bytes
+            (activations_on_card(config, options) + dense) * bytes
         } else {
             activations(config, options) * bytes
         },
@@ -109,7 +109,7 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
 
 /// Numbers of 2 or 4 bytes beside weights, gradients and moments at the worst moment of a step on a card: what is kept for
 /// the way back, as tapes keep it, and the head's scores or a block's gradients, whichever is more.
-fn activations_on_card(config: &ModelConfig, options: &PlanOptions, trains_head: bool) -> u64 {
+fn activations_on_card(config: &ModelConfig, options: &PlanOptions) -> u64 {
     let (d, f) = (config.hidden_size as u64, config.intermediate_size as u64);
     let (tokens, layers, vocabulary) = (options.tokens as u64, config.layers as u64, config.vocab_size as u64);
     let (queries, keys) = (config.query_features() as u64, config.key_features() as u64);
@@ -125,8 +125,7 @@ fn activations_on_card(config: &ModelConfig, options: &PlanOptions, trains_head:
         Recompute::Selective => layers * products,
         Recompute::Block => layers * d,
     };
-    let scores = tokens * vocabulary;
-    let head = if trains_head { scores } else { scores.min(SCORES_ON_CARD as u64) } + tokens * 4 * d;
+    let head = (tokens * vocabulary).min(SCORES_ON_CARD as u64) + tokens * 4 * d;
     // The gradients of the stream, of attention's parts and of the feed-forward layer's, and the queries' in f32, which
     // blocks of keys sum on their own.
     let back = 4 * d + projections + f + 4 * queries * 4 / options.bytes as u64;
@@ -269,12 +268,23 @@ mod tests {
         }));
         let lora = LoraConfig { rank: 16, ..LoraConfig::default() };
         let large = llama(4096, 14_336, 32, 128, false);
-        // The most that tensors held, by `gpu-bench` on an H100: model, method, tokens, recomputation, 8-bit moments, bytes.
+        let small = config(json!({
+            "model_type": "llama", "vocab_size": 49_152, "hidden_size": 576, "intermediate_size": 1536,
+            "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+            "rms_norm_eps": 1e-5, "max_position_embeddings": 8192, "tie_word_embeddings": true,
+        }));
+        // The most that tensors held, of bench/results' run on an H100: model, method, tokens, recomputation, 8-bit moments,
+        // bytes.
+        let adapters = || Method::Lora(lora.clone());
         for (model, method, tokens, recompute, eight_bit, measured) in [
-            (&large, Method::Lora(lora.clone()), 4096, Recompute::None, false, 35_544_554_756_u64),
-            (&large, Method::Full, 2048, Recompute::None, true, 74_506_060_318),
-            (&phi, Method::Qlora(lora), 1024, Recompute::Block, false, 2_523_769_220),
-            (&llama(2048, 8192, 16, 64, true), Method::Full, 8192, Recompute::None, false, 29_787_859_674),
+            (&large, adapters(), 4096, Recompute::None, false, 35_535_007_748_u64),
+            (&large, Method::Full, 2048, Recompute::None, true, 73_956_006_980),
+            (&phi, Method::Qlora(lora.clone()), 1024, Recompute::Block, false, 2_529_012_100),
+            (&llama(2048, 8192, 16, 64, true), Method::Full, 8192, Recompute::None, false, 27_721_234_080),
+            (&large, Method::Full, 4096, Recompute::Block, true, 66_457_611_772),
+            (&large, adapters(), 8192, Recompute::Block, false, 20_664_233_988),
+            (&small, Method::Full, 16_384, Recompute::None, false, 10_550_752_244),
+            (&phi, adapters(), 4096, Recompute::None, false, 15_766_201_556),
         ] {
             let options = PlanOptions { tokens, bytes: 2, recompute, eight_bit, on_card: true };
             let planned = plan(model, &method, &options).expect("a published configuration").total_bytes();

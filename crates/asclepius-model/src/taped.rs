@@ -20,7 +20,7 @@ pub(crate) fn fits(decoder: &Decoder) -> bool {
     decoder.dtype() != DType::F64 && can_run(&values)
 }
 
-/// What a block keeps for the way back.
+/// What a block, or the final norm, keeps for the way back.
 #[derive(Debug)]
 pub(crate) struct Kept {
     tape: Tape,
@@ -29,7 +29,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// The gradient of the block's input, for that of its output; those of weights are added where they are summed.
+    /// The gradient of the input, for that of the output; those of weights are added where they are summed.
     pub fn back(self, dy: &Tensor) -> Result<Option<Tensor>> {
         Ok(self.tape.back(self.output, dy, self.input)?)
     }
@@ -141,6 +141,14 @@ impl Linear {
 }
 
 impl Norm {
+    /// The norm of `x [t, d]` on a tape of its own.
+    pub(crate) fn taped_alone(&self, x: &Tensor) -> Result<(Tensor, Kept)> {
+        let mut tape = Tape::new(Keeps::Products);
+        let input = tape.input(x, true);
+        let output = self.taped(&mut tape, input)?;
+        Ok((tape.finish(output)?, Kept { tape, input, output }))
+    }
+
     fn taped(&self, tape: &mut Tape, x: Value) -> Result<Value> {
         Ok(tape.norm(x, &self.weight, self.bias.as_ref(), self.epsilon)?)
     }

@@ -140,6 +140,24 @@ __device__ void add(float *target, const T *source, long long count) {
     }
 }
 
+// y [rows, d] += row [d].
+template <typename T>
+__device__ void add_row(T *y, const T *row, long long count, int d) {
+    const Share share = share_of<T>(count, y, row);
+    if (share.packed && d % Pack<T>::COUNT == 0) {
+        const Pack<T> more = pack_at(row + share.from % d);
+        Pack<T> sums = pack_at((const T *)y + share.from);
+        for (int at = 0; at < Pack<T>::COUNT; at++) {
+            sums.of[at] = from_float<T>(to_float(sums.of[at]) + to_float(more.of[at]));
+        }
+        pack_at(y + share.from) = sums;
+        return;
+    }
+    for (long long at = share.from; at < share.to; at++) {
+        y[at] = from_float<T>(to_float(y[at]) + to_float(row[at % d]));
+    }
+}
+
 // x [groups, each, d] -> y [groups, d]: what a group's query heads want of the key head that they share.
 template <typename T>
 __device__ void sum_groups(const T *x, T *y, long long count, int each, int d) {
@@ -180,6 +198,8 @@ __device__ void sum_groups(const T *x, T *y, long long count, int each, int d) {
     EXPORTED(add_##name)                                                                                               \
     KERNEL void sum_pair_##name(const T *a, const T *b, T *y, long long count) { sum_pair<T>(a, b, y, count); }        \
     EXPORTED(sum_pair_##name)                                                                                          \
+    KERNEL void add_row_##name(T *y, const T *row, long long count, int d) { add_row<T>(y, row, count, d); }           \
+    EXPORTED(add_row_##name)                                                                                           \
     KERNEL void sum_groups_##name(const T *x, T *y, long long count, int each, int d) {                                \
         sum_groups<T>(x, y, count, each, d);                                                                           \
     }                                                                                                                  \

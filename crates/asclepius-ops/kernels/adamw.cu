@@ -63,11 +63,29 @@ __device__ void adamw(T *value, const float *gradient, float *first, float *seco
 
 constexpr int CODES = 256;
 
-// The code of `book` nearest to a number; `midpoints` are where one code's numbers end.
+// The code of a book nearest to a number in -1 to 1 (0 to 1 for the unsigned one); `midpoints` are where one code's numbers
+// end. Each decade of a book is even: a number's place there is a product, and the midpoints on either side have the last
+// word. A search by halves would read shared memory eight times, each lane elsewhere.
+template <bool SIGNED>
 __device__ inline int nearest_code(float value, const float *midpoints) {
-    int code = 0;
-    for (int half = CODES / 2; half > 0; half /= 2) {
-        code += value >= midpoints[code + half - 1] ? half : 0;
+    constexpr int DECADES = 7;
+    float share = fabsf(value);
+    int decade = DECADES - 1;
+    for (int step = 1; step < DECADES; step++) {
+        const bool below = share <= 0.1f && decade > 0;
+        share = below ? share * 10.0f : share;
+        decade -= below;
+    }
+    const int fractions = SIGNED ? 1 << decade : 2 << decade;
+    const int before = SIGNED ? fractions - 1 : fractions - 2;
+    int place = (int)((share - 0.1f) * (1.0f / 0.9f) * fractions);
+    place = place < 0 ? 0 : place < fractions ? place : fractions - 1;
+    int code = SIGNED ? (value < 0 ? CODES / 2 - 2 - before - place : CODES / 2 + before + place) : 1 + before + place;
+    while (code < CODES - 1 && value >= midpoints[code]) {
+        code++;
+    }
+    while (code > 0 && value < midpoints[code - 1]) {
+        code--;
     }
     return code;
 }
@@ -127,8 +145,8 @@ __device__ void adamw_8bit(T *value, const float *gradient, unsigned char *first
         }
         const float m_scale = largest_together(m_largest, room), v_scale = largest_together(v_largest, room);
         for (int lane = 0; lane < own; lane++) {
-            m_codes.of[lane] = nearest_code(m[lane] / (m_scale > 0 ? m_scale : 1.0f), book + 2 * CODES);
-            const int code = nearest_code(v[lane] / (v_scale > 0 ? v_scale : 1.0f), book + 3 * CODES);
+            m_codes.of[lane] = nearest_code<true>(m[lane] / (m_scale > 0 ? m_scale : 1.0f), book + 2 * CODES);
+            const int code = nearest_code<false>(v[lane] / (v_scale > 0 ? v_scale : 1.0f), book + 3 * CODES);
             // A second moment above 0 never becomes 0: the weight would be flung away once its gradient stops.
             v_codes.of[lane] = code == 0 && v[lane] > 0 ? 1 : code;
         }

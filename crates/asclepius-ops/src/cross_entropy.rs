@@ -14,7 +14,7 @@ use crate::gpu::{self, CrossEntropy};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
 use crate::parameter::Accumulate;
-use crate::{OpsError, Parameter, Result, reference};
+use crate::{OpsError, Parameter, Result, reference, tape};
 
 /// Which rows are supervised, and by which token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,17 +86,7 @@ impl Targets {
 /// # Errors
 /// When the shapes do not fit, or a row or label lies outside.
 pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> Result<Tensor> {
-    let (t, d) = x.dims2()?;
-    let (v, _) = w.value().dims2()?;
-    expect("linear_cross_entropy", "w", &[v, d], w.value().dims())?;
-    if let Some(bias) = bias {
-        expect("linear_cross_entropy", "bias", &[v], bias.value().dims())?;
-    }
-    for (what, indices, bound) in [("row", &targets.rows, t), ("label", &targets.labels, v)] {
-        if let Some(&index) = indices.iter().find(|&&index| index as usize >= bound) {
-            return Err(OpsError::Index { operation: "linear_cross_entropy", what, index: index as usize, bound });
-        }
-    }
+    check(x, w, bias, targets)?;
     if targets.is_empty() {
         // A sum over nothing; no gradient flows.
         let dtype = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
@@ -109,9 +99,9 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
     }
     let x = x.contiguous()?;
     let computed = if x.device().is_cuda() {
-        forward_on_card(&x, w, bias, targets)?
+        forward_on_card(&x, w, bias, targets, Asks { of_x: x.track_op(), at_once: false })?
     } else {
-        by_dtype!(x.dtype(), forward(&x, w, bias, targets))?
+        by_dtype!(x.dtype(), forward(&x, w, bias, targets, x.track_op()))?
     };
     let result = Mutex::new(computed);
     let operation = LinearCrossEntropy { result, w: w.clone(), bias: bias.cloned() };
@@ -119,6 +109,61 @@ pub fn linear_cross_entropy(x: &Tensor, w: &Parameter, bias: Option<&Parameter>,
         Some(bias) => x.apply_op3(w.value(), bias.value(), operation)?,
         None => x.apply_op2(w.value(), operation)?,
     })
+}
+
+fn check(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> Result<()> {
+    let (t, d) = x.dims2()?;
+    let (v, _) = w.value().dims2()?;
+    expect("linear_cross_entropy", "w", &[v, d], w.value().dims())?;
+    if let Some(bias) = bias {
+        expect("linear_cross_entropy", "bias", &[v], bias.value().dims())?;
+    }
+    for (what, indices, bound) in [("row", &targets.rows, t), ("label", &targets.labels, v)] {
+        if let Some(&index) = indices.iter().find(|&&index| index as usize >= bound) {
+            return Err(OpsError::Index { operation: "linear_cross_entropy", what, index: index as usize, bound });
+        }
+    }
+    Ok(())
+}
+
+/// [`linear_cross_entropy`] without a graph, where there is a kernel, and the gradient of `x [t, d]`; those of `w` and `bias`
+/// are added where they are summed, a chunk at a time.
+///
+/// # Errors
+/// As there, and when a trained parameter has no place for its gradient.
+pub fn loss_and_gradient(
+    x: &Tensor,
+    w: &Parameter,
+    bias: Option<&Parameter>,
+    targets: &Targets,
+) -> Result<(Tensor, Tensor)> {
+    check(x, w, bias, targets)?;
+    let x = x.contiguous()?;
+    if targets.is_empty() {
+        return Ok((Tensor::zeros((), DType::F32, x.device())?, x.zeros_like()?));
+    }
+    let Computed { loss, dx, dw, db } = if x.device().is_cuda() {
+        forward_on_card(&x, w, bias, targets, Asks { of_x: true, at_once: true })?
+    } else {
+        by_dtype!(x.dtype(), forward(&x, w, bias, targets, true))?
+    };
+    if let Some(WeightGradient::Sum(dw)) = dw {
+        tape::delivered(w, w.deliver(dw)?)?;
+    }
+    if let (Some(bias), Some(db)) = (bias, db) {
+        tape::delivered(bias, bias.deliver(db)?)?;
+    }
+    let dx = dx.ok_or_else(|| candle_core::Error::Msg("linear_cross_entropy: no gradient of x".to_owned()))?;
+    Ok((loss, dx))
+}
+
+/// What a card is asked for beside the loss.
+#[derive(Clone, Copy)]
+struct Asks {
+    /// The gradient of `x`.
+    of_x: bool,
+    /// The weight's gradient added where it is summed while its factors are there, instead of the factors.
+    at_once: bool,
 }
 
 /// The loss, and the gradients for a gradient of 1.
@@ -148,12 +193,18 @@ struct LinearCrossEntropy {
     bias: Option<Parameter>,
 }
 
-fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> CandleResult<Computed> {
+fn forward<R: Real>(
+    x: &Tensor,
+    w: &Parameter,
+    bias: Option<&Parameter>,
+    targets: &Targets,
+    wants_x: bool,
+) -> CandleResult<Computed> {
     let weight = w.value().detach();
     let (v, d) = weight.dims2()?;
     let rows = Tensor::new(targets.rows.as_slice(), x.device())?;
     let supervised = x.detach().index_select(&rows, 0)?;
-    let (wants_x, wants_w) = (x.track_op(), w.is_trainable());
+    let wants_w = w.is_trainable();
     let wants_b = bias.is_some_and(Parameter::is_trainable);
     let wants_any = wants_x || wants_w || wants_b;
     let offsets = bias.map(|bias| bias.value().detach().flatten_all()?.to_vec1::<R>()).transpose()?;
@@ -197,10 +248,16 @@ fn forward<R: Real>(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets
     Ok(Computed { loss, dx, dw: dw.map(WeightGradient::Sum), db })
 }
 
-fn forward_on_card(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets: &Targets) -> CandleResult<Computed> {
+fn forward_on_card(
+    x: &Tensor,
+    w: &Parameter,
+    bias: Option<&Parameter>,
+    targets: &Targets,
+    asks: Asks,
+) -> CandleResult<Computed> {
     let (weight, device) = (w.value().detach(), x.device());
     let (v, d) = weight.dims2()?;
-    let (wants_x, wants_w) = (x.track_op(), w.is_trainable());
+    let (wants_x, wants_w) = (asks.of_x, w.is_trainable());
     let wants_b = bias.is_some_and(Parameter::is_trainable);
     let supervised = x.detach().index_select(&Tensor::new(targets.rows.as_slice(), device)?, 0)?;
     let labels = Tensor::new(targets.labels.as_slice(), device)?;
@@ -227,7 +284,11 @@ fn forward_on_card(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets:
         if wants_x {
             dx_parts.push(scores.matmul(&weight)?);
         }
-        if wants_w {
+        if wants_w && asks.at_once {
+            if w.deliver_product(&scores, &chunk, 1.0)?.is_some() {
+                candle_core::bail!("{} has no place for its gradient", w.name());
+            }
+        } else if wants_w {
             factors.push([scores, chunk]);
         }
     }
@@ -244,7 +305,7 @@ fn forward_on_card(x: &Tensor, w: &Parameter, bias: Option<&Parameter>, targets:
         None
     };
     let loss = Tensor::cat(&losses, 0)?.sum_all()?;
-    Ok(Computed { loss, dx, dw: wants_w.then_some(WeightGradient::Factors(factors)), db })
+    Ok(Computed { loss, dx, dw: (!factors.is_empty()).then_some(WeightGradient::Factors(factors)), db })
 }
 
 /// The parts' rows at the targets' rows of a `[t, d]` of zeros.

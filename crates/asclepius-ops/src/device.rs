@@ -182,7 +182,7 @@ mod gpu {
         // SAFETY: the one precondition is that loading these libraries is sound, which any use of the card supposes.
         let present = unsafe {
             [
-                ("libcuda.so (the NVIDIA driver)", cudarc::driver::sys::is_culib_present()),
+                ("libcuda.so (the NVIDIA driver)", sys::is_culib_present()),
                 ("libcublas.so", cudarc::cublas::sys::is_culib_present()),
                 ("libcurand.so", cudarc::curand::sys::is_culib_present()),
             ]

@@ -67,7 +67,7 @@ pub(crate) fn forward_kept(
 ) -> Result<(Tensor, Low)> {
     let narrowed = |adapter: &Parameter| adapter.value().detach().to_dtype(x.dtype());
     let adapters = [narrowed(a)?, narrowed(b)?];
-    let y = linear(x, &w.constant(), bias.map(Parameter::constant).as_ref())?;
+    let y = tape::with_bias(linear(x, &w.constant(), None)?, bias)?;
     let inner = drop_some(x, dropped)?.matmul(&adapters[0].t()?)?;
     let y = if gpu::takes(&[&y, &inner]) {
         gpu::add_product_of(&y, &inner, &adapters[1], Form::RightTransposed, scaling)?;

@@ -94,7 +94,7 @@ impl Tape {
     /// # Errors
     /// As there; so with the others.
     pub fn linear(&mut self, x: Value, w: &Parameter, bias: Option<&Parameter>) -> Result<Value> {
-        let y = crate::linear(&self.get(x)?, &constant(w), bias.map(constant).as_ref())?;
+        let y = with_bias(crate::linear(&self.get(x)?, &constant(w), None)?, bias)?;
         if w.is_trainable() {
             self.read(x);
         }
@@ -484,6 +484,17 @@ fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         return Ok(gpu::sum_pair(&a.contiguous()?, &b.contiguous()?)?);
     }
     Ok((a + b)?)
+}
+
+/// `y + bias`, in place of `y`, which is the caller's own, where a kernel can.
+pub(crate) fn with_bias(y: Tensor, bias: Option<&Parameter>) -> Result<Tensor> {
+    let Some(bias) = bias.map(|bias| bias.value().detach()) else { return Ok(y) };
+    expect("linear", "bias", &y.dims()[y.rank().saturating_sub(1)..], bias.dims())?;
+    if gpu::takes(&[&y, &bias]) {
+        gpu::add_row(&y, &bias)?;
+        return Ok(y);
+    }
+    Ok(y.broadcast_add(&bias)?)
 }
 
 /// Adds `aᵀ b` to a parameter's gradient.

@@ -143,6 +143,18 @@ pub(crate) fn add_pair(a: &Tensor, b: &Tensor, y: &Tensor) -> Result<()> {
     })
 }
 
+/// `y [.., d] += row [d]`, in place; both contiguous.
+pub(crate) fn add_row(y: &Tensor, row: &Tensor) -> Result<()> {
+    let held = [y, row].map(Held::new);
+    let views = [held[0].view()?, held[1].view()?];
+    let numbers = [long(y.elem_count()), int(row.elem_count())?];
+    let kernel = format!("add_row_{}", suffix(y.dtype())?);
+    let grid = packs(y.elem_count(), y.dtype());
+    launch(&Card::of(views[0].storage)?, Module::Activation, &kernel, grid, views, |views| {
+        Ok([&views[..], &numbers].concat())
+    })
+}
+
 /// A thread to each 16 bytes of `count` numbers.
 fn packs(count: usize, dtype: DType) -> Grid {
     Grid::over(count.div_ceil(16 / dtype.size_in_bytes()))

@@ -22,7 +22,7 @@ use candle_core::{CudaStorage, DType, Layout, Result, Shape, Storage, StorageRef
 
 use card::Card;
 pub(crate) use elements::{
-    Nf4Parts, add_into, add_pair, decode_nf4, drop_elements, gelu, gelu_backward, rotate, sum_pair, swiglu,
+    Nf4Parts, add_into, add_pair, add_row, decode_nf4, drop_elements, gelu, gelu_backward, rotate, sum_pair, swiglu,
     swiglu_backward,
 };
 pub(crate) use heads::{attend, attend_backward};

@@ -68,6 +68,19 @@ fn check_groups<N: Number>(groups: usize, each: usize, d: usize) {
     assert_close_beside("sum", &found[0], &sums, 4.0, 4.0);
 }
 
+/// A row added to every row, in place.
+fn check_row<N: Number>(rows: usize, d: usize) {
+    let (y, row) = (normals::<N>(7, rows * d), normals::<N>(8, d));
+    let sums: Vec<f64> = y.iter().enumerate().map(|(at, y)| y.wide() + row[at % d].wide()).collect();
+    let found = in_both_orders(|falling| {
+        let mut after = Output::from(&y, N::of(f64::NAN));
+        let arguments = [after.pointer(), input(&row), Argument::Long((rows * d) as i64), Argument::Int(d as i32)];
+        launch(&format!("add_row_{}", N::NAME), Grid::threads_for(rows * d, 64), &arguments, falling);
+        after.take().into_iter().map(Number::wide).collect::<Vec<f64>>()
+    });
+    assert_close_beside("sum", &found.into_iter().map(N::of).collect::<Vec<N>>(), &sums, 1.0, 1.0);
+}
+
 /// [`check_rope`]'s kernel for sizes that are whole packs.
 fn turn_packs<N: Number>(x: &[N], [cos, sin]: [&[N]; 2], [t, h, d, half]: [usize; 4]) -> Vec<N> {
     let lanes = 16 / size_of::<N>();
@@ -142,6 +155,9 @@ proptest! {
     #[test]
     fn groups_of_any_shape(groups in 1_usize..9, each in 1_usize..7, d in 1_usize..20) {
         if is_there() {
+            check_row::<f32>(each, 8 * d);
+            check_row::<bf16>(each, 8 * d);
+            check_row::<f16>(each, d);
             check_groups::<f32>(groups, each, d);
             check_groups::<bf16>(groups, each, d);
             check_groups::<f16>(groups, each, d);
