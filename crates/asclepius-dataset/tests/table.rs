@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use asclepius_dataset::table::{Record, Writer, score_names};
+use asclepius_dataset::table::{Layout, Record, Writer, score_names};
 use asclepius_dataset::{
     DatasetError, Rows, read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
@@ -45,7 +45,9 @@ fn any_report() -> impl Strategy<Value = Report> {
 }
 
 fn scores() -> impl Strategy<Value = Vec<(String, f32)>> {
-    prop::sample::subsequence(score_names().to_vec(), 0..=score_names().len())
+    let names = score_names(Layout::Plain);
+    let count = names.len();
+    prop::sample::subsequence(names, 0..=count)
         .prop_flat_map(|names| {
             let count = names.len();
             (Just(names), prop::collection::vec(0.0_f32..1.0, count))
