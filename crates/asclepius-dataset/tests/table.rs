@@ -11,7 +11,7 @@ use asclepius_dataset::table::{Layout, Record, Writer, score_names};
 use asclepius_dataset::{
     DatasetError, Rows, read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
-use asclepius_schema::{Age, AgeUnit, Instruction, Licence, Note, Report, Sex, Span, Split, Task};
+use asclepius_schema::{Age, AgeUnit, Instruction, JudgeCall, Licence, Note, Report, Sex, Span, Split, Task};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -117,6 +117,28 @@ proptest! {
     fn instructions_come_back(rows in prop::collection::vec(any_instruction(), 0..9)) {
         prop_assert_eq!(round(&rows, read_instructions_any), rows.clone());
         prop_assert_eq!(round(&rows, read_instructions), rows);
+    }
+}
+
+#[test]
+fn a_judges_ratings_have_columns_only_in_files_of_that_layout() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("notes.parquet");
+    let report = rows::report(1, 1, "text");
+    let mut rated = rows::note(&report, "rated");
+    rated.scores = vec![("copied".to_owned(), 0.5), ("judge".to_owned(), 3.0)];
+    rated.judge = Some(Box::new(JudgeCall { model: "judge-1".to_owned(), call: rows::call("judge") }));
+    let written = [rated.clone(), rows::note(&report, "unrated")];
+    for layout in [Layout::Judged, Layout::Plain] {
+        let mut writer = Writer::create_as(&path, layout).expect("writable");
+        written.iter().for_each(|row| writer.write(row).expect("written"));
+        writer.finish().expect("finished");
+        let back: Vec<Note> = read_notes(&path).expect("opens").collect::<Result<_, _>>().expect("sound");
+        let mut expected = written.to_vec();
+        if layout == Layout::Plain {
+            expected[0] = Note { scores: vec![("copied".to_owned(), 0.5)], judge: None, ..rated.clone() };
+        }
+        assert_eq!(back, expected, "{layout:?}");
     }
 }
 

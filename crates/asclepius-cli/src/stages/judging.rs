@@ -78,8 +78,8 @@ impl Judge for ChatJudge<'_> {
     type Error = Failure;
 
     fn rate(&mut self, subject: Subject, count: u64, exhibits: &mut Exhibits<'_>) -> Outcome<Vec<Judged>> {
-        let bar = StageBar::start(if subject == Subject::Note { "notes" } else { "answers" }, count);
-        bar.say("to the judge");
+        let bar = StageBar::start("judge", count);
+        bar.say(if subject == Subject::Note { "notes" } else { "answers" });
         let mut judged = Vec::new();
         let mut take = |_, one: Judged| {
             judged.push(one);
@@ -100,7 +100,10 @@ impl Judge for ChatJudge<'_> {
         let work = self.judge.rate(readable, self.rows, &mut take);
         let finished = asking::see_through(self.run, &self.chat, &bar, work);
         bar.finish();
-        finished?;
+        if let Err(failure) = finished {
+            asking::close(self.run, &self.chat)?;
+            return Err(failure);
+        }
         if let Some(error) = unreadable {
             return Err(error.into());
         }

@@ -49,9 +49,10 @@ pub struct RatingFigures {
 /// Puts the ratings on the rows they are of, in order; rows that were dropped before have none.
 pub(super) fn apply(rows: &mut [Row], judged: Vec<Judged>, gates: &GatesConfig) -> RatingFigures {
     let mut figures = RatingFigures::default();
-    let rows = rows.iter_mut().filter(|row| row.is_in());
-    for (row, judged) in rows.zip(judged) {
-        match judged {
+    let mut judged = judged.into_iter();
+    for row in rows.iter_mut().filter(|row| row.is_in()) {
+        // Whoever got no answer at all is asked again.
+        match judged.next().unwrap_or(Judged::Pending { detail: String::new() }) {
             Judged::Rated(assessment, call) => {
                 *figures.rated.entry(assessment.rating).or_default() += 1;
                 let score = f32::from(assessment.rating.get());
