@@ -131,7 +131,7 @@ fn without_a_judge_nothing_is_different() {
     };
     assert_eq!(of(&ours), of(&theirs), "not even the fingerprint");
     let card = |workspace: &Workspace| asclepius(["data", "card"]).arg(workspace.pipeline()).ends(0).stdout;
-    assert!(!card(finished()).contains("judge"));
+    assert!(!card(finished()).contains("judge_") && !card(finished()).contains("The judge"));
 }
 
 #[test]
@@ -181,21 +181,24 @@ fn a_threshold_drops_what_is_rated_below_it_and_asks_nothing_about_it() {
 #[test]
 fn replies_that_cannot_be_read_are_asked_for_again_then_counted_and_are_no_score() {
     let fenced = "My verdict {as asked}:\n```json\n{\"reason\": \"fine\", \"score\": 4}\n```\nThat is all.";
-    // The first request shows that the server holds nothing to a schema. Then: note 1, note 2 twice, note 3 twice ..
-    let server = ChatServer::start(move |n| match n {
-        2 => Act::SayInWords("Rating: 0"),
-        3 => Act::SayInWords("{\"score\": 0}"),
-        4 => Act::SayInWords("I would say four."),
-        _ => Act::SayInWords(fenced),
+    // The first request shows that the server holds nothing to a schema. Then all notes come, then two of them again.
+    let (note_count, row_count) = through();
+    let again = 1 + note_count;
+    let server = ChatServer::start(move |n| {
+        Act::SayInWords(match n {
+            2 => "Rating: 0",
+            3 => "I would say four.",
+            n if n == again => "{\"score\": 0}",
+            _ => fenced,
+        })
     });
     let workspace = Workspace::new();
     let strict = || rated(&workspace, &server).set("dataset.gates.judge", 2);
     strict().ends(0).says(&["no rating", "malformed"]);
-    let (note_count, row_count) = through();
     assert_eq!(server.requests(), 1 + note_count + row_count + 2);
     let seen = server.seen();
     assert!(seen[0].schema && seen[1..].iter().all(|seen| !seen.schema), "one look is enough");
-    assert!(seen[3].prompt.contains("no JSON object"), "{}", seen[3].prompt);
+    assert!(seen[again].prompt.contains("no JSON object"), "{}", seen[again].prompt);
 
     let rows = notes(&workspace);
     assert_eq!(rows.len(), note_count, "a row that nobody could rate stays");

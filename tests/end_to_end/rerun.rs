@@ -149,9 +149,9 @@ fn prompt_kinds_and_style_make_notes_stale_and_only_what_is_asked_otherwise_is_p
 
     // Another kind is another question; with a second kind, those of the first were asked before.
     assert_eq!(made(&[("notes.types", "[\"progress\"]")]).0, reports());
-    let kinds = ("notes.types", "[\"progress\", \"admission\"]");
-    let (admissions, _) = made(&[kinds]);
-    assert!((1..reports()).contains(&admissions), "{admissions}");
+    let kinds = ("notes.types", "[\"progress\", \"radiology\"]");
+    let (others, _) = made(&[kinds]);
+    assert!((1..reports()).contains(&others), "{others}");
 
     // A prompt that differs for one kind, and one that differs in nothing that is sent.
     let path = workspace.path().join("mine.jinja");
@@ -163,7 +163,7 @@ fn prompt_kinds_and_style_make_notes_stale_and_only_what_is_asked_otherwise_is_p
     };
     let hash = write("{% if note_type == \"progress\" %} Mind the day.{% endif %}");
     let (asked, (rows, _)) = made(&[kinds, ("notes.prompt", &own)]);
-    assert_eq!(asked, reports() - admissions);
+    assert_eq!(asked, reports() - others);
     assert!(rows.iter().all(|row| row.note_call.prompt_hash == hash));
     let hash = write("{# nobody sees this #}");
     let (asked, (rows, _)) = made(&[kinds, ("notes.prompt", &own)]);
