@@ -131,7 +131,9 @@ fn a_judges_ratings_have_columns_only_in_files_of_that_layout() {
     let written = [rated.clone(), rows::note(&report, "unrated")];
     for layout in [Layout::Judged, Layout::Plain] {
         let mut writer = Writer::create_as(&path, layout).expect("writable");
-        written.iter().for_each(|row| writer.write(row).expect("written"));
+        for row in &written {
+            writer.write(row).expect("written");
+        }
         writer.finish().expect("finished");
         let back: Vec<Note> = read_notes(&path).expect("opens").collect::<Result<_, _>>().expect("sound");
         let mut expected = written.to_vec();

@@ -140,7 +140,7 @@ enum WeightGradient {
 }
 
 /// Scores that exist together on a card.
-const SCORES_ON_CARD: usize = 1 << 27;
+pub const SCORES_ON_CARD: usize = 1 << 27;
 
 struct LinearCrossEntropy {
     result: Mutex<Computed>,
