@@ -156,12 +156,14 @@ fn prompt_kinds_and_style_make_notes_stale_and_only_what_is_asked_otherwise_is_p
     // A prompt that differs for one kind, and one that differs in nothing that is sent.
     let path = workspace.path().join("mine.jinja");
     let own = quoted(&path);
-    let write = |end: &str| {
-        let source = format!("{}{end}", NOTE.source.trim_end());
+    let write = |more: &str| {
+        let end = "Reply with the note alone";
+        let source = NOTE.source.replace(end, &format!("{more}{end}"));
+        assert_ne!(source, NOTE.source);
         fs_err::write(&path, &source).expect("writable");
         hash_bytes(source.as_bytes())
     };
-    let hash = write("{% if note_type == \"progress\" %} Mind the day.{% endif %}");
+    let hash = write("{% if note_type == \"progress\" %}Mind the day. {% endif %}");
     let (asked, (rows, _)) = made(&[kinds, ("notes.prompt", &own)]);
     assert_eq!(asked, reports() - others);
     assert!(rows.iter().all(|row| row.note_call.prompt_hash == hash));
