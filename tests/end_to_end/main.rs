@@ -5,6 +5,7 @@
 //! - `configuration`: wrong pipelines and command lines, refused before any work; the pipelines that come along.
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
+//! - `judge`: a model that rates what the rules let through.
 //! - `faults`: everything that goes wrong on the way to a chat API; `secrets`: what must be in no file and no log.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
@@ -35,6 +36,7 @@ mod gpu;
 mod hostile;
 mod inputs;
 mod interrupted;
+mod judge;
 mod ledger;
 mod licences;
 mod models;

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use asclepius_dataset::read_notes;
+use asclepius_schema::{Note, hash_bytes};
+use asclepius_synth::prompts::NOTE;
+
 use crate::support::{
-    Act, ChatServer, Workspace, asclepius, finished, json, lines, manifest, quoted, snapshot, snapshot_with_times,
+    Act, ChatServer, Workspace, asclepius, dropped, finished, json, lines, manifest, notes_from, quoted, reports,
+    snapshot, snapshot_with_times,
 };
 
 const STAGES: [&str; 8] = ["ingest", "notes", "instruct", "dataset", "pretrain", "sft", "eval", "report"];
@@ -112,6 +117,84 @@ fn a_stale_data_stage_asks_only_what_changed() {
         .ends(0);
     assert!(!ended.stderr.contains("instruct  up to date"), "{}", ended.stderr);
     assert_eq!(server.requests(), 0, "every row that is left was answered before");
+}
+
+/// Notes of a workspace, and the file's bytes.
+fn notes(workspace: &Workspace) -> (Vec<Note>, Vec<u8>) {
+    let path = workspace.stage("notes").join("notes.parquet");
+    let rows = read_notes(&path).expect("opens").map(|row| row.expect("sound"));
+    (rows.collect(), fs_err::read(&path).expect("just read"))
+}
+
+#[test]
+fn prompt_kinds_and_style_make_notes_stale_and_only_what_is_asked_otherwise_is_paid() {
+    let server = ChatServer::start(|_| Act::Answer);
+    let workspace = Workspace::new();
+    let made = |settings: &[(&str, &str)]| {
+        let before = server.requests();
+        let command =
+            settings.iter().fold(notes_from(&workspace, &server), |command, (key, value)| command.set(key, value));
+        let ended = command.ends(0);
+        assert!(!ended.stderr.contains("up to date"), "{settings:?}: {}", ended.stderr);
+        (server.requests() - before, notes(&workspace))
+    };
+    let (asked, (plain, first)) = made(&[]);
+    assert_eq!(asked, reports());
+
+    // Style is put on what the teacher wrote.
+    let (asked, (styled, _)) = made(&[("notes.style.headings", "true"), ("notes.style.telegraphic", "1.0")]);
+    assert_eq!(asked, 0);
+    assert!(styled.iter().zip(&plain).all(|(styled, plain)| styled.note != plain.note), "every note is styled");
+    assert!(styled.iter().zip(&plain).all(|(styled, plain)| styled.note_call == plain.note_call));
+
+    // Another kind is another question; with a second kind, those of the first were asked before.
+    assert_eq!(made(&[("notes.types", "[\"progress\"]")]).0, reports());
+    let kinds = ("notes.types", "[\"progress\", \"radiology\"]");
+    let (others, _) = made(&[kinds]);
+    assert!((1..reports()).contains(&others), "{others}");
+
+    // A prompt that differs for one kind, and one that differs in nothing that is sent.
+    let path = workspace.path().join("mine.jinja");
+    let own = quoted(&path);
+    let write = |more: &str| {
+        let end = "Reply with the note alone";
+        let source = NOTE.source.replace(end, &format!("{more}{end}"));
+        assert_ne!(source, NOTE.source);
+        fs_err::write(&path, &source).expect("writable");
+        hash_bytes(source.as_bytes())
+    };
+    let hash = write("{% if note_type == \"progress\" %}Mind the day. {% endif %}");
+    let (asked, (rows, _)) = made(&[kinds, ("notes.prompt", &own)]);
+    assert_eq!(asked, reports() - others);
+    assert!(rows.iter().all(|row| row.note_call.prompt_hash == hash));
+    let hash = write("{# nobody sees this #}");
+    let (asked, (rows, _)) = made(&[kinds, ("notes.prompt", &own)]);
+    assert_eq!(asked, 0);
+    assert!(rows.iter().all(|row| row.note_call.prompt_hash == hash), "rows name the prompt as it is now");
+    // Sampling is asked for, too.
+    assert_eq!(made(&[("notes.temperature", "0.5")]).0, reports());
+
+    let (asked, (_, last)) = made(&[]);
+    assert_eq!(asked, 0, "everything was answered before");
+    assert!(last == first);
+}
+
+#[test]
+fn what_counts_as_a_models_talk_is_the_gates_threshold_from_the_first_stage_on() {
+    const TALK: &str = "As an AI language model I wrote this down: seen on the ward, in no distress, plan unchanged.";
+    let server = ChatServer::start(|n| if n == 1 { Act::Say(TALK) } else { Act::Answer });
+    let workspace = Workspace::new();
+    notes_from(&workspace, &server).ends(0);
+    let gone = dropped(&workspace.stage("notes"));
+    assert_eq!(gone.iter().map(|(_, reason)| reason.as_str()).collect::<Vec<_>>(), ["model_talk"]);
+
+    for (threshold, kept) in [("false", true), ("2", false), ("3", true)] {
+        let ended = notes_from(&workspace, &server).set("dataset.gates.model_talk", threshold).ends(0);
+        assert!(!ended.stderr.contains("up to date"), "{}", ended.stderr);
+        let found = notes(&workspace).0.into_iter().find(|note| note.report_id.as_str() == gone[0].0);
+        assert_eq!(found.map(|note| note.note), kept.then(|| TALK.to_owned()), "{threshold}");
+    }
+    assert_eq!(server.requests(), reports(), "a threshold asks nothing");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use asclepius_corpus::CorpusConfig;
 use asclepius_dataset::DatasetConfig;
 use asclepius_eval::EvalConfig;
-use asclepius_llm::TeacherConfig;
+use asclepius_llm::{Endpoint, TeacherConfig};
 use asclepius_synth::{InstructConfig, NotesConfig};
 use asclepius_train::{TrainConfig, TrainStage};
 use schemars::{JsonSchema, schema_for};
@@ -16,6 +16,8 @@ use toml::de::DeTable;
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::keys;
 use crate::stage::Stage;
+use crate::stages::asking::named;
+use crate::teacher::JUDGE;
 
 /// One run, from articles to report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,7 +40,7 @@ pub struct PipelineConfig {
     /// How instructions and answers are written.
     pub instruct: InstructConfig,
     /// Gates and splits.
-    pub dataset: DatasetConfig,
+    pub dataset: DatasetConfig<TeacherConfig>,
     /// Continued pre-training; a pipeline without this table has no such stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrain: Option<TrainConfig>,
@@ -145,6 +147,9 @@ impl PipelineConfig {
         self.notes.validate().context("[notes]")?;
         self.instruct.validate().context("[instruct]")?;
         self.dataset.validate().context("[dataset]")?;
+        if let Some(judge) = &self.dataset.judge {
+            check_judge(judge).context("[dataset.judge]")?;
+        }
         if let Some(pretrain) = &self.pretrain {
             pretrain.validate(TrainStage::Pretrain).context("[pretrain]")?;
         }
@@ -153,6 +158,18 @@ impl PipelineConfig {
         }
         self.eval.validate().context("[eval]")
     }
+}
+
+/// The keys of `[teacher]`, but for the one that cannot judge.
+fn check_judge(judge: &TeacherConfig) -> anyhow::Result<()> {
+    judge.validate().map_err(|error| named(error, JUDGE))?;
+    if judge.endpoint()? == Endpoint::Extractive {
+        return Err(anyhow!(
+            "{JUDGE}.endpoint = {:?}: sorting sentences is no judgement; name a chat API's base URL, or embedded:model",
+            judge.endpoint
+        ));
+    }
+    Ok(())
 }
 
 /// A path as typed, or `pipelines/NAME.toml`.

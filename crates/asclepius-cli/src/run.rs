@@ -14,6 +14,7 @@ use crate::pipeline::{Pipeline, PipelineConfig};
 use crate::progress;
 use crate::stage::Stage;
 use crate::stages;
+use crate::teacher::{JUDGE, TEACHER};
 
 /// What every stage runner is given.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Run {
     pub shard: Option<Shard>,
     /// The teacher's name, once it is known; see [`crate::teacher::name`].
     pub teacher: std::sync::OnceLock<String>,
+    /// The judge's, likewise.
+    pub judge: std::sync::OnceLock<String>,
     /// Set by Ctrl-C.
     pub interrupt: Interrupt,
     /// Where async stages run.
@@ -60,7 +63,7 @@ impl Run {
         let directory = self.stage_dir(stage);
         let again = || format!("{stage}: delete {} to make it anew", directory.display());
         let Some(manifest) = Manifest::read(&directory).with_context(again)? else { return Ok(false) };
-        if manifest.fingerprint != fingerprint || manifest.counts.pending > 0 || manifest.counts.out == 0 {
+        if manifest.fingerprint != fingerprint || manifest.pending() > 0 || manifest.counts.out == 0 {
             return Ok(false);
         }
         match manifest.standing(&directory)? {
@@ -164,7 +167,8 @@ fn surrounded(pipeline: Pipeline, interrupt: fn(&tokio::runtime::Runtime) -> Int
     let interrupt = interrupt(&runtime);
     let directory = pipeline.run_dir();
     let ledger = directory.join("ledger");
-    Ok(Run { pipeline, directory, ledger, shard: None, teacher: std::sync::OnceLock::new(), interrupt, runtime })
+    let (teacher, judge) = Default::default();
+    Ok(Run { pipeline, directory, ledger, shard: None, teacher, judge, interrupt, runtime })
 }
 
 /// Keeps other processes out of a directory until it is dropped: two of them would take turns at removing each other's
@@ -196,7 +200,10 @@ fn refuse_early(run: &Run, selected: &[Stage], fresh: bool) -> Outcome {
         asclepius_corpus::sources(&run.config().corpus).map_err(Failure::usage)?;
     }
     if selected.iter().any(|stage| matches!(stage, Stage::Notes | Stage::Instruct)) {
-        crate::teacher::check(&run.config().teacher)?;
+        crate::teacher::check(&run.config().teacher, TEACHER)?;
+    }
+    if let Some(judge) = run.config().dataset.judge.as_ref().filter(|_| selected.contains(&Stage::Dataset)) {
+        crate::teacher::check(judge, JUDGE)?;
     }
     for stage in selected.iter().filter(|stage| stage.is_training()) {
         stages::training::check(run, *stage)?;
@@ -231,7 +238,7 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
     progress::line(&crate::summary::stage_line(&manifest, started.elapsed().as_secs_f64()));
     // A shard of a small corpus may have nothing to do.
     let idle = run.shard.is_some() && manifest.counts.input == 0;
-    if manifest.counts.out == 0 && manifest.counts.pending == 0 && !idle {
+    if manifest.counts.out == 0 && manifest.pending() == 0 && !idle {
         let kept = if stage == Stage::Ingest { "admitted" } else { "kept" };
         return Err(Failure::Failed(
             Hinted::new(
@@ -241,12 +248,13 @@ fn one(run: &Run, stage: Stage, fresh: bool) -> Outcome {
             .into(),
         ));
     }
-    if manifest.counts.pending > 0 {
+    let asked = if stage == Stage::Dataset { JUDGE } else { TEACHER };
+    let all = std::iter::once((&manifest.unit, &manifest.counts)).chain(&manifest.also);
+    if let Some((unit, counts)) = all.into_iter().find(|(_, counts)| counts.pending > 0) {
         return Err(Failure::Limit(anyhow!(
-            "{stage}: {} of {} {}s are still pending; the same command asks for them again (where teacher.budget_usd is used up, raise it)",
-            manifest.counts.pending,
-            manifest.counts.input,
-            manifest.unit
+            "{stage}: {} of {} {unit}s are still pending; the same command asks for them again (where {asked}.budget_usd is used up, raise it)",
+            counts.pending,
+            counts.input,
         )));
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use asclepius_llm::{Client, Endpoint, Share, TeacherConfig};
@@ -46,26 +46,38 @@ impl Engine for ExtractiveEngine {
     }
 }
 
-/// Checks what can be checked before any work: the key's variable is set, the teacher exists.
-pub fn check(config: &TeacherConfig) -> Outcome {
-    match config.endpoint().map_err(Failure::usage)? {
-        Endpoint::Model => model_directory("teacher.model", Path::new(config.model_name())),
-        _ => config.api_key().map(drop).map_err(Failure::usage),
+/// The tables that say whom to ask.
+pub const TEACHER: &str = "teacher";
+pub const JUDGE: &str = "dataset.judge";
+
+/// Checks what can be checked before any work: the key's variable is set, the model exists.
+pub fn check(config: &TeacherConfig, table: &str) -> Outcome {
+    match config.endpoint().map_err(|error| refused(error, table))? {
+        Endpoint::Model => model_directory(&format!("{table}.model"), Path::new(config.model_name())),
+        _ => config.api_key().map(drop).map_err(|error| refused(error, table)),
     }
 }
 
 /// What rows and the ledger call the teacher. A model of ours is called as its directory, with a hash of what lies in
 /// it: a model trained anew is another teacher, one that was moved is not.
 pub fn name(run: &Run) -> Outcome<&str> {
-    if let Some(name) = run.teacher.get() {
+    name_in(&run.teacher, &run.config().teacher)
+}
+
+/// The same for the judge.
+pub fn judge_name<'run>(run: &'run Run, config: &TeacherConfig) -> Outcome<&'run str> {
+    name_in(&run.judge, config)
+}
+
+fn name_in<'run>(known: &'run OnceLock<String>, config: &TeacherConfig) -> Outcome<&'run str> {
+    if let Some(name) = known.get() {
         return Ok(name);
     }
-    let config = &run.config().teacher;
     let name = match config.endpoint().map_err(Failure::usage)? {
         Endpoint::Model => local_name(Path::new(config.model_name()))?,
         _ => config.model_name().to_owned(),
     };
-    Ok(run.teacher.get_or_init(|| name))
+    Ok(known.get_or_init(|| name))
 }
 
 fn local_name(directory: &Path) -> Outcome<String> {
@@ -89,15 +101,22 @@ fn local_name(directory: &Path) -> Outcome<String> {
     Ok(format!("{}@{}", name_of(&directory), &fingerprint.finish()[..12]))
 }
 
+/// Where the judge's calls lie in the ledger's directory.
+pub const JUDGE_LEDGER: &str = "judge";
+
 /// Seconds that a model in this process may take for a reply. No connection can be lost to it, and asking a slow machine
 /// again would only begin the same reply anew.
 const MODEL_TIMEOUT: f64 = 86_400.0;
 
-/// A client for the run's teacher, and the embedded server it talks to, if any.
+/// A client for the run's teacher, or its judge, and the embedded server it talks to, if any.
 #[derive(Debug)]
 pub struct Teacher {
     /// The client.
     pub client: Client,
+    /// The table that says whom to ask.
+    pub table: &'static str,
+    /// The most that may be spent, in US dollars.
+    pub budget_usd: Option<f64>,
     /// Ends the embedded server when dropped.
     _stop: Option<oneshot::Sender<()>>,
 }
@@ -105,32 +124,54 @@ pub struct Teacher {
 impl Teacher {
     /// Connects to the configured teacher, starting it first where it is embedded.
     pub fn open(run: &Run) -> Outcome<Self> {
-        let mut config = run.config().teacher.clone();
-        let key = config.api_key().map_err(Failure::usage)?;
-        let (url, stop) = match config.endpoint().map_err(Failure::usage)? {
+        let share =
+            run.shard.map(|shard| Share { name: shard.name(), siblings: shard.siblings(), fraction: shard.fraction() });
+        Self::connect(run, run.config().teacher.clone(), TEACHER, name(run)?, &run.ledger, share.as_ref())
+    }
+
+    /// Connects to the judge. Its calls are kept apart from the teacher's: what one of them cost is none of the other's
+    /// budget.
+    pub fn judge(run: &Run, config: &TeacherConfig) -> Outcome<Self> {
+        let name = judge_name(run, config)?;
+        Self::connect(run, config.clone(), JUDGE, name, &run.ledger.join(JUDGE_LEDGER), None)
+    }
+
+    fn connect(
+        run: &Run,
+        mut config: TeacherConfig,
+        table: &'static str,
+        name: &str,
+        ledger: &Path,
+        share: Option<&Share>,
+    ) -> Outcome<Self> {
+        let refused = |error| refused(error, table);
+        let key = config.api_key().map_err(refused)?;
+        let (url, stop) = match config.endpoint().map_err(refused)? {
             Endpoint::Url(url) => (url, None),
-            Endpoint::Extractive => serve_here(run, Arc::new(ExtractiveEngine))?,
+            Endpoint::Extractive => serve_here(run, &config, Arc::new(ExtractiveEngine))?,
             Endpoint::Model => {
-                let name = name(run)?.to_owned();
+                let name = name.to_owned();
                 let device = crate::device::device("auto").map_err(Failure::usage)?;
                 let engine = ModelEngine::load_as(name.clone(), Path::new(config.model_name()), &[], &device)?;
                 config.model = Some(name);
                 config.timeout_seconds = MODEL_TIMEOUT;
-                serve_here(run, Arc::new(engine))?
+                serve_here(run, &config, Arc::new(engine))?
             }
         };
         let _inside = run.runtime.enter();
-        let share =
-            run.shard.map(|shard| Share { name: shard.name(), siblings: shard.siblings(), fraction: shard.fraction() });
-        let client = Client::open_share(&config, &url, key, &run.ledger, share.as_ref()).map_err(refused)?;
-        Ok(Self { client, _stop: stop })
+        let client = Client::open_share(&config, &url, key, ledger, share).map_err(refused)?;
+        Ok(Self { client, table, budget_usd: config.budget_usd, _stop: stop })
     }
 }
 
 /// Starts an embedded teacher on loopback; gives its base URL and what ends it when dropped.
-fn serve_here(run: &Run, engine: Arc<dyn Engine>) -> Outcome<(String, Option<oneshot::Sender<()>>)> {
+fn serve_here(
+    run: &Run,
+    config: &TeacherConfig,
+    engine: Arc<dyn Engine>,
+) -> Outcome<(String, Option<oneshot::Sender<()>>)> {
     // As many at a time as the client asks, so that those that come together go through a model together.
-    let max_in_flight = run.config().teacher.concurrency.min(MOST_TOGETHER);
+    let max_in_flight = config.concurrency.min(MOST_TOGETHER);
     let options = ServeOptions { max_in_flight, reproducible: true, ..ServeOptions::default() };
     let (stop, stopped) = oneshot::channel::<()>();
     let listener = run.runtime.block_on(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))));

@@ -6,23 +6,27 @@
 
 mod figures;
 mod judge;
+mod ratings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use asclepius_schema::{
     ArticleId, Counts, Dropped, DroppedWriter, Instruction, Licence, Note, Reason, ReportId, Split, Task,
 };
-use asclepius_text::Gate;
+use asclepius_text::{Exhibit, Gate, GatesConfig, Subject};
 
 use crate::contamination::EvaluationSets;
 use crate::membership::{Attack, MOST_REPORTS, keep_greatest};
 use crate::split::{place, split_articles};
-use crate::table::{Record, Writer, read_instructions, read_notes, read_reports};
+use crate::table::{Layout, Record, Writer, read_instructions, read_notes, read_reports};
 use crate::{DatasetConfig, DatasetError, Membership, Terms, in_order};
 
 pub use figures::{GateFigures, SideFigures};
 use judge::{Row, Scores};
+use ratings::Call;
+pub use ratings::{Exhibits, Judge, RatingFigures};
 
 /// The files the stage reads.
 #[derive(Debug, Clone)]
@@ -54,6 +58,8 @@ pub struct Summary {
     pub sides: BTreeMap<Split, SideFigures>,
     /// What the gates measured: of notes and of instructions, by gate.
     pub gates: BTreeMap<&'static str, BTreeMap<String, GateFigures>>,
+    /// How the judge rated: notes and instructions; nothing where there is none.
+    pub ratings: BTreeMap<&'static str, RatingFigures>,
     /// Words of what was written, by column: least, 5th, 50th and 95th percentile, greatest.
     pub words: BTreeMap<&'static str, [u32; 5]>,
     /// Distinct word sequences of the evaluation sets that were looked for.
@@ -69,8 +75,8 @@ impl Summary {
     }
 }
 
-/// What was decided about a row: its scores, or nothing when it was dropped.
-type Fate = Option<Scores>;
+/// What was decided about a row: its scores and who rated it, or nothing when it is left out.
+type Fate = Option<(Scores, Call)>;
 
 /// Gates, removes duplicates and what overlaps evaluation sets, splits by article and writes
 /// `{notes,instructions}-{train,validation}.parquet` into `out_dir`. What is left out goes to `dropped` and is counted.
@@ -87,12 +93,31 @@ pub fn build(
     dropped: &mut DroppedWriter,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Summary, DatasetError> {
+    build_judged::<(), Infallible>(inputs, config, seed, out_dir, dropped, progress, None)
+}
+
+/// The same with a judge of the rows that every rule lets through. Files then carry its score and the call that gave it;
+/// rows it has not rated yet are in none of them and count as pending, as does what is asked about their note.
+///
+/// # Errors
+/// See [`build`], and when the judge cannot go on.
+pub fn build_judged<J, A: Judge>(
+    inputs: &Inputs,
+    config: &DatasetConfig<J>,
+    seed: u64,
+    out_dir: &Path,
+    dropped: &mut DroppedWriter,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    mut judge: Option<&mut A>,
+) -> Result<Summary, A::Error> {
     let sets = EvaluationSets::read(&config.evaluation_sets)?;
-    let mut stage = Stage { inputs, config, sets, dropped, progress, done: 0, total: 0, summary: Summary::default() };
+    let layout = if judge.is_some() { Layout::Judged } else { Layout::Plain };
+    let (gates, done, total) = (&config.gates, 0, 0);
+    let mut stage = Stage { inputs, gates, sets, layout, dropped, progress, done, total, summary: Summary::default() };
     stage.summary.evaluation_sequences = stage.sets.sequences() as u64;
     stage.total = 2 * (read_notes(&inputs.notes)?.total() + read_instructions(&inputs.instructions)?.total()) as u64;
-    let (notes, note_articles) = stage.judge_notes()?;
-    let (instructions, instruction_articles) = stage.judge_instructions(&notes.by_report)?;
+    let (notes, note_articles) = stage.judge_notes(judge.as_deref_mut())?;
+    let (instructions, instruction_articles) = stage.judge_instructions(&notes.by_report, judge)?;
     let sides = split_articles(&instruction_articles, &note_articles, config.validation_fraction, seed);
     for side in sides.values() {
         *stage.summary.articles.entry(*side).or_default() += 1;
@@ -106,8 +131,9 @@ pub fn build(
 
 struct Stage<'a> {
     inputs: &'a Inputs,
-    config: &'a DatasetConfig,
+    gates: &'a GatesConfig,
     sets: EvaluationSets,
+    layout: Layout,
     dropped: &'a mut DroppedWriter,
     progress: &'a (dyn Fn(u64, u64) + Sync),
     done: u64,
@@ -117,20 +143,38 @@ struct Stage<'a> {
 
 struct JudgedNotes {
     fates: Vec<Fate>,
-    /// Whether a report's note came through.
-    by_report: HashMap<ReportId, bool>,
+    /// What became of a report's note.
+    by_report: HashMap<ReportId, Noted>,
+}
+
+/// What became of a report's note; of one written about twice, the best of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Noted {
+    Dropped,
+    Pending,
+    In,
+}
+
+impl Noted {
+    fn of(row: &Row) -> Self {
+        match (&row.dropped, row.pending) {
+            (Some(_), _) => Self::Dropped,
+            (None, true) => Self::Pending,
+            (None, false) => Self::In,
+        }
+    }
 }
 
 impl Stage<'_> {
-    fn judge_notes(&mut self) -> Result<(JudgedNotes, BTreeSet<ArticleId>), DatasetError> {
+    fn judge_notes<A: Judge>(&mut self, judge: Option<&mut A>) -> Result<(JudgedNotes, BTreeSet<ArticleId>), A::Error> {
         let mut reports: HashMap<ReportId, String> = HashMap::new();
         for report in read_reports(&self.inputs.reports)? {
             let report = report?;
             reports.insert(report.report_id, report.report);
         }
-        let (inputs, gates, sets) = (self.inputs, &self.config.gates, &self.sets);
+        let (inputs, gates, sets) = (self.inputs, self.gates, &self.sets);
         let plan = judge::plan(gates);
-        let judge = |note: Note| {
+        let by_rules = |note: Note| {
             let report = reports.get(&note.report_id).ok_or_else(|| DatasetError::Orphan {
                 path: inputs.notes.clone(),
                 id: note.report_id.to_string(),
@@ -148,7 +192,7 @@ impl Stage<'_> {
         in_order(
             read_notes(&inputs.notes)?,
             |note| note.note.len(),
-            judge,
+            by_rules,
             |(row, report, article)| {
                 rows.push(row);
                 origins.push((report, article));
@@ -156,38 +200,55 @@ impl Stage<'_> {
                 Ok::<_, DatasetError>(())
             },
         )?;
-        drop(reports);
+        // Only a judge reads them again.
+        let reports = if judge.is_some() { reports } else { HashMap::new() };
         self.done = rows.len() as u64;
         judge::drop_duplicates(&mut rows, "another note says the same");
         judge::drop_near_duplicates(&mut rows, gates);
+        if let Some(judge) = judge {
+            let count = rows.iter().filter(|row| row.is_in()).count() as u64;
+            let stored = read_notes(&inputs.notes)?;
+            let mut exhibits = rows.iter().zip(stored).filter(|(row, _)| row.is_in()).map(|(row, note)| {
+                let note = note?;
+                let report = reports.get(&note.report_id).cloned().unwrap_or_default();
+                Ok((row.id.clone(), Exhibit::Note { report, note: note.note }))
+            });
+            let judged = judge.rate(Subject::Note, count, &mut exhibits)?;
+            drop(exhibits);
+            self.summary.ratings.insert("note", ratings::apply(&mut rows, judged, gates));
+        }
+        drop(reports);
         self.summary.gates.insert("note", figures::of_gates(&rows, gates));
-        let fates = settle(rows, self.dropped, &mut self.summary.notes)?;
-        let mut by_report: HashMap<ReportId, bool> = HashMap::new();
+        let mut by_report: HashMap<ReportId, Noted> = HashMap::new();
         let mut articles = BTreeSet::new();
-        for ((report, article), fate) in origins.into_iter().zip(&fates) {
-            // A report written about twice counts as noted when either note came through.
-            *by_report.entry(report).or_default() |= fate.is_some();
-            if fate.is_some() {
+        for ((report, article), row) in origins.into_iter().zip(&rows) {
+            let noted = Noted::of(row);
+            let known = by_report.entry(report).or_insert(noted);
+            *known = noted.max(*known);
+            if noted == Noted::In {
                 articles.insert(article);
             }
         }
-        if self.summary.notes.out == 0 {
-            return Err(DatasetError::NothingLeft {
+        let fates = settle(rows, self.dropped, &mut self.summary.notes)?;
+        if self.summary.notes.out + self.summary.notes.pending == 0 {
+            let nothing = DatasetError::NothingLeft {
                 what: "note",
                 path: self.inputs.notes.clone(),
                 input: self.summary.notes.input,
                 reasons: reasons(&self.summary.notes),
-            });
+            };
+            return Err(nothing.into());
         }
         Ok((JudgedNotes { fates, by_report }, articles))
     }
 
-    fn judge_instructions(
+    fn judge_instructions<A: Judge>(
         &mut self,
-        notes: &HashMap<ReportId, bool>,
-    ) -> Result<(Vec<Fate>, BTreeSet<ArticleId>), DatasetError> {
-        let (inputs, gates, sets) = (self.inputs, &self.config.gates, &self.sets);
-        let judge = |row: Instruction| {
+        notes: &HashMap<ReportId, Noted>,
+        judge: Option<&mut A>,
+    ) -> Result<(Vec<Fate>, BTreeSet<ArticleId>), A::Error> {
+        let (inputs, gates, sets) = (self.inputs, self.gates, &self.sets);
+        let by_rules = |row: Instruction| {
             let noted = *notes.get(&row.report_id).ok_or_else(|| DatasetError::Orphan {
                 path: inputs.instructions.clone(),
                 id: row.row_id(),
@@ -195,9 +256,13 @@ impl Stage<'_> {
                 parent: row.report_id.to_string(),
                 parents: inputs.notes.clone(),
             })?;
-            if !noted {
-                let judged = Row::dropped(row.row_id(), Reason::NoteDropped, "its note was dropped");
-                return Ok::<_, DatasetError>((judged, row.article_id));
+            match noted {
+                Noted::In => {}
+                Noted::Pending => return Ok::<_, DatasetError>((Row::waiting(row.row_id()), row.article_id)),
+                Noted::Dropped => {
+                    let dropped = Row::dropped(row.row_id(), Reason::NoteDropped, "its note was dropped");
+                    return Ok((dropped, row.article_id));
+                }
             }
             let mut judgement = gates.judge_instruction(&row.question, &row.answer, &row.note);
             judgement.add(gates, Gate::Contaminated, sets.overlap(&[&row.question, &row.answer]));
@@ -208,7 +273,7 @@ impl Stage<'_> {
         in_order(
             read_instructions(&inputs.instructions)?,
             |row| row.note.len() + row.question.len() + row.answer.len(),
-            judge,
+            by_rules,
             |(row, article)| {
                 rows.push(row);
                 origins.push(article);
@@ -218,6 +283,17 @@ impl Stage<'_> {
         )?;
         self.done += rows.len() as u64;
         judge::drop_duplicates(&mut rows, "asked already about this note");
+        if let Some(judge) = judge {
+            let count = rows.iter().filter(|row| row.is_in()).count() as u64;
+            let stored = read_instructions(&inputs.instructions)?;
+            let mut exhibits = rows.iter().zip(stored).filter(|(row, _)| row.is_in()).map(|(row, stored)| {
+                let Instruction { note, question, answer, .. } = stored?;
+                Ok((row.id.clone(), Exhibit::Answer { note, question, answer }))
+            });
+            let judged = judge.rate(Subject::Answer, count, &mut exhibits)?;
+            drop(exhibits);
+            self.summary.ratings.insert("instruction", ratings::apply(&mut rows, judged, gates));
+        }
         self.summary.gates.insert("instruction", figures::of_gates(&rows, gates));
         let fates = settle(rows, self.dropped, &mut self.summary.instructions)?;
         let written = origins.into_iter().zip(&fates).filter(|(_, fate)| fate.is_some());
@@ -231,15 +307,16 @@ impl Stage<'_> {
         sides: &BTreeMap<ArticleId, Split>,
         out_dir: &Path,
     ) -> Result<(), DatasetError> {
-        let mut files = Sides::<Note>::create("notes", out_dir)?;
+        let mut files = Sides::<Note>::create("notes", out_dir, self.layout)?;
         let mut words = Vec::new();
         for (note, fate) in read_notes(&self.inputs.notes)?.zip(fates) {
             let mut note = note?;
             self.advance();
-            let Some(scores) = fate else { continue };
+            let Some((scores, judge)) = fate else { continue };
             let side = sides[&note.article_id];
             note.split = Some(side);
             note.scores = named(&scores);
+            note.judge = judge;
             *self.summary.licences.entry(note.licence).or_default() += 1;
             self.summary.sides.entry(side).or_default().notes += 1;
             words.push(count_words(&note.note));
@@ -255,15 +332,16 @@ impl Stage<'_> {
         sides: &BTreeMap<ArticleId, Split>,
         out_dir: &Path,
     ) -> Result<(), DatasetError> {
-        let mut files = Sides::<Instruction>::create("instructions", out_dir)?;
+        let mut files = Sides::<Instruction>::create("instructions", out_dir, self.layout)?;
         let (mut questions, mut answers) = (Vec::new(), Vec::new());
         for (row, fate) in read_instructions(&self.inputs.instructions)?.zip(fates) {
             let mut row = row?;
             self.advance();
-            let Some(scores) = fate else { continue };
+            let Some((scores, judge)) = fate else { continue };
             let side = sides[&row.article_id];
             row.split = Some(side);
             row.scores = named(&scores);
+            row.judge = judge;
             *self.summary.tasks.entry(row.task).or_default() += 1;
             let holds = self.summary.sides.entry(side).or_default();
             holds.instructions += 1;
@@ -335,15 +413,19 @@ fn count_words(text: &str) -> u32 {
     text.split_whitespace().count() as u32
 }
 
-/// Counts every judged row as out, or names and counts it as dropped.
+/// Counts every judged row as out or pending, or names and counts it as dropped.
 fn settle(rows: Vec<Row>, dropped: &mut DroppedWriter, counts: &mut Counts) -> Result<Vec<Fate>, DatasetError> {
     let mut fates = Vec::with_capacity(rows.len());
     for row in rows {
         counts.input += 1;
         match row.dropped {
+            None if row.pending => {
+                counts.pending += 1;
+                fates.push(None);
+            }
             None => {
                 counts.out += 1;
-                fates.push(Some(row.scores));
+                fates.push(Some((row.scores, row.judge)));
             }
             Some((reason, _, detail)) => {
                 dropped.write(&Dropped::new(row.id, reason, detail), counts)?;
@@ -369,8 +451,8 @@ struct Sides<R: Record> {
 }
 
 impl<R: Record> Sides<R> {
-    fn create(name: &'static str, directory: &Path) -> Result<Self, DatasetError> {
-        let writer = |side: Split| Writer::create(&directory.join(file_name(name, side)));
+    fn create(name: &'static str, directory: &Path, layout: Layout) -> Result<Self, DatasetError> {
+        let writer = |side: Split| Writer::create_as(&directory.join(file_name(name, side)), layout);
         Ok(Self { name, train: writer(Split::Train)?, validation: writer(Split::Validation)? })
     }
 

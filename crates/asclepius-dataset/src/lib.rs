@@ -32,7 +32,7 @@ pub mod token_cache;
 pub mod token_file;
 pub mod tokens;
 
-pub use build::{Inputs, Summary, build};
+pub use build::{Exhibits, Inputs, Judge, RatingFigures, Summary, build, build_judged};
 pub use config::{DatasetConfig, GatesConfig};
 pub use contamination::EvaluationSets;
 pub use documents::Documents;

@@ -18,7 +18,7 @@ use asclepius_schema::{CallRecord, Instruction, Note, Report};
 pub use column::Column;
 pub use features::hub_features;
 pub use reader::{Rows, TextRow, TextRows, read_texts};
-pub use records::{Record, score_names};
+pub use records::{Layout, Record, score_names};
 pub use texts::for_each_text;
 pub use writer::Writer;
 

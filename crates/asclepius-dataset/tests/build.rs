@@ -204,10 +204,11 @@ fn nothing_left_is_an_error_that_says_why() {
 #[test]
 fn settings_out_of_range_are_refused_and_unknown_keys_too() {
     for fraction in [-0.1, 1.0, f64::NAN] {
-        let config = DatasetConfig { validation_fraction: fraction, ..DatasetConfig::default() };
+        let config: DatasetConfig = DatasetConfig { validation_fraction: fraction, ..DatasetConfig::default() };
         assert!(config.validate().is_err(), "{fraction}");
     }
-    assert!(DatasetConfig::default().validate().is_ok());
+    let config: DatasetConfig = DatasetConfig::default();
+    assert!(config.validate().is_ok());
     let config: Result<DatasetConfig, _> = serde_json::from_str(r#"{"validation_fractoin": 0.2}"#);
     assert!(config.expect_err("no such key").to_string().contains("validation_fractoin"));
 }

@@ -5,7 +5,7 @@ mod rows;
 
 use std::process::Command;
 
-use asclepius_dataset::table::{Record, Writer, score_names};
+use asclepius_dataset::table::{Layout, Record, Writer, score_names};
 use asclepius_schema::{Instruction, SCHEMA_VERSION, Span, Split};
 use serde_json::{Value, json};
 
@@ -86,7 +86,8 @@ fn pyarrow_and_duckdb_read_every_column_as_the_contract_types_it() {
         }
     }
     assert_eq!(columns["patient_id"], "int64");
-    let gates = score_names().map(|name| format!("{name}: float")).join(", ");
+    let gates =
+        score_names(Layout::Plain).into_iter().map(|name| format!("{name}: float")).collect::<Vec<_>>().join(", ");
     assert_eq!(columns["scores"], format!("struct<{gates}>"));
     assert_eq!(columns["evidence"], "list<element: struct<start: uint32, end: uint32>>");
     let row = &instructions["duckdb"]["rows"][1];

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use asclepius_dataset::table::{Record, Writer, score_names};
+use asclepius_dataset::table::{Layout, Record, Writer, score_names};
 use asclepius_dataset::{
     DatasetError, Rows, read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
-use asclepius_schema::{Age, AgeUnit, Instruction, Licence, Note, Report, Sex, Span, Split, Task};
+use asclepius_schema::{Age, AgeUnit, Instruction, JudgeCall, Licence, Note, Report, Sex, Span, Split, Task};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -45,7 +45,9 @@ fn any_report() -> impl Strategy<Value = Report> {
 }
 
 fn scores() -> impl Strategy<Value = Vec<(String, f32)>> {
-    prop::sample::subsequence(score_names().to_vec(), 0..=score_names().len())
+    let names = score_names(Layout::Plain);
+    let count = names.len();
+    prop::sample::subsequence(names, 0..=count)
         .prop_flat_map(|names| {
             let count = names.len();
             (Just(names), prop::collection::vec(0.0_f32..1.0, count))
@@ -115,6 +117,30 @@ proptest! {
     fn instructions_come_back(rows in prop::collection::vec(any_instruction(), 0..9)) {
         prop_assert_eq!(round(&rows, read_instructions_any), rows.clone());
         prop_assert_eq!(round(&rows, read_instructions), rows);
+    }
+}
+
+#[test]
+fn a_judges_ratings_have_columns_only_in_files_of_that_layout() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("notes.parquet");
+    let report = rows::report(1, 1, "text");
+    let mut rated = rows::note(&report, "rated");
+    rated.scores = vec![("copied".to_owned(), 0.5), ("judge".to_owned(), 3.0)];
+    rated.judge = Some(Box::new(JudgeCall { model: "judge-1".to_owned(), call: rows::call("judge") }));
+    let written = [rated.clone(), rows::note(&report, "unrated")];
+    for layout in [Layout::Judged, Layout::Plain] {
+        let mut writer = Writer::create_as(&path, layout).expect("writable");
+        for row in &written {
+            writer.write(row).expect("written");
+        }
+        writer.finish().expect("finished");
+        let back: Vec<Note> = read_notes(&path).expect("opens").collect::<Result<_, _>>().expect("sound");
+        let mut expected = written.to_vec();
+        if layout == Layout::Plain {
+            expected[0] = Note { scores: vec![("copied".to_owned(), 0.5)], judge: None, ..rated.clone() };
+        }
+        assert_eq!(back, expected, "{layout:?}");
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use asclepius_dataset::build::{GateFigures, SideFigures};
-use asclepius_dataset::table::hub_features;
+use asclepius_dataset::build::{GateFigures, RatingFigures, SideFigures};
+use asclepius_dataset::table::{Layout, hub_features};
 use asclepius_dataset::{GatesConfig, Membership, Terms, Whole};
 use asclepius_schema::{Instruction, Manifest, Note, Split, Task, hash_bytes};
+use asclepius_text::Rating;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -53,6 +54,13 @@ struct Sets {
     sequences: u64,
 }
 
+/// The judge that rated the rows.
+#[derive(Deserialize)]
+struct JudgeFacts {
+    model: String,
+    ratings: BTreeMap<String, RatingFigures>,
+}
+
 /// What the dataset stage wrote about itself under `key`; nothing where an earlier version did not.
 fn detail<T: DeserializeOwned>(dataset: Option<&Manifest>, key: &str) -> Option<T> {
     serde_json::from_value(dataset?.details.get(key)?.clone()).ok()
@@ -63,13 +71,17 @@ pub fn render(facts: &RunFacts, prompts: &[PromptFile]) -> String {
     let dataset = facts.stage("dataset").map(|stage| &stage.manifest);
     let mut card = String::new();
     heading(&mut card, facts, dataset);
-    columns(&mut card);
+    let judge: Option<JudgeFacts> = detail(dataset, "judge");
+    columns(&mut card, judge.is_some());
     sources(&mut card, facts);
     making(&mut card, facts, prompts);
     card.push_str("\n## What the gates measured\n\n");
     card.push_str(&dataset.map(figures).unwrap_or_default());
+    if let Some(judge) = &judge {
+        card.push_str(&ratings(judge));
+    }
     membership(&mut card, dataset);
-    limits(&mut card, facts, dataset);
+    limits(&mut card, facts, dataset, judge.is_some());
     card
 }
 
@@ -100,7 +112,8 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
         }
     }
     let sides: BTreeMap<Split, SideFigures> = detail(dataset, "sides").unwrap_or_default();
-    declaration(card, &sides);
+    let judged = dataset.is_some_and(|dataset| dataset.details.contains_key("judge"));
+    declaration(card, &sides, if judged { Layout::Judged } else { Layout::Plain });
     card.push_str(&format!(
         "---\n\n# {}\n\n{} synthetic clinical notes written from published case reports, and {rows} instructions with answers \
          over them. No patient record was used. Licence, computed from the sources: **{licence}**; each row carries its \
@@ -150,12 +163,12 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
 }
 
 /// What the hub's `datasets` library is to find: every column with its type, and the rows of each split.
-fn declaration(card: &mut String, sides: &BTreeMap<Split, SideFigures>) {
+fn declaration(card: &mut String, sides: &BTreeMap<Split, SideFigures>, layout: Layout) {
     type Rows = fn(&SideFigures) -> u64;
     card.push_str("dataset_info:\n");
     let kinds: [(&str, String, Rows); 2] = [
-        ("instructions", hub_features::<Instruction>(2), |side| side.instructions),
-        ("notes", hub_features::<Note>(2), |side| side.notes),
+        ("instructions", hub_features::<Instruction>(layout, 2), |side| side.instructions),
+        ("notes", hub_features::<Note>(layout, 2), |side| side.notes),
     ];
     for (kind, features, rows) in kinds {
         card.push_str(&format!("- config_name: {kind}\n  features:\n{features}"));
@@ -169,7 +182,7 @@ fn declaration(card: &mut String, sides: &BTreeMap<Split, SideFigures>) {
 }
 
 /// What a reader has to know of the columns beyond their names.
-fn columns(card: &mut String) {
+fn columns(card: &mut String, judged: bool) {
     card.push_str(
         "\n## Columns\n\n\
          - `patient_id`: the case report's number (digits of the article's PMCID x 1000 + its place in the article). No \
@@ -182,8 +195,16 @@ fn columns(card: &mut String) {
          wrote each text, asked with which prompt.\n\
          - `scores`: what each gate measured, null where it does not apply; see below.\n\
          - `evidence` (instructions): bytes of the note, from `start` to before `end`, that support the answer.\n\
-         - `unanswerable` (instructions): asked on purpose so that the note has no answer.\n\n\
-         ```python\nfrom datasets import load_dataset\n\n\
+         - `unanswerable` (instructions): asked on purpose so that the note has no answer.\n",
+    );
+    if judged {
+        card.push_str(
+            "- `judge_model`, `judge_*`: which model rated the row (`scores.judge`), and the call; null where it gave no \
+             rating.\n",
+        );
+    }
+    card.push_str(
+        "\n```python\nfrom datasets import load_dataset\n\n\
          rows = load_dataset(\"NAMESPACE/NAME\", \"instructions\")  # or \"notes\"\n```\n",
     );
 }
@@ -369,6 +390,28 @@ pub fn figures(dataset: &Manifest) -> String {
     text
 }
 
+/// How the judge rated, as Markdown.
+fn ratings(judge: &JudgeFacts) -> String {
+    let mut text = format!(
+        "\n### The judge\n\n{} read what every other gate let through, each note beside its report and each answer beside its \
+         note, and rated it at temperature 0: 1 something is wrong, 2 nothing wrong but something that matters is missing (of a \
+         note: added), 3 only something minor, 4 faultless. Its ratings are a model's opinion. Rows whose rating could not be \
+         read, asked for twice, are kept without a score.\n\n| kind | 1 | 2 | 3 | 4 | without a rating | pending |\n\
+         |---|---:|---:|---:|---:|---|---:|\n",
+        plain(&judge.model)
+    );
+    for (kind, figures) in &judge.ratings {
+        let rated: Vec<String> = (1..=Rating::BEST)
+            .map(|rating| Rating::new(rating).and_then(|rating| figures.rated.get(&rating)).unwrap_or(&0).to_string())
+            .collect();
+        let why: Vec<String> =
+            figures.unrated.iter().map(|(reason, count)| format!("{} {count}", reason.code())).collect();
+        let why = if why.is_empty() { "0".to_owned() } else { why.join(", ") };
+        let _ = writeln!(text, "| {kind} | {} | {why} | {} |", rated.join(" | "), figures.pending);
+    }
+    text
+}
+
 /// What the configuration says of each gate's threshold, in its first sentence.
 fn meanings() -> BTreeMap<String, String> {
     let schema = schemars::schema_for!(GatesConfig);
@@ -460,14 +503,21 @@ fn membership(card: &mut String, dataset: Option<&Manifest>) {
     }
 }
 
-fn limits(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
+fn limits(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>, judged: bool) {
     card.push_str("\n## Limits\n\n");
     let mut limit = |text: &str| card.push_str(&format!("- {text}\n"));
     limit(
         "The notes resemble the published reports they were written from, and case reports are the unusual cases: common disease \
          is under-represented, and so is every language but English.",
     );
-    if !extractive(facts) {
+    if judged {
+        limit(
+            "A language model judged what the rules let through: it overlooks errors, and takes sound statements for wrong ones.",
+        );
+    }
+    if !extractive(facts) && judged {
+        limit("A language model wrote notes, questions and answers.");
+    } else if !extractive(facts) {
         limit(
             "A language model wrote notes, questions and answers. The gates are rules: they miss errors no rule describes.",
         );

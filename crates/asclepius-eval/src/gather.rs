@@ -64,7 +64,7 @@ pub struct RunFacts {
     pub licences: BTreeMap<Licence, u64>,
     /// Instructions in the dataset by task.
     pub tasks: BTreeMap<Task, u64>,
-    /// Rows by what was asked for (`note`, `question`, `answer`) and the hash of the prompt that asked.
+    /// Rows by what was asked for (`note`, `question`, `answer`, a judge's rating of one) and the hash of the prompt that asked.
     pub prompts: BTreeMap<(&'static str, String), u64>,
     /// The articles behind the dataset: who is to be credited, and the licence with its address.
     pub attributions: BTreeMap<String, Attribution>,
@@ -138,6 +138,9 @@ impl RunFacts {
             self.note_words.push(note.note.split_whitespace().count());
             self.teacher(&note.teacher_model);
             self.prompt("note", &note.note_call);
+            if let Some(judge) = &note.judge {
+                self.prompt("judge of the note", &judge.call);
+            }
             self.attributions.entry(note.article_id.to_string()).or_insert(Attribution {
                 line: note.attribution,
                 licence: note.licence,
@@ -159,6 +162,9 @@ impl RunFacts {
             self.teacher(&row.teacher_model);
             self.prompt("question", &row.question_call);
             self.prompt("answer", &row.answer_call);
+            if let Some(judge) = &row.judge {
+                self.prompt("judge of the answer", &judge.call);
+            }
             if !self.samples.iter().any(|sample| sample.task == row.task) {
                 self.samples.push(row);
             }

@@ -344,6 +344,7 @@ mod tests {
                 answer_call: call,
                 scores: Vec::new(),
                 evidence: Vec::new(),
+                judge: None,
             }
         };
         (0..count).map(row).collect()

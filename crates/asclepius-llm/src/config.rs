@@ -49,7 +49,8 @@ pub struct TeacherConfig {
     pub price_per_million_output: Option<f64>,
     /// What the Batch API takes off the price, as a fraction.
     pub batch_discount: f64,
-    /// US dollars the whole run may spend on calls, earlier attempts included. Needs both prices. Absent: no limit.
+    /// US dollars that the whole run may spend on calls to this model, earlier attempts included. Needs both prices.
+    /// Absent: no limit.
     pub budget_usd: Option<f64>,
     /// Ask through OpenAI's Batch API: at `batch_discount` off the price, answered within a day. Batches go on while
     /// nothing runs, and the next run reads them. Limits a minute, `concurrency` and `timeout_seconds` are not for them.

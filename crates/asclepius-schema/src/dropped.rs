@@ -18,7 +18,7 @@ pub struct Dropped {
     pub id: String,
     /// Why.
     pub reason: Reason,
-    /// What exactly, for a person; never note text.
+    /// What exactly, for a person; never note text, but for what a judge quotes of it in its reason.
     pub detail: String,
 }
 

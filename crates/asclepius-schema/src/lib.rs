@@ -34,7 +34,7 @@ pub use ids::{ArticleId, ReportId};
 pub use licence::Licence;
 pub use manifest::{Counts, Manifest, SCHEMA_VERSION, Standing, Tokens};
 pub use reason::Reason;
-pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, Note, Report, Sex, Span, Split};
+pub use record::{Age, AgeUnit, CallLineage, CallRecord, Instruction, JudgeCall, Note, Report, Sex, Span, Split};
 pub use shard::{PARTITIONS, Shard, partition};
 pub use stage_dir::{PARTIAL_FILE_PREFIX, StageDir, write_atomically};
 pub use task::Task;

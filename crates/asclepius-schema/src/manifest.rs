@@ -113,6 +113,11 @@ impl Manifest {
         }
     }
 
+    /// Rows still unanswered, of whatever kind.
+    pub fn pending(&self) -> u64 {
+        self.counts.pending + self.also.values().map(|counts| counts.pending).sum::<u64>()
+    }
+
     /// Checks every count and writes `manifest.json` into `directory`.
     ///
     /// # Errors
@@ -235,6 +240,8 @@ mod tests {
         assert_eq!(read.standing(directory.path()).expect("readable"), damaged);
         fs_err::remove_file(&file).expect("there");
         assert_eq!(read.standing(directory.path()).expect("readable"), Standing::Missing { path: file });
+        let late = Counts { input: 1, pending: 1, ..Counts::default() };
+        assert_eq!(Manifest { also: BTreeMap::from([("note".to_owned(), late)]), ..manifest.clone() }.pending(), 1);
         manifest.counts.out = 3;
         assert!(matches!(manifest.write(directory.path()), Err(SchemaError::Unbalanced { .. })));
     }

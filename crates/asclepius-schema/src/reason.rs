@@ -80,6 +80,8 @@ reasons! {
     Copied => "copied",
     /// The answer ends by asking back.
     QuestionAnswer => "question_answer",
+    /// A judge model rated it too low.
+    Judge => "judge",
     /// Overlaps an evaluation set.
     Contaminated => "contaminated",
     /// Its note was dropped, so nothing can be asked about it.

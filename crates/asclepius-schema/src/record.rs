@@ -101,6 +101,15 @@ pub struct CallLineage {
     pub completion_tokens: i32,
 }
 
+/// Which model rated a row, and the call that did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JudgeCall {
+    /// The model that was asked.
+    pub model: String,
+    /// The call.
+    pub call: CallLineage,
+}
+
 /// Which part of the dataset a row belongs to. Articles are split, never rows of one article.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -155,6 +164,9 @@ pub struct Note {
     pub note_call: CallLineage,
     /// Gate scores by gate name, sorted; empty until the dataset stage measures them.
     pub scores: Vec<(String, f32)>,
+    /// Who rated the note against its report, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<JudgeCall>>,
 }
 
 /// One instruction over a note, with its answer.
@@ -198,6 +210,9 @@ pub struct Instruction {
     pub scores: Vec<(String, f32)>,
     /// Spans of the note that support the answer.
     pub evidence: Vec<Span>,
+    /// Who rated the answer against its note, where somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<JudgeCall>>,
 }
 
 impl Instruction {
@@ -214,7 +229,7 @@ pub struct CallRecord {
     pub request_key: String,
     /// The row it was for.
     pub row_id: String,
-    /// What it was for: `note`, `question`, `answer` ..
+    /// What it was for: `note`, `question`, `answer`, `judge note` ..
     pub stage: String,
     /// The model asked for (empty: announced, and no answer seen).
     pub model: String,

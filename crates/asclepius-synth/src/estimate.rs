@@ -1,6 +1,6 @@
 //! What a report will be asked for, before anything is: prompts rendered as a run would, replies guessed.
 
-use asclepius_text::Prompt;
+use asclepius_text::{Exhibit, JudgePrompts, Prompt};
 
 use crate::{InstructConfig, NotesConfig, SynthError, draw, prompts};
 
@@ -50,6 +50,9 @@ pub fn tokens(bytes: usize) -> u64 {
     (bytes as f64 / BYTES_A_TOKEN).round() as u64
 }
 
+/// A verdict as our prompts ask for it: a sentence or two in JSON.
+const VERDICT_TOKENS: u64 = 80;
+
 /// Renders prompts as a run would.
 #[derive(Debug)]
 pub struct Estimate<'config> {
@@ -78,15 +81,13 @@ impl<'config> Estimate<'config> {
     /// When a prompt cannot be rendered.
     pub fn of(&self, report_id: &str, report: &str) -> Result<Expected, SynthError> {
         let mut expected = Expected::default();
-        let note_tokens = tokens(report.len()).min(u64::from(self.notes.max_tokens));
+        let (note_tokens, note) = self.note(report);
         expected.call(
             &prompts::note_messages(&self.note_prompt, report, self.notes.types.first().copied())?,
             note_tokens,
             self.notes.max_tokens,
         );
 
-        let end = report.floor_char_boundary((note_tokens as f64 * BYTES_A_TOKEN) as usize);
-        let note = &report[..end.min(report.len())];
         let most = self.instruct.max_tokens;
         let tasks = draw::tasks(self.seed, report_id, &self.instruct.tasks, self.instruct.per_note);
         for (index, task) in tasks.into_iter().enumerate() {
@@ -99,6 +100,31 @@ impl<'config> Estimate<'config> {
             expected.call(&messages, u64::from(most) / 2, most);
         }
         Ok(expected)
+    }
+
+    /// What a judge will be asked about a report's note and answers if every gate lets them through: a verdict of a
+    /// sentence or two each.
+    ///
+    /// # Errors
+    /// When a prompt cannot be rendered.
+    pub fn of_judge(&self, report: &str, prompts: &JudgePrompts, most: u32) -> Result<Expected, SynthError> {
+        let mut expected = Expected::default();
+        let note = self.note(report).1.to_owned();
+        let messages = prompts.messages(&Exhibit::Note { report: report.to_owned(), note: note.clone() })?;
+        expected.call(&messages, VERDICT_TOKENS, most);
+        let answer = "x".repeat((f64::from(self.instruct.max_tokens) / 2.0 * BYTES_A_TOKEN) as usize);
+        let messages = prompts.messages(&Exhibit::Answer { note, question: QUESTION.to_owned(), answer })?;
+        for _ in 0..self.instruct.per_note {
+            expected.call(&messages, VERDICT_TOKENS, most);
+        }
+        Ok(expected)
+    }
+
+    /// Tokens of a report's note, and a text of that length: the report's own, as far as it may be.
+    fn note<'report>(&self, report: &'report str) -> (u64, &'report str) {
+        let note_tokens = tokens(report.len()).min(u64::from(self.notes.max_tokens));
+        let end = report.floor_char_boundary((note_tokens as f64 * BYTES_A_TOKEN) as usize);
+        (note_tokens, &report[..end.min(report.len())])
     }
 }
 
@@ -119,6 +145,13 @@ mod tests {
         let most = notes.max_tokens + 4 * instruct.max_tokens;
         assert_eq!(expected.most_completion_tokens, u64::from(most));
         assert!(expected.completion_tokens < expected.most_completion_tokens);
+        let prompts = JudgePrompts::load(None, None).expect("they are built in");
+        let judged = estimate.of_judge(&report, &prompts, 500).expect("renders");
+        assert_eq!((judged.requests, judged.most_completion_tokens), (3, 3 * 500));
+        // The report once, its note three times, and two answers of half their cap.
+        let shown = 4 * tokens(report.len()) + u64::from(instruct.max_tokens);
+        assert!((shown + 600..shown + 2500).contains(&judged.prompt_tokens), "{judged:?}, shown {shown}");
+
         let longer = estimate.of("PMC1.1-1", &report.repeat(2)).expect("renders");
         assert_eq!(longer.prompt_tokens - expected.prompt_tokens, texts, "the rest of the prompts is the same");
     }

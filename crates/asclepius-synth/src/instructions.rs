@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use asclepius_llm::{Call, Client, Completion, Reply};
 use asclepius_schema::{Dropped, Instruction, Note, Reason, Task};
-use asclepius_text::Prompt;
+use asclepius_text::{GatesConfig, Prompt};
 
 use crate::pool::{Asked, Place, Pool, is_new};
 use crate::{InstructConfig, SinkError, SynthError, delivery, draw, evidence, faults, prompts};
@@ -31,7 +31,8 @@ pub enum InstructionOutcome {
 /// Asks and answers `per_note` instructions for each note, for `rows` notes at most at a time. Each question's prompt
 /// shows those asked before about its note and some asked about earlier notes, so one follows the
 /// other; where the client gathers calls into batches, that would cost a batch each, and all are asked at once with seed
-/// questions only. A question that is almost one of those asked before is asked for once more, then refused. `on` is called exactly once an instruction with the note's
+/// questions only. A question that is almost one of those asked before is asked for once more, then refused. One in which the model
+/// speaks of itself or declines more than `gates` allow is dropped, as is an answer that asks back. `on` is called exactly once an instruction with the note's
 /// index, in the order of `notes` and of the instructions of each.
 ///
 /// # Errors
@@ -40,6 +41,7 @@ pub enum InstructionOutcome {
 pub async fn write_instructions<N: Borrow<Note>>(
     notes: impl IntoIterator<Item = N>,
     config: &InstructConfig,
+    gates: &GatesConfig,
     seed: u64,
     client: &Client,
     rows: usize,
@@ -48,7 +50,7 @@ pub async fn write_instructions<N: Borrow<Note>>(
     config.validate()?;
     let (question_prompt, answer_prompt) = config.load_prompts()?;
     let pool = Pool::new(config.question_similarity);
-    let asker = Asker { config, seed, client, question_prompt, answer_prompt, pool };
+    let asker = Asker { config, gates, seed, client, question_prompt, answer_prompt, pool };
     let work = |note: N| {
         let asker = &asker;
         // Places are taken as notes begin, which is in their order.
@@ -66,6 +68,7 @@ pub async fn write_instructions<N: Borrow<Note>>(
 
 struct Asker<'a> {
     config: &'a InstructConfig,
+    gates: &'a GatesConfig,
     seed: u64,
     client: &'a Client,
     question_prompt: Prompt,
@@ -183,7 +186,7 @@ impl Asker<'_> {
                 Step::End(outcome) => return Ok(Err(outcome)),
             };
             let question = faults::unlabelled(&reply.text).to_owned();
-            if let Some(fault) = faults::of_question(&question) {
+            if let Some(fault) = faults::of_question(&question, self.gates) {
                 return Ok(Err(dropped(row.id.clone(), fault)));
             }
             let known = asked.iter().map(|(_, question)| question).chain(before.of(row.task));
@@ -219,7 +222,7 @@ impl Asker<'_> {
             Step::End(outcome) => return Ok(outcome),
         };
         let answer_text = faults::unlabelled(&answer.text).to_owned();
-        if let Some(fault) = faults::of_answer(&answer_text) {
+        if let Some(fault) = faults::of_answer(&answer_text, self.gates) {
             return Ok(dropped(row.id, fault));
         }
         let evidence = if row.unanswerable { Vec::new() } else { evidence::spans(&note.note, &answer_text) };
@@ -243,6 +246,7 @@ impl Asker<'_> {
             answer_call: answer.lineage(self.answer_prompt.hash()),
             scores: Vec::new(),
             evidence,
+            judge: None,
         })))
     }
 

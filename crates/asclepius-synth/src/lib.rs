@@ -7,6 +7,7 @@
 //! - [`prompts`]: the prompts under `data/prompts`, built in, each replaceable by a file.
 //! - [`seeds`]: questions written by hand, a list a task, shown as examples.
 //! - [`draw`]: which task, which examples, answerable or not: functions of the seed and the row's id alone.
+//! - [`judge`]: what is written, rated by a model: one call a note or answer.
 //! - [`estimate`]: what a run will ask, before it does.
 //! - `faults`: why a text that came back is not taken.
 //! - [`evidence`]: where in the note an answer stands.
@@ -22,6 +23,7 @@ pub mod evidence;
 pub mod extractive;
 mod faults;
 pub mod instructions;
+pub mod judge;
 pub mod notes;
 mod pool;
 pub mod prompts;
@@ -33,6 +35,7 @@ use asclepius_text::TextError;
 pub use config::{InstructConfig, NoteType, NotesConfig};
 pub use extractive::ExtractiveError;
 pub use instructions::{InstructionOutcome, write_instructions};
+pub use judge::Judge;
 pub use notes::{NoteOutcome, write_notes};
 
 /// What the receiver of rows may fail with.

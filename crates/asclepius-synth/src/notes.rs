@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use asclepius_llm::{Call, Client, Completion};
 use asclepius_schema::{Dropped, Note, Report};
-use asclepius_text::{Prompt, style};
+use asclepius_text::{GatesConfig, Prompt, style};
 
 use crate::{NotesConfig, SinkError, SynthError, delivery, draw, faults, prompts};
 
@@ -24,7 +24,8 @@ pub enum NoteOutcome {
     },
 }
 
-/// Writes a note for each report, `rows` of them at most at a time, and puts the style on it. `on` is called exactly once a report with its index, in the order of `reports`.
+/// Writes a note for each report, `rows` of them at most at a time, and puts the style on it. A note in which the model speaks of
+/// itself or declines more than `gates` allow is dropped. `on` is called exactly once a report with its index, in the order of `reports`.
 ///
 /// # Errors
 /// When the prompt cannot be loaded or rendered, when the client finds that no call can succeed, or when `on` fails;
@@ -32,6 +33,7 @@ pub enum NoteOutcome {
 pub async fn write_notes<R: Borrow<Report>>(
     reports: impl IntoIterator<Item = R>,
     config: &NotesConfig,
+    gates: &GatesConfig,
     seed: u64,
     client: &Client,
     rows: usize,
@@ -41,7 +43,7 @@ pub async fn write_notes<R: Borrow<Report>>(
     let prompt = config.load_prompt()?;
     let work = |report: R| {
         let prompt = &prompt;
-        async move { write_note(report.borrow(), config, seed, prompt, client).await }
+        async move { write_note(report.borrow(), config, gates, seed, prompt, client).await }
     };
     delivery::in_order(reports, rows, work, on).await
 }
@@ -49,6 +51,7 @@ pub async fn write_notes<R: Borrow<Report>>(
 async fn write_note(
     report: &Report,
     config: &NotesConfig,
+    gates: &GatesConfig,
     seed: u64,
     prompt: &Prompt,
     client: &Client,
@@ -63,7 +66,7 @@ async fn write_note(
         }
         Completion::Pending { detail } => return Ok(NoteOutcome::Pending { id: id.to_owned(), detail }),
     };
-    if let Some((reason, detail)) = faults::of_note(&reply.text) {
+    if let Some((reason, detail)) = faults::of_note(&reply.text, gates) {
         return Ok(NoteOutcome::Dropped(Dropped::new(id, reason, detail)));
     }
     Ok(NoteOutcome::Written(Box::new(Note {
@@ -78,5 +81,6 @@ async fn write_note(
         attribution: report.attribution.clone(),
         split: None,
         scores: Vec::new(),
+        judge: None,
     })))
 }

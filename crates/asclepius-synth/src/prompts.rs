@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use asclepius_schema::{Message, Task};
-use asclepius_text::{Prompt, TextError};
+use asclepius_text::{Prompt, TextError, judge};
 use serde::Serialize;
 
 use crate::{NoteType, SynthError};
@@ -27,8 +27,13 @@ pub const QUESTION: Builtin =
 pub const ANSWER: Builtin =
     Builtin { name: "answer.v1.jinja", source: include_str!("../../../data/prompts/answer.v1.jinja") };
 
+/// Note beside its report to a rating; see [`asclepius_text::judge`].
+pub const JUDGE_NOTE: Builtin = Builtin { name: judge::NOTE_PROMPT.0, source: judge::NOTE_PROMPT.1 };
+/// Answer beside its note to a rating.
+pub const JUDGE_ANSWER: Builtin = Builtin { name: judge::ANSWER_PROMPT.0, source: judge::ANSWER_PROMPT.1 };
+
 /// Every built-in prompt.
-pub const ALL: [Builtin; 3] = [NOTE, QUESTION, ANSWER];
+pub const ALL: [Builtin; 5] = [NOTE, QUESTION, ANSWER, JUDGE_NOTE, JUDGE_ANSWER];
 
 /// The prompt in the file, or else the built-in one.
 pub(crate) fn load(path: Option<&Path>, builtin: &Builtin) -> Result<Prompt, SynthError> {

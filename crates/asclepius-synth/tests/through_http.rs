@@ -9,6 +9,7 @@ use asclepius_schema::{Age, AgeUnit, ArticleId, Licence, Message, Note, Reason, 
 use asclepius_synth::{
     InstructConfig, InstructionOutcome, NoteOutcome, NotesConfig, extractive, write_instructions, write_notes,
 };
+use asclepius_text::GatesConfig;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -100,7 +101,9 @@ async fn notes(reports: &[Report], client: &Client) -> Vec<NoteOutcome> {
         outcomes.push(outcome);
         Ok(())
     };
-    write_notes(reports, &NotesConfig::default(), 5, client, 3, &mut on).await.expect("the server replies");
+    write_notes(reports, &NotesConfig::default(), &GatesConfig::default(), 5, client, 3, &mut on)
+        .await
+        .expect("the server replies");
     outcomes
 }
 
@@ -118,7 +121,9 @@ async fn instructions(notes: &[Note], config: &InstructConfig, client: &Client) 
         outcomes.push(outcome);
         Ok(())
     };
-    write_instructions(notes, config, 5, client, 3, &mut on).await.expect("the server replies");
+    write_instructions(notes, config, &GatesConfig::default(), 5, client, 3, &mut on)
+        .await
+        .expect("the server replies");
     outcomes
 }
 
@@ -237,6 +242,7 @@ async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_sh
             split: None,
             note_call: asclepius_schema::CallLineage::default(),
             scores: Vec::new(),
+            judge: None,
         });
     let all: Vec<Note> = seeds.collect();
     let run = async |notes: &[Note], name: &str, rows: usize| {
@@ -246,7 +252,9 @@ async fn questions_depend_on_earlier_rounds_and_neither_on_concurrency_nor_on_sh
             outcomes.push(outcome);
             Ok(())
         };
-        write_instructions(notes, &config, 5, &client, rows, &mut on).await.expect("the server replies");
+        write_instructions(notes, &config, &GatesConfig::default(), 5, &client, rows, &mut on)
+            .await
+            .expect("the server replies");
         outcomes
     };
     let whole = run(&all, "whole", 7).await;

@@ -1,7 +1,8 @@
 //! Evidence to verdict, for every row that could enter the dataset.
 //!
 //! A gate is a pure function from texts to a score with one line for a person; whether a score is good enough is the
-//! configuration's business ([`GatesConfig`]). Details never hold a note's words.
+//! configuration's business ([`GatesConfig`]). Details never hold a note's words, but for what a judge
+//! quotes of one.
 
 mod config;
 pub mod faithful;

@@ -6,6 +6,7 @@
 //! - [`abbreviations`]: the shared table of clinical shorthand.
 //! - [`sentences`]: where one sentence ends and the next begins.
 //! - [`gates`]: evidence to verdict, for every row that could enter the dataset.
+//! - [`judge`]: what a judge model is shown, by which rubric it rates, what its reply says.
 //! - [`normalise`]: the form in which two texts count as the same.
 //! - [`shingles`]: a text as a set of word sequences; [`minhash`]: such sets in short, to find those that are alike.
 //! - [`style`]: shorthand, haste and headings, put on a note without a change of what it says.
@@ -17,6 +18,7 @@
 pub mod abbreviations;
 pub mod gates;
 mod jinja;
+pub mod judge;
 pub mod minhash;
 pub mod normalise;
 pub mod prompt;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use asclepius_schema::SchemaError;
 
 pub use gates::{Gate, GatesConfig, Verdict};
+pub use judge::{Assessment, Exhibit, JudgePrompts, Judged, Rating, Subject};
 pub use normalise::normalise_for_duplicates;
 pub use prompt::Prompt;
 pub use style::Style;

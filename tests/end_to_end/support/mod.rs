@@ -15,4 +15,4 @@ pub use run::{
     Workspace, copy, dropped, finished, json, lines, manifest, notes_from, reports, reports_in, snapshot,
     snapshot_with_times,
 };
-pub use server::{Act, ChatServer};
+pub use server::{Act, ChatServer, Seen};

@@ -17,6 +17,10 @@ pub enum Act {
     Answer,
     /// The same, billed as this many tokens received and none sent.
     AnswerFor(u32),
+    /// Answer with this text.
+    Say(&'static str),
+    /// The same, but refuse to hold a reply to a schema.
+    SayInWords(&'static str),
     /// Answer once the test says so.
     Hold,
     /// The same, cut off by the limit on tokens.
@@ -40,6 +44,10 @@ pub enum Act {
 pub struct Seen {
     /// The `authorization` header.
     pub authorization: Option<String>,
+    /// Whether the reply was to be held to a JSON schema.
+    pub schema: bool,
+    /// The text of the last message.
+    pub prompt: String,
 }
 
 #[derive(Debug, Default)]
@@ -139,16 +147,27 @@ fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         let header = |name: &str| {
             headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
+        let prompt = body["messages"].as_array().and_then(|all| all.last()?["content"].as_str()).unwrap_or_default();
         let number = {
             let mut state = shared.state.lock().expect("no handler panics");
-            state.seen.push(Seen { authorization: header("authorization") });
+            let schema = body["response_format"]["type"] == "json_schema";
+            let prompt = prompt.to_owned();
+            state.seen.push(Seen { authorization: header("authorization"), schema, prompt });
             state.seen.len() - 1
         };
         shared.changed.notify_all();
-        let prompt = body["messages"].as_array().and_then(|all| all.last()?["content"].as_str()).unwrap_or_default();
         match (shared.act)(number, prompt) {
             Act::Answer => send(stream, 200, "", &completion(&body, None, "stop"))?,
             Act::AnswerFor(tokens) => send(stream, 200, "", &completion(&body, Some(tokens), "stop"))?,
+            Act::Say(text) => send(stream, 200, "", &said(&body, text, None, "stop"))?,
+            Act::SayInWords(text) if body["response_format"].is_null() => {
+                send(stream, 200, "", &said(&body, text, None, "stop"))?;
+            }
+            Act::SayInWords(_) => {
+                let error =
+                    json!({"message": "not supported", "code": "unsupported_parameter", "param": "response_format"});
+                send(stream, 400, "", &json!({"error": error}).to_string())?;
+            }
             Act::CutOff => send(stream, 200, "", &completion(&body, None, "length"))?,
             Act::Refuse(status, header, body) => send(stream, status, header, body)?,
             Act::Hold => {
@@ -230,11 +249,17 @@ fn completion(request: &Value, billed: Option<u32>, finish_reason: &str) -> Stri
     let messages: Vec<Message> =
         serde_json::from_value(request["messages"].clone()).expect("a chat request has messages");
     let text = asclepius_synth::extractive::reply(&messages).expect("the prompts carry the teacher's tags");
+    said(request, &text, billed, finish_reason)
+}
+
+fn said(request: &Value, text: &str, billed: Option<u32>, finish_reason: &str) -> String {
+    let messages: Vec<Message> =
+        serde_json::from_value(request["messages"].clone()).expect("a chat request has messages");
     let words = |text: &str| text.split_whitespace().count() as u32;
     // What the embedded teacher counts, so that rows are the same whoever serves it.
     let (sent, received) = match billed {
         Some(tokens) => (0, tokens),
-        None => (messages.iter().map(|message| words(&message.content)).sum(), words(&text)),
+        None => (messages.iter().map(|message| words(&message.content)).sum(), words(text)),
     };
     json!({
         "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],

@@ -127,8 +127,10 @@ fn card(pipeline: &Pipeline, attributions: bool) -> Outcome {
 fn prompts(pipeline: &Pipeline) -> Vec<PromptFile> {
     let built_in = asclepius_synth::prompts::ALL.map(|prompt| PromptFile::new(prompt.name, prompt.source));
     let config = &pipeline.config;
+    let judge = [&config.dataset.judge_note_prompt, &config.dataset.judge_answer_prompt];
     let named = [&config.notes.prompt, &config.instruct.question_prompt, &config.instruct.answer_prompt];
-    let named = named.into_iter().flatten().filter_map(|path| {
+    let named = named.into_iter().chain(judge);
+    let named = named.flatten().filter_map(|path| {
         let source = fs_err::read_to_string(path).ok()?;
         Some(PromptFile::new(&path.file_name()?.to_string_lossy(), &source))
     });

@@ -12,6 +12,8 @@ mod served;
 
 use std::path::Path;
 
+use asclepius_dataset::DatasetConfig;
+use asclepius_llm::TeacherConfig;
 use asclepius_model::LoraConfig;
 use asclepius_train::{InitConfig, TrainConfig};
 use serde_json::Value;
@@ -46,7 +48,8 @@ pub fn adapter_directory(what: &str, path: &Path) -> Outcome {
 pub fn reference_defaults() -> PipelineConfig {
     let table =
         TrainConfig { init: Some(InitConfig::default()), lora: Some(LoraConfig::default()), ..TrainConfig::default() };
-    PipelineConfig { pretrain: Some(table.clone()), sft: Some(table), ..PipelineConfig::default() }
+    let dataset = DatasetConfig { judge: Some(TeacherConfig::default()), ..DatasetConfig::default() };
+    PipelineConfig { dataset, pretrain: Some(table.clone()), sft: Some(table), ..PipelineConfig::default() }
 }
 
 /// `docs/configuration.md`: every key with its default and its documentation.

@@ -6,10 +6,12 @@ use std::time::Instant;
 use anyhow::Context;
 use asclepius_corpus::{Outcome as Article, ingest};
 use asclepius_dataset::{read_instructions_any, read_reports, read_texts};
+use asclepius_llm::TeacherConfig;
 use asclepius_model::{ModelConfig, Recompute};
 use asclepius_schema::Report;
 use asclepius_synth::SynthError;
 use asclepius_synth::estimate::{self, Estimate, Expected};
+use asclepius_text::JudgePrompts;
 use asclepius_train::{Method, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
@@ -26,6 +28,9 @@ struct Everything {
     pipeline: String,
     rows: Option<Rows>,
     teacher: Option<Calls>,
+    /// What rating the rows will take if every gate lets them through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judge: Option<Calls>,
     training: Vec<Training>,
     notes: Vec<String>,
 }
@@ -93,7 +98,12 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
         report_tokens: estimate::tokens(counted.characters),
         instructions: counted.reports * u64::from(config.instruct.per_note),
     });
-    let teacher = counted.map(|counted| calls(config, counted.expected));
+    let judge = config.dataset.judge.as_ref().zip(counted.as_ref());
+    let judge = judge.map(|(judge, counted)| calls(judge, counted.judged));
+    let teacher = counted.map(|counted| calls(&config.teacher, counted.expected));
+    if judge.as_ref().is_some_and(|judge| judge.cost_usd.is_none()) {
+        notes.push("no money is counted for the judge: the [dataset.judge] table names no prices".to_owned());
+    }
     if teacher.as_ref().is_some_and(|teacher| teacher.cost_usd.is_none()) {
         notes.push("no money is counted: the [teacher] table names no prices".to_owned());
     }
@@ -107,7 +117,7 @@ pub fn run(args: &PipelineArgs, json: bool) -> Outcome {
         training.push(train(config, stage, table, once, rate)?);
     }
     notes.push("rows, tokens and times are estimates, memory is arithmetic over the base's config.json".to_owned());
-    let everything = Everything { pipeline: config.name.clone(), rows, teacher, training, notes };
+    let everything = Everything { pipeline: config.name.clone(), rows, teacher, judge, training, notes };
     output::data(&if json { serde_json::to_string_pretty(&everything)? } else { table(&everything) })?;
     Ok(())
 }
@@ -118,17 +128,26 @@ struct Counted {
     reports: u64,
     characters: usize,
     expected: Expected,
+    judged: Expected,
 }
 
 /// From ingest's result where it stands, else by reading the articles now.
 fn count_reports(pipeline: &Pipeline) -> anyhow::Result<Counted> {
     let config = &pipeline.config;
     let estimate = Estimate::new(&config.notes, &config.instruct, config.seed)?;
+    let rows = &config.dataset;
+    let prompts = match &rows.judge {
+        Some(_) => Some(JudgePrompts::load(rows.judge_note_prompt.as_deref(), rows.judge_answer_prompt.as_deref())?),
+        None => None,
+    };
     let mut counted = Counted::default();
     let mut count = |report: &Report| -> Result<(), SynthError> {
         counted.reports += 1;
         counted.characters += report.report.len();
         counted.expected.add(estimate.of(report.report_id.as_str(), &report.report)?);
+        if let Some(prompts) = &prompts {
+            counted.judged.add(estimate.of_judge(&report.report, prompts, rows.judge_max_tokens)?);
+        }
         Ok(())
     };
     let directory =
@@ -155,8 +174,7 @@ fn count_reports(pipeline: &Pipeline) -> anyhow::Result<Counted> {
     Ok(counted)
 }
 
-fn calls(config: &PipelineConfig, expected: Expected) -> Calls {
-    let teacher = &config.teacher;
+fn calls(teacher: &TeacherConfig, expected: Expected) -> Calls {
     let cost = |completion_tokens: u64| {
         let (input, output) = teacher.prices()?;
         Some(expected.prompt_tokens as f64 * input + completion_tokens as f64 * output)
@@ -297,14 +315,15 @@ fn table(everything: &Everything) -> String {
             rows.reports, rows.report_tokens, rows.instructions
         ));
     }
-    if let Some(teacher) = &everything.teacher {
+    let asked = [("teacher", &everything.teacher), ("judge", &everything.judge)];
+    for (role, calls) in asked.into_iter().filter_map(|(role, calls)| Some((role, calls.as_ref()?))) {
         lines.push(format!(
-            "teacher   {}: {} requests, {} tokens in, {} out",
-            teacher.model, teacher.requests, teacher.prompt_tokens, teacher.completion_tokens
+            "{role:<9} {}: {} requests, {} tokens in, {} out",
+            calls.model, calls.requests, calls.prompt_tokens, calls.completion_tokens
         ));
-        if let Some(cost) = teacher.cost_usd {
-            let cap = teacher.budget_usd.map_or(String::new(), |budget| format!(" (cap ${budget:.2})"));
-            let most = teacher
+        if let Some(cost) = calls.cost_usd {
+            let cap = calls.budget_usd.map_or(String::new(), |budget| format!(" (cap ${budget:.2})"));
+            let most = calls
                 .cost_usd_at_most
                 .map_or(String::new(), |most| format!(", ${most:.2} if every reply is as long as it may be"));
             lines.push(format!("money     ${cost:.2}{most}{cap}"));

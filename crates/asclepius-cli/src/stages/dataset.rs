@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use asclepius_dataset::build::{Inputs, build};
+use asclepius_dataset::{Inputs, build_judged};
 use asclepius_schema::{DroppedWriter, Fingerprint, Manifest, StageDir};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::run::Run;
 use crate::stage::{Stage, input_file};
 use crate::stages::ingest::REPORTS;
 use crate::stages::instruct::INSTRUCTIONS;
+use crate::stages::judging::{self, ChatJudge};
 use crate::stages::notes::NOTES;
 
 /// Instructions from the stage's input; notes and reports lie beside it, as in a run's directory.
@@ -28,7 +29,7 @@ fn inputs(run: &Run) -> Outcome<Inputs> {
     })
 }
 
-/// The three files, the evaluation sets, the gates and the seed of the split.
+/// The three files, the evaluation sets, the gates, the judge and the seed of the split.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
     let inputs = inputs(run)?;
     let config = &run.config().dataset;
@@ -39,11 +40,8 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     for set in &config.evaluation_sets {
         fingerprint = fingerprint.file("evaluation set", set)?;
     }
-    Ok(fingerprint
-        .setting("validation_fraction", &config.validation_fraction)
-        .setting("gates", &config.gates)
-        .setting("seed", &run.config().seed)
-        .finish())
+    let fingerprint = fingerprint.setting("validation_fraction", &config.validation_fraction);
+    Ok(judging::fingerprint(run, fingerprint)?.setting("seed", &run.config().seed).finish())
 }
 
 /// Scores, filters, splits and writes.
@@ -57,7 +55,9 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         bar.set(done);
     };
     let config = run.config();
-    let summary = build(&inputs(run)?, &config.dataset, config.seed, directory.path(), &mut dropped, &progress)?;
+    let (inputs, mut judge) = (inputs(run)?, ChatJudge::open(run)?);
+    let (out, rows) = (directory.path(), &config.dataset);
+    let summary = build_judged(&inputs, rows, config.seed, out, &mut dropped, &progress, judge.as_mut())?;
     dropped.finish()?;
     bar.finish();
     let terms = summary.terms();
@@ -65,8 +65,11 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         tracing::warn!("the dataset cannot be published under one licence: {problem}");
     }
     let mut manifest = Manifest::new(Stage::Dataset.name(), fingerprint.to_owned(), "instruction");
-    manifest.counts = summary.instructions;
-    manifest.also.insert("note".to_owned(), summary.notes);
+    manifest.counts = summary.instructions.clone();
+    manifest.also.insert("note".to_owned(), summary.notes.clone());
+    if let Some(judge) = judge {
+        judge.finish(&mut manifest, &summary)?;
+    }
     manifest.seconds = started.elapsed().as_secs_f64();
     let sets: Vec<_> = config.dataset.evaluation_sets.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     for (key, value) in [

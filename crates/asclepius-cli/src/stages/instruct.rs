@@ -32,6 +32,7 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
         .setting("extra_body", &teacher.extra_body);
     // Questions of a note that are asked together cannot show each other.
     let fingerprint = if teacher.batch { fingerprint.bytes("batch", b"") } else { fingerprint };
+    let fingerprint = asking::talk(run, fingerprint);
     Ok(run.config().instruct.fingerprint(fingerprint).map_err(Failure::usage)?.finish())
 }
 
@@ -67,6 +68,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let work = write_instructions(
         &notes,
         &config.instruct,
+        &config.dataset.gates,
         config.seed,
         &teacher.client,
         config.teacher.rows_at_once(),

@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod eval;
 pub mod ingest;
 pub mod instruct;
+pub mod judging;
 pub mod notes;
 pub mod report;
 pub mod training;

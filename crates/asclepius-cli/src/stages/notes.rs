@@ -33,6 +33,7 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
         Some(shard) => fingerprint.bytes("shard", shard.to_string().as_bytes()),
         None => fingerprint,
     };
+    let fingerprint = asking::talk(run, fingerprint);
     Ok(run.config().notes.fingerprint(fingerprint, run.config().seed).map_err(Failure::usage)?.finish())
 }
 
@@ -65,8 +66,15 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         Ok(())
     };
     let config = run.config();
-    let work =
-        write_notes(&reports, &config.notes, config.seed, &teacher.client, config.teacher.rows_at_once(), &mut take);
+    let work = write_notes(
+        &reports,
+        &config.notes,
+        &config.dataset.gates,
+        config.seed,
+        &teacher.client,
+        config.teacher.rows_at_once(),
+        &mut take,
+    );
     asking::wait(run, &teacher, &bar, work)?;
     notes.finish()?;
     dropped.finish()?;

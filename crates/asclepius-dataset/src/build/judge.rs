@@ -22,6 +22,10 @@ pub(super) struct Row {
     pub scores: Scores,
     /// Why it is dropped, with a line for a person and the gate that says so, if it is one.
     pub dropped: Option<(Reason, Option<Gate>, String)>,
+    /// Whether what is to be known of it is still to come.
+    pub pending: bool,
+    /// Who rated it, where somebody did.
+    pub judge: super::ratings::Call,
     /// Equal for rows that are the same but for case, spacing and punctuation.
     key: [u8; 32],
     /// Tells rows of one id apart, so that their order in the file does not matter.
@@ -40,6 +44,8 @@ impl Row {
             id,
             scores: judgement.scores.into_iter().map(gate).collect(),
             dropped,
+            pending: false,
+            judge: None,
             key: hash(texts.iter().map(|text| normalise_for_duplicates(text))),
             content: hash(texts.iter()),
             sketch: plan.filter(|_| stays).map(|plan| Sketch::new(texts.first().unwrap_or(&""), plan)),
@@ -49,10 +55,23 @@ impl Row {
     /// A row that is dropped for what happened elsewhere.
     pub fn dropped(id: String, reason: Reason, detail: &str) -> Self {
         let dropped = Some((reason, None, detail.to_owned()));
-        Self { id, scores: Box::default(), dropped, key: [0; 32], content: [0; 32], sketch: None }
+        let scores = Box::default();
+        Self { id, scores, dropped, pending: false, judge: None, key: [0; 32], content: [0; 32], sketch: None }
     }
 
-    fn add(&mut self, gates: &GatesConfig, gate: Gate, verdict: Verdict) {
+    /// A row that waits for what happens elsewhere.
+    pub fn waiting(id: String) -> Self {
+        let scores = Box::default();
+        Self { id, scores, dropped: None, pending: true, judge: None, key: [0; 32], content: [0; 32], sketch: None }
+    }
+
+    /// Whether it was neither dropped nor left for later.
+    pub fn is_in(&self) -> bool {
+        self.dropped.is_none() && !self.pending
+    }
+
+    /// What a gate says that sees more than the row, of a row that is still in.
+    pub fn add(&mut self, gates: &GatesConfig, gate: Gate, verdict: Verdict) {
         let mut scores = self.scores.to_vec();
         scores.insert(scores.partition_point(|(known, _)| *known < gate), (gate, verdict.score));
         self.scores = scores.into();
@@ -121,7 +140,7 @@ pub(super) fn drop_near_duplicates(rows: &mut [Row], gates: &GatesConfig) {
 
 /// The rows that are still in, by id.
 fn precedence(rows: &[Row]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows.len()).filter(|&index| rows[index].dropped.is_none()).collect();
+    let mut order: Vec<usize> = (0..rows.len()).filter(|&index| rows[index].is_in()).collect();
     order.sort_by(|&left, &right| {
         let (left, right) = (&rows[left], &rows[right]);
         (&left.id, left.content).cmp(&(&right.id, right.content))

@@ -11,7 +11,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use asclepius_schema::Span;
 
-use super::score_names;
+use super::{Layout, score_names};
 
 /// How a field is read off a record; this decides the column's type.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub struct Column<R> {
 }
 
 impl<R> Column<R> {
-    /// The column's Arrow field.
-    pub(super) fn field(&self) -> Field {
-        Field::new(self.name, data_type(&self.get), true)
+    /// The column's Arrow field in a file of this layout.
+    pub(super) fn field(&self, layout: Layout) -> Field {
+        Field::new(self.name, data_type(&self.get, layout), true)
     }
 
     /// The column's values for `rows`.
-    pub(super) fn array(&self, rows: &[R]) -> ArrayRef {
+    pub(super) fn array(&self, rows: &[R], layout: Layout) -> ArrayRef {
         match self.get {
             Get::Int64(get) => Arc::new(Int64Array::from_iter_values(rows.iter().map(get))),
             Get::Int32(get) => Arc::new(rows.iter().map(get).collect::<Int32Array>()),
@@ -60,7 +60,7 @@ impl<R> Column<R> {
                     let score = |row: &R| get(row).iter().find(|(gate, _)| gate == name).map(|&(_, score)| score);
                     Arc::new(rows.iter().map(score).collect::<Float32Array>())
                 };
-                Arc::new(StructArray::new(score_fields(), score_names().iter().map(column).collect(), None))
+                Arc::new(StructArray::new(score_fields(layout), score_names(layout).iter().map(column).collect(), None))
             }
             Get::Spans(get) => {
                 let spans = || rows.iter().flat_map(get);
@@ -74,7 +74,7 @@ impl<R> Column<R> {
     }
 }
 
-fn data_type<R>(get: &Get<R>) -> DataType {
+fn data_type<R>(get: &Get<R>, layout: Layout) -> DataType {
     match get {
         Get::Int64(_) => DataType::Int64,
         Get::Int32(_) => DataType::Int32,
@@ -83,7 +83,7 @@ fn data_type<R>(get: &Get<R>) -> DataType {
         Get::Boolean(_) => DataType::Boolean,
         Get::Text(_) => DataType::Utf8,
         Get::Texts(_) => DataType::List(text_item()),
-        Get::Scores(_) => DataType::Struct(score_fields()),
+        Get::Scores(_) => DataType::Struct(score_fields(layout)),
         Get::Spans(_) => DataType::List(span_item()),
     }
 }
@@ -93,8 +93,8 @@ fn text_item() -> FieldRef {
     Arc::new(Field::new("element", DataType::Utf8, true))
 }
 
-fn score_fields() -> Fields {
-    score_names().into_iter().map(|name| Field::new(name, DataType::Float32, true)).collect()
+fn score_fields(layout: Layout) -> Fields {
+    score_names(layout).into_iter().map(|name| Field::new(name, DataType::Float32, true)).collect()
 }
 
 fn span_fields() -> Fields {
@@ -173,7 +173,7 @@ mod tests {
         #[test]
         fn lists_come_back_row_by_row(rows in prop::collection::vec(prop::collection::vec(".{0,8}", 0..4), 0..9)) {
             let column = Column::<Vec<String>> { name: "words", get: Get::Texts(|row| row) };
-            let array = column.array(&rows);
+            let array = column.array(&rows, Layout::Plain);
             let back: Vec<_> = (0..rows.len()).filter_map(|row| Vec::<String>::read(&array, row)).collect();
             prop_assert_eq!(back, rows);
         }

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader,
 use parquet::errors::ParquetError;
 
 use super::column::Cell;
-use super::records::Record;
+use super::records::{Layout, Record};
 use super::writer::SCHEMA_VERSION_KEY;
 use crate::DatasetError;
 
@@ -71,6 +71,11 @@ impl Cells<'_> {
     /// As [`Cells::get`], or nothing where a file of an earlier version lacks the column.
     pub(super) fn later<T: Cell + Default>(&self, column: &'static str) -> Result<T, DatasetError> {
         if self.has(column) { self.get(column) } else { Ok(T::default()) }
+    }
+
+    /// A cell that may be null, of a column that only files of one layout have.
+    pub(super) fn beside<T: Cell>(&self, column: &'static str) -> Result<Option<T>, DatasetError> {
+        if self.has(column) { self.optional(column) } else { Ok(None) }
     }
 
     /// A cell that holds one of a closed set of words.
@@ -225,10 +230,10 @@ impl<R: Record> Rows<R> {
     }
 
     fn with(path: &Path, must: &[&str], lenient: bool) -> Result<Self, DatasetError> {
-        let wanted = R::columns()
+        let wanted = R::layout(Layout::Judged)
             .iter()
             .map(|column| {
-                let field = column.field();
+                let field = column.field(Layout::Judged);
                 let wanted = match field.data_type() {
                     DataType::Struct(_) | DataType::List(_) => Wanted::AsIs,
                     other => Wanted::As(other.clone()),

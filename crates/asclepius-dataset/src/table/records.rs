@@ -4,7 +4,8 @@
 //! can stand in for the other; then comes the lineage.
 
 use asclepius_schema::{
-    Age, AgeUnit, ArticleId, CallLineage, CallRecord, Instruction, Licence, Note, Report, ReportId, Sex, Split, Task,
+    Age, AgeUnit, ArticleId, CallLineage, CallRecord, Instruction, JudgeCall, Licence, Note, Report, ReportId, Sex,
+    Split, Task,
 };
 use asclepius_text::Gate;
 
@@ -12,9 +13,20 @@ use super::column::{Column, Get};
 use super::reader::Cells;
 use crate::DatasetError;
 
-/// Gates whose scores a row can carry, sorted: the fields of the `scores` column, the same in every file.
-pub fn score_names() -> [&'static str; Gate::ALL.len()] {
-    Gate::ALL.map(Gate::name)
+/// What a file holds beside a record's plain columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// Nothing: what no judge was asked about.
+    #[default]
+    Plain,
+    /// A judge's score and the call that gave it.
+    Judged,
+}
+
+/// Gates whose scores a row can carry, sorted: the fields of the `scores` column, the same in every file of a layout.
+pub fn score_names(layout: Layout) -> Vec<&'static str> {
+    let held = |gate: &Gate| layout == Layout::Judged || *gate != Gate::Judge;
+    Gate::ALL.into_iter().filter(held).map(Gate::name).collect()
 }
 
 /// A type that has a Parquet layout here.
@@ -27,6 +39,18 @@ pub trait Record: Clone + Sized + 'static {
     const LATER: &'static [&'static str] = &[];
     /// Its columns, in order.
     fn columns() -> Vec<Column<Self>>;
+    /// Those that follow where a judge was asked.
+    fn judge_columns() -> Vec<Column<Self>> {
+        Vec::new()
+    }
+    /// All columns of a file of this layout, in order.
+    fn layout(layout: Layout) -> Vec<Column<Self>> {
+        let mut columns = Self::columns();
+        if layout == Layout::Judged {
+            columns.extend(Self::judge_columns());
+        }
+        columns
+    }
     /// Reads one row.
     ///
     /// # Errors
@@ -75,6 +99,37 @@ macro_rules! call_columns {
             },
         ]
     };
+}
+
+/// The columns of a judge's call; null where it gave no rating.
+macro_rules! judge_columns {
+    () => {
+        vec![
+            Column { name: "judge_model", get: Get::Text(|row| Some(&row.judge.as_ref()?.model)) },
+            Column { name: "judge_prompt_hash", get: Get::Text(|row| Some(&row.judge.as_ref()?.call.prompt_hash)) },
+            Column { name: "judge_request_key", get: Get::Text(|row| Some(&row.judge.as_ref()?.call.request_key)) },
+            Column { name: "judge_finish_reason", get: Get::Text(|row| Some(&row.judge.as_ref()?.call.finish_reason)) },
+            Column { name: "judge_prompt_tokens", get: Get::Int32(|row| Some(row.judge.as_ref()?.call.prompt_tokens)) },
+            Column {
+                name: "judge_completion_tokens",
+                get: Get::Int32(|row| Some(row.judge.as_ref()?.call.completion_tokens)),
+            },
+        ]
+    };
+}
+
+fn read_judge(cells: &Cells<'_>) -> Result<Option<Box<JudgeCall>>, DatasetError> {
+    let Some(model) = cells.beside("judge_model")? else { return Ok(None) };
+    Ok(Some(Box::new(JudgeCall {
+        model,
+        call: CallLineage {
+            prompt_hash: cells.beside("judge_prompt_hash")?.unwrap_or_default(),
+            request_key: cells.beside("judge_request_key")?.unwrap_or_default(),
+            finish_reason: cells.beside("judge_finish_reason")?.unwrap_or_default(),
+            prompt_tokens: cells.beside("judge_prompt_tokens")?.unwrap_or_default(),
+            completion_tokens: cells.beside("judge_completion_tokens")?.unwrap_or_default(),
+        },
+    })))
 }
 
 macro_rules! read_call {
@@ -170,6 +225,10 @@ impl Record for Note {
         texts.into_iter().chain(lineage_columns!()).chain(call_columns!("note", note_call)).chain([scores]).collect()
     }
 
+    fn judge_columns() -> Vec<Column<Self>> {
+        judge_columns!()
+    }
+
     fn read(cells: &Cells<'_>) -> Result<Self, DatasetError> {
         Ok(Self {
             patient_id: cells.get("patient_id")?,
@@ -183,6 +242,7 @@ impl Record for Note {
             split: split(cells)?,
             note_call: read_call!(cells, "note"),
             scores: cells.get_or_default("scores")?,
+            judge: read_judge(cells)?,
         })
     }
 }
@@ -213,6 +273,10 @@ impl Record for Instruction {
             .chain(call_columns!("answer", answer_call))
             .chain(rest)
             .collect()
+    }
+
+    fn judge_columns() -> Vec<Column<Self>> {
+        judge_columns!()
     }
 
     fn read(cells: &Cells<'_>) -> Result<Self, DatasetError> {
@@ -248,6 +312,7 @@ impl Record for Instruction {
             answer_call: read_call!(cells, "answer"),
             scores: cells.get_or_default("scores")?,
             evidence: cells.get_or_default("evidence")?,
+            judge: read_judge(cells)?,
         })
     }
 }

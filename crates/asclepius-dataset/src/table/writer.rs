@@ -14,7 +14,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::column::Column;
-use super::records::Record;
+use super::records::{Layout, Record};
 use crate::DatasetError;
 
 /// The key of the schema version in the file's metadata.
@@ -34,6 +34,7 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 pub struct Writer<R: Record> {
     path: PathBuf,
     partial: PathBuf,
+    layout: Layout,
     columns: Vec<Column<R>>,
     schema: SchemaRef,
     waiting: Vec<R>,
@@ -42,22 +43,32 @@ pub struct Writer<R: Record> {
 }
 
 impl<R: Record> Writer<R> {
-    /// Starts the file that will be `path`.
+    /// Starts the file that will be `path`, of plain columns.
     ///
     /// # Errors
     /// When the directory cannot be written.
     pub fn create(path: &Path) -> Result<Self, DatasetError> {
+        Self::create_as(path, Layout::Plain)
+    }
+
+    /// Starts the file that will be `path`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn create_as(path: &Path, layout: Layout) -> Result<Self, DatasetError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let partial = path.with_file_name(format!(".{name}.partial"));
-        let columns = R::columns();
-        let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
+        let columns = R::layout(layout);
+        let fields: Vec<_> = columns.iter().map(|column| column.field(layout)).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
         let options = ArrowWriterOptions::new()
             .with_properties(properties())
             // Arrow's own schema blob says nothing that Parquet's types do not say already.
             .with_skip_arrow_metadata(true);
         let file = ArrowWriter::try_new_with_options(File::create(&partial)?, Arc::clone(&schema), options)
             .map_err(|source| DatasetError::parquet(path, source))?;
-        Ok(Self { path: path.to_owned(), partial, columns, schema, waiting: Vec::new(), rows: 0, file: Some(file) })
+        let (path, waiting) = (path.to_owned(), Vec::new());
+        Ok(Self { path, partial, layout, columns, schema, waiting, rows: 0, file: Some(file) })
     }
 
     /// Appends a row.
@@ -87,7 +98,7 @@ impl<R: Record> Writer<R> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let arrays = self.columns.iter().map(|column| column.array(&self.waiting)).collect();
+        let arrays = self.columns.iter().map(|column| column.array(&self.waiting, self.layout)).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
             .map_err(|source| DatasetError::parquet(&self.path, source.into()))?;
         self.waiting.clear();

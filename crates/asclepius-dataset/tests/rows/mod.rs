@@ -52,6 +52,7 @@ pub fn note(report: &Report, text: &str) -> Note {
         split: None,
         note_call: call("note"),
         scores: Vec::new(),
+        judge: None,
     }
 }
 
@@ -76,5 +77,6 @@ pub fn instruction(note: &Note, index: u32, question: &str, answer: &str) -> Ins
         answer_call: call("answer"),
         scores: Vec::new(),
         evidence: Vec::new(),
+        judge: None,
     }
 }

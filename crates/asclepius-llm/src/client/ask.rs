@@ -228,7 +228,16 @@ impl Inner {
                 unbilled(progress);
                 self.ever_answered.store(true, Ordering::Relaxed);
                 let detail = problem.detail(self.secret.as_deref(), call);
-                match meaning(status, &problem, &detail) {
+                let meaning = match meaning(status, &problem, &detail) {
+                    // Not every call asks for a shape: one that does can be asked without.
+                    Meaning::Fatal(Trouble::Setting { .. })
+                        if problem.param == "response_format" && call.response_format.is_some() =>
+                    {
+                        Meaning::Rejected(Reason::RequestRejected)
+                    }
+                    meaning => meaning,
+                };
+                match meaning {
                     Meaning::RateLimited => {
                         self.endpoint_works(pass);
                         self.answered(number, true);

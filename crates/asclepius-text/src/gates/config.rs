@@ -12,6 +12,7 @@ use super::faithful::{Pair, Reading};
 use super::phi::phi;
 use super::{Verdict, copies, ends_in_question, headings, language, length, model_talk, numbers, refusal, told};
 use crate::TextError;
+use crate::judge::Rating;
 
 /// A gate's threshold, or `false`: measured, but nothing is dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +99,8 @@ pub enum Gate {
     Headings,
     /// [`Pair::intervals`] of note or answer, at most.
     Intervals,
+    /// Rating of note or answer by a judge model (see [`crate::judge`]), at least. Measured where there is one.
+    Judge,
     /// [`language`] of any generated text, at most.
     Language,
     /// [`Pair::laterality`] of note or answer, at most.
@@ -130,7 +133,7 @@ pub enum Gate {
 
 impl Gate {
     /// Every gate, sorted by name.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Age,
         Self::AnswerWords,
         Self::Contaminated,
@@ -139,6 +142,7 @@ impl Gate {
         Self::Drugs,
         Self::Headings,
         Self::Intervals,
+        Self::Judge,
         Self::Language,
         Self::Laterality,
         Self::MaxWords,
@@ -178,6 +182,7 @@ impl Gate {
             Self::Drugs => "drugs",
             Self::Headings => "headings",
             Self::Intervals => "intervals",
+            Self::Judge => "judge",
             Self::Language => "language",
             Self::Laterality => "laterality",
             Self::MaxWords => "max_words",
@@ -201,6 +206,7 @@ impl Gate {
             Self::AnswerWords | Self::MinWords => Reason::TooShort,
             Self::Contaminated => Reason::Contaminated,
             Self::Copied | Self::CopiedStretch => Reason::Copied,
+            Self::Judge => Reason::Judge,
             Self::Language => Reason::Language,
             Self::Headings => Reason::Malformed,
             Self::MaxWords => Reason::TooLong,
@@ -223,7 +229,7 @@ impl Gate {
 
     /// Whether a high score is the good one.
     pub fn wants_at_least(self) -> bool {
-        matches!(self, Self::AnswerWords | Self::Headings | Self::MinWords | Self::Numbers)
+        matches!(self, Self::AnswerWords | Self::Headings | Self::Judge | Self::MinWords | Self::Numbers)
     }
 
     /// The gate of this name.
@@ -259,6 +265,9 @@ pub struct GatesConfig {
     /// Most times and intervals without support in the report, or the note. Off by default: of 18 faithful notes in
     /// words of their own it flags one.
     pub intervals: Threshold,
+    /// Least rating, 1 to 4, by the model of `[dataset.judge]`: of a note beside its report, of an answer beside its
+    /// note. Only rows that pass every other gate are rated; one without a readable rating stays, and is counted.
+    pub judge: Threshold,
     /// Greatest share of words that are another language's, in note, question or answer.
     pub language: Threshold,
     /// Most lefts and rights that are the other side, or none, in the report, or the note. Off by default: of sides
@@ -305,6 +314,7 @@ impl Default for GatesConfig {
             drugs: Threshold::At(0.0),
             headings: Threshold::Off,
             intervals: Threshold::Off,
+            judge: Threshold::Off,
             language: Threshold::At(0.2),
             laterality: Threshold::Off,
             max_words: Threshold::Off,
@@ -360,6 +370,7 @@ impl GatesConfig {
             Gate::Drugs => self.drugs,
             Gate::Headings => self.headings,
             Gate::Intervals => self.intervals,
+            Gate::Judge => self.judge,
             Gate::Language => self.language,
             Gate::Laterality => self.laterality,
             Gate::MaxWords => self.max_words,
@@ -386,6 +397,7 @@ impl GatesConfig {
             let Threshold::At(threshold) = self.threshold(gate) else { continue };
             let (range, expected) = match gate {
                 Gate::NearDuplicate => (0.5..=1.0, "a share from 0.5 to 1"),
+                Gate::Judge => (1.0..=f32::from(Rating::BEST), "a rating from 1 to 4"),
                 _ if gate.is_share() => (0.0..=1.0, "a share from 0 to 1"),
                 _ => (0.0..=f32::MAX, "a count from 0"),
             };
@@ -534,6 +546,8 @@ mod tests {
         assert!(GatesConfig::default().validate().is_ok());
         let config = GatesConfig { numbers: Threshold::At(80.0), ..GatesConfig::default() };
         assert!(matches!(config.validate(), Err(TextError::Threshold { gate: "numbers", .. })));
+        let config = GatesConfig { judge: Threshold::At(0.0), ..GatesConfig::default() };
+        assert!(matches!(config.validate(), Err(TextError::Threshold { gate: "judge", .. })));
         let config = GatesConfig { refusal: Threshold::At(f32::NAN), ..GatesConfig::default() };
         assert!(config.validate().is_err());
     }

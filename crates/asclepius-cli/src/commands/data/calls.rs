@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::failure::Outcome;
 use crate::output;
 use crate::pipeline::Pipeline;
+use crate::teacher::JUDGE_LEDGER;
 
 #[derive(Debug, Default, Serialize)]
 struct Sum {
@@ -49,7 +50,7 @@ pub fn run(pipeline: &Pipeline, out: Option<&Path>, json: bool) -> Outcome {
         }
         Ok(())
     };
-    for record in Ledger::records(&directory)? {
+    for record in Ledger::records(&directory)?.chain(Ledger::records(&directory.join(JUDGE_LEDGER))?) {
         match record? {
             Record::Intent(intent) => {
                 withdrawn.insert(intent.intent, intent.key.clone());
