@@ -1,18 +1,25 @@
-//! Held-out loss and answers of the base, the pre-trained and the tuned model.
+//! Held-out loss and answers of the run's models, and of those they are compared with.
+
+mod api;
+mod kept;
+mod tested;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_eval::{BATCH, Candidate, Evaluation, HeldOutSets, Lengths, score};
-use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
-use asclepius_text::InstructionTemplate;
+use asclepius_eval::{
+    Asking, BATCH, Candidate, Examples, HeldOutSets, Lengths, ModelOutcome, Prediction, Question, Settings, answers,
+    evaluate, files, sets,
+};
+use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir};
 use asclepius_train::TrainConfig;
 
 use crate::failure::{Failure, Hinted, Outcome};
-use crate::models::RunModel;
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
+use kept::Kept;
+use tested::{Tested, Weights};
 
 fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
     let directory = run.input_dir(run.config().eval.input.as_deref(), Stage::Dataset);
@@ -21,67 +28,117 @@ fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
 
 /// The held-out files, the settings, and what the models were made from.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
-    let config = run.config();
+    let config = &run.config().eval;
     let mut fingerprint = Fingerprint::new("eval")
         .file("notes", &held_out(run, "notes-validation.parquet")?)?
         .file("instructions", &held_out(run, "instructions-validation.parquet")?)?
-        .setting("questions", &config.eval.questions)
-        .setting("max_tokens", &config.eval.max_tokens)
-        .setting("seed", &config.seed);
-    for set in &config.eval.sets {
-        fingerprint = fingerprint.file("set", set).map_err(Failure::usage)?;
+        .setting("questions", &config.questions)
+        .setting("max_tokens", &config.max_tokens)
+        .setting("rows", &config.rows)
+        .setting("sampling", &(config.temperature, config.top_p))
+        .setting("resamples", &config.resamples)
+        .setting("seed", &config.seed.unwrap_or(run.config().seed));
+    if config.shots > 0 {
+        let examples = held_out(run, "instructions-train.parquet")?;
+        fingerprint = fingerprint.setting("shots", &config.shots).file("examples", &examples)?;
+    }
+    for file in config.sets.iter().chain(&config.general) {
+        fingerprint = fingerprint.file("set", file).map_err(Failure::usage)?;
     }
     for stage in [Stage::Pretrain, Stage::Sft] {
         let manifest = Manifest::read(&run.stage_dir(stage))?;
         fingerprint = fingerprint.setting(stage.name(), &manifest.map(|manifest| manifest.fingerprint));
     }
-    Ok(fingerprint.finish())
+    Ok(tested::identify(&config.compare, fingerprint)?.finish())
 }
 
-/// Evaluates one model after the other, so that only one is in memory.
+/// What every model is asked, and how.
+struct Held {
+    sets: HeldOutSets,
+    questions: Vec<Question>,
+    asking: Asking,
+    lengths: Lengths,
+    examples: Option<Examples>,
+}
+
+/// Evaluates one model after the other, so that only one is in memory. What a model gave is kept until all are done.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
-    let config = run.config();
-    let notes = held_out(run, "notes-validation.parquet")?;
-    if RunModel::ALL.into_iter().all(|(model, _)| model.directory(run).is_none()) {
+    let config = &run.config().eval;
+    let held = gather(run)?;
+    let models = tested::list(run)?;
+    if models.is_empty() {
         let hint = format!("`asclepius run {}` makes everything that is missing", run.pipeline.label);
-        return Err(Failure::usage(Hinted::new(
-            format!("eval: there is no model in {}", run.directory.display()),
-            hint,
-        )));
+        let message = format!("eval: there is no model in {}, and eval.compare names none", run.directory.display());
+        return Err(Failure::usage(Hinted::new(message, hint)));
     }
-    let sets = HeldOutSets::load(&notes, &held_out(run, "instructions-validation.parquet")?, &config.eval.sets)?;
-    let mut questions = sets.questions(config.eval.questions);
-    let mut evaluation = Evaluation::default();
-    let (mut counts, mut done) = (Counts::default(), 0);
-    let bar = StageBar::start("eval", (RunModel::ALL.len() * (questions.len() + 1)) as u64);
-    for (model, name) in RunModel::ALL {
-        let Some(start) = model.load(run)? else { continue };
-        counts.input += 1;
-        bar.say(model.title(run, name));
-        let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
-        let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
-        let candidate =
-            Candidate { name: model.title(run, name), decoder: start.decoder, tokenizer: start.tokenizer, template };
-        let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
-        let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
-        evaluation.losses.extend(sets.losses(&candidate, lengths)?);
-        for questions in questions.chunks_mut(BATCH) {
-            run.check_interrupt()?;
-            score(&candidate, questions, config.eval.max_tokens)?;
-            done += questions.len() as u64;
-            bar.set(done);
-        }
-        counts.out += 1;
+    let kept = Kept::open(run, fingerprint)?;
+    let bar = StageBar::start("eval", (held.questions.len() as u64 + 1) * models.len() as u64);
+    let mut outcomes = Vec::with_capacity(models.len());
+    for (index, model) in models.iter().enumerate() {
+        run.check_interrupt()?;
+        bar.say(model.name.clone());
+        outcomes.push(kept.outcome(index, || match &model.weights {
+            Weights::Api(api) => api::ask(run, model, api, &held.questions, &held.asking, &bar),
+            _ => local(run, model, &held, &bar),
+        })?);
+        bar.set((held.questions.len() as u64 + 1) * (index as u64 + 1));
     }
     bar.finish();
-    evaluation.answers = questions.into_iter().map(|question| question.answered).collect();
-    evaluation.score_answers();
+    let settings = Settings { asking: held.asking, questions: config.questions, resamples: config.resamples };
+    let names: Vec<String> = held.sets.names().map(str::to_owned).collect();
+    let evaluation = evaluate(&outcomes, &names, settings);
     let directory = StageDir::begin(&run.directory, Stage::Eval.directory())?;
-    let text = serde_json::to_string_pretty(&evaluation)?;
-    write_atomically(&directory.path().join("report.json"), text.as_bytes())?;
+    files::write(directory.path(), &evaluation, &outcomes)?;
     let mut manifest = Manifest::new(Stage::Eval.name(), fingerprint.to_owned(), "model");
-    (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
+    let count = outcomes.len() as u64;
+    manifest.counts = Counts { input: count, out: count, ..Counts::default() };
+    for model in &evaluation.models {
+        manifest.tokens.input += model.prompt_tokens;
+        manifest.tokens.output += model.answer_tokens;
+        manifest.cost_usd += model.cost_usd;
+    }
+    manifest.seconds = started.elapsed().as_secs_f64();
     directory.commit(&manifest)?;
+    kept.forget()?;
     Ok(manifest)
+}
+
+fn gather(run: &Run) -> Outcome<Held> {
+    let config = &run.config().eval;
+    let (notes, instructions) =
+        (held_out(run, "notes-validation.parquet")?, held_out(run, "instructions-validation.parquet")?);
+    let sets = HeldOutSets::load(&notes, &instructions, &config.sets, config.general.as_deref())?;
+    let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
+    let questions = sets.questions(config.questions);
+    let seed = config.seed.unwrap_or(run.config().seed);
+    let mut examples = None;
+    if config.shots > 0 {
+        let path = held_out(run, "instructions-train.parquet")?;
+        let rows = asclepius_dataset::read_instructions_any(&path)?;
+        examples = Some(Examples::read(seed, config.shots, rows, &questions, &path)?);
+    }
+    let asking =
+        Asking { max_tokens: config.max_tokens, temperature: config.temperature, top_p: config.top_p, seed };
+    let lengths = Lengths { notes: length(&run.config().pretrain), instructions: length(&run.config().sft) };
+    Ok(Held { sets, questions, asking, lengths, examples })
+}
+
+/// Loss and answers of a model in memory. Behind examples only answers are asked for: the loss is the base's.
+fn local(run: &Run, model: &Tested, held: &Held, bar: &StageBar) -> Outcome<ModelOutcome> {
+    let candidate: Candidate = model.load(run)?;
+    let examples = held.examples.as_ref().filter(|_| model.shots > 0);
+    let losses = match examples {
+        None => held.sets.losses(&candidate, held.lengths, run.config().eval.rows)?,
+        Some(_) => sets::Losses::default(),
+    };
+    let mut predictions = Vec::with_capacity(held.questions.len());
+    for questions in held.questions.chunks(BATCH) {
+        run.check_interrupt()?;
+        let answers = answers::answer(&candidate, questions, examples, &held.asking)?;
+        let measured = questions.iter().zip(answers);
+        predictions.extend(measured.map(|(question, answer)| Prediction::new(&model.name, question, answer)));
+        bar.set(bar.position().0 + questions.len() as u64);
+    }
+    Ok(ModelOutcome::new(model.described(), predictions).with_losses(losses))
 }
