@@ -4,10 +4,10 @@
 #   CUDA_COMPUTE_CAP   the card's compute capability without its dot (default 90: H100, H200)
 #   PYTHON             a Python with venv, which fetches the toolkit (default python3)
 #   CARGO_FLAGS        more for cargo, as in "-j 2"
+#   FLASH_JOBS         how many of FlashAttention's kernels are compiled at a time (default: processors; 6 GB each)
 #
-# The compiler and the static runtime come from NVIDIA's wheels into target/cuda/toolkit. The result links no CUDA
-# library: cudarc, which candle asks to link the driver at build time, is told on a copy to open it at run time, and
-# what candle's kernels want of the runtime is answered by its static half. So one file starts on every machine.
+# The compiler comes from NVIDIA's wheels into target/cuda/toolkit. The result links no CUDA library, so that one file
+# starts on every machine: see workspace.sh for what is changed in copies of candle's crates.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,19 +29,22 @@ toolkit() {
     CUDA_HOME=$(echo "$out"/toolkit/lib/python3*/site-packages/nvidia/cu13)
     [ -x "$CUDA_HOME/bin/nvcc" ] || { echo "no nvcc below $out/toolkit" >&2; return 1; }
     export CUDA_HOME CUDA_PATH=$CUDA_HOME CUDA_ROOT=$CUDA_HOME NVCC=$CUDA_HOME/bin/nvcc PATH=$CUDA_HOME/bin:$PATH
-    mkdir -p "$out/link"
-    echo "INPUT($CUDA_HOME/lib/libcudart_static.a -ldl -lrt -lpthread)" >"$out/link/libcudart.so"
 }
 
+# shellcheck source=tools/cuda/workspace.sh
 . tools/cuda/workspace.sh
+# shellcheck source=tools/cuda/flash.sh
+. tools/cuda/flash.sh
 toolkit
+flash_attention
 sources
 cudarc
+kernels
 # shellcheck disable=SC2086 # flags are words
 (
     cd "$workspace"
-    export CARGO_TARGET_DIR=$out/cargo RUSTFLAGS="-L native=$out/link"
-    cargo build --release ${CARGO_FLAGS:-} --features cuda --config "$patch"
+    export CARGO_TARGET_DIR=$out/cargo
+    cargo build --release ${CARGO_FLAGS:-} --features cuda "${patch[@]}"
 )
 install -m 755 "$out/cargo/release/asclepius" "$out/asclepius"
 
@@ -53,5 +56,4 @@ fi
 bytes=$(stat --format %s "$out/asclepius")
 "$out/asclepius" --version
 echo "$out/asclepius: $bytes bytes for compute capability $CUDA_COMPUTE_CAP"
-# Of 96 MB measured, a third are candle's matrix kernels for quantised weights, which compress to a third of that.
 [ "$bytes" -lt 50000000 ] || echo "over the 50 MB it is meant to stay below" >&2

@@ -35,11 +35,12 @@ chmod +x "$out/stand-in/bin/nvcc"
 . tools/cuda/workspace.sh
 sources
 cudarc
+kernels
 (
     cd "$workspace"
     export NVCC=$out/stand-in/bin/nvcc CUDA_HOME=$out/stand-in CUDA_PATH=$out/stand-in PATH=$out/stand-in/bin:$PATH
     export CUDA_COMPUTE_CAP=90 CUDARC_CUDA_VERSION=13000 CARGO_TARGET_DIR=$out/check
-    cargo check --quiet --workspace --features cuda --config "$patch" "$@"
+    cargo check --quiet --workspace --features cuda "${patch[@]}" "$@"
 )
 
 for nvcc in "$out"/toolkit/lib/python3*/site-packages/nvidia/cu13/bin/nvcc; do

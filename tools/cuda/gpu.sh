@@ -18,15 +18,8 @@ if [ ! -x "$binary" ]; then
     exit 1
 fi
 
-# PyTorch's wheels carry the libraries, each in a folder of its own that no loader knows.
-wheels=$("${PYTHON:-python3}" - 2>/dev/null <<'P' || true
-import pathlib, sysconfig, sys
-roots = {pathlib.Path(path) / "nvidia" for path in [*sys.path, sysconfig.get_paths()["purelib"]] if path}
-found = {str(lib.parent) for root in roots if root.is_dir() for lib in root.glob("**/lib/lib*.so*")}
-print(":".join(sorted(found)))
-P
-)
-export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${wheels:+$wheels:}/usr/local/cuda/lib64:/usr/local/nvidia/lib64"
+# shellcheck source=tools/cuda/libraries.sh
+. tools/cuda/libraries.sh
 
 card=cpu
 if [ "$device" != cpu ]; then

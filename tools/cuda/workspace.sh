@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Sourced by build.sh and check.sh, with `out` set: the copy of the working tree that is compiled with CUDA, and cudarc's.
+# Sourced by build.sh and check.sh, with `out` set: the copies that are compiled with CUDA, of the working tree and of two
+# of candle's crates.
 
 workspace=$out/workspace
-patch="patch.crates-io.cudarc.path=\"$out/cudarc\""
+patch=(--config "patch.crates-io.cudarc.path=\"$out/cudarc\"" --config "patch.crates-io.candle-kernels.path=\"$out/candle-kernels\"")
 
 # The patch would rewrite Cargo.lock, so it is applied to a copy of the working tree; times are kept, so that a second
 # build compiles only what changed.
@@ -14,13 +15,20 @@ sources() {
         tar --null --files-from=- --ignore-failed-read --create | tar --extract --directory "$workspace"
 }
 
-cudarc() {
-    local version copy=$out/cudarc
-    version=$(sed -n '/^name = "cudarc"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+# A crate's source as Cargo.lock names it: copied to $copy, its version in $version.
+copy_of() {
+    copy=$out/$1
+    version=$(sed -n "/^name = \"$1\"\$/{n;s/version = \"\(.*\)\"/\1/p}" Cargo.lock)
     cargo fetch --locked --quiet
     rm -rf "$copy"
-    cp -r "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"cudarc-$version" "$copy"
+    cp -r "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$1-$version" "$copy"
     rm -f "$copy/.cargo-ok" "$copy/.cargo_vcs_info.json"
+}
+
+# cudarc opens the libraries at run time; candle asks it to link them.
+cudarc() {
+    local version copy
+    copy_of cudarc
     sed -i 's/^dynamic-linking = \[\]/dynamic-linking = ["dynamic-loading"]/' "$copy/Cargo.toml"
     # Its build script refuses both features at once, and would emit the link flags of the one that candle names.
     sed -i -e 's/feature = "dynamic-linking"/feature = "linked-at-build-time"/' "$copy/build.rs"
@@ -28,4 +36,24 @@ cudarc() {
     grep -q 'dynamic-linking = \["dynamic-loading"\]' "$copy/Cargo.toml" &&
         ! grep -q '"dynamic-linking"' "$copy/build.rs" ||
         { echo "cudarc $version is laid out otherwise than this script knows" >&2; return 1; }
+}
+
+# candle's kernels without those for GGUF weights and mixtures of experts, which nothing here calls on a card: they are a
+# third of the binary and nine tenths of its compiling, and the only ones that want the CUDA runtime. candle names them all
+# the same, so each is there and says what it lacks.
+kernels() {
+    local version copy
+    copy_of candle-kernels
+    sed -i -e '/"src\/\(moe\|mmq_gguf\)\//d' -e 's/"src\/mmvq_gguf.cu"/"src\/absent.cu"/' -e '/rustc-link-lib=dylib=cudart/d' \
+        -e 's/"mmvq_gguf.cu"/"absent.cu", &/' "$copy/build.rs"
+    rm -r "$copy/src/moe" "$copy/src/mmq_gguf" "$copy/src/mmvq_gguf.cu"
+    {
+        printf '#include <cstdio>\n#include <cstdlib>\n'
+        sed -n 's/.*pub fn \([a-z0-9_A-Z]*\)(.*/\1/p' "$copy/src/ffi.rs" | while read -r name; do
+            printf 'extern "C" void %s() { std::fputs("this build has no kernel %s\\n", stderr); std::abort(); }\n' "$name" "$name"
+        done
+    } >"$copy/src/absent.cu"
+    grep -q '"src/absent.cu"' "$copy/build.rs" && [ "$(grep -c abort "$copy/src/absent.cu")" -ge 40 ] &&
+        ! grep -qE 'mmq_gguf/|cudart' "$copy/build.rs" ||
+        { echo "candle-kernels $version is laid out otherwise than this script knows" >&2; return 1; }
 }

@@ -218,6 +218,43 @@ pub enum Command {
         #[arg(long, default_value = "8")]
         shapes: std::num::NonZeroUsize,
     },
+    /// Time training steps of a model of published sizes with random weights; one JSON object a call.
+    #[command(hide = true)]
+    GpuBench {
+        /// The device: cuda:N, or cpu.
+        #[arg(long, default_value = "cuda:0")]
+        device: String,
+        /// Whose sizes.
+        #[arg(long, default_value = "llama3-8b")]
+        model: String,
+        /// As many blocks, instead of the model's own number.
+        #[arg(long)]
+        layers: Option<std::num::NonZeroUsize>,
+        /// full, lora or qlora.
+        #[arg(long, default_value = "lora", value_parser = method)]
+        method: asclepius_train::Method,
+        /// Tokens of a sequence.
+        #[arg(long, default_value = "4096")]
+        length: std::num::NonZeroUsize,
+        /// Sequences of a micro-batch.
+        #[arg(long, default_value = "1")]
+        rows: std::num::NonZeroUsize,
+        /// Micro-batches of a step.
+        #[arg(long, default_value = "1")]
+        micro_batches: std::num::NonZeroUsize,
+        /// Keep only every block's input for the way back.
+        #[arg(long)]
+        recompute: bool,
+        /// The optimizer's moments in 8 bits.
+        #[arg(long)]
+        eight_bit: bool,
+        /// Steps that are timed.
+        #[arg(long, default_value = "8")]
+        steps: std::num::NonZeroU64,
+        /// Begin no step after so many seconds.
+        #[arg(long, default_value_t = 30.0)]
+        seconds: f64,
+    },
     /// Print the reference of every configuration key as Markdown.
     #[command(hide = true)]
     Reference,
@@ -352,6 +389,10 @@ fn rate(text: &str) -> Result<f64, String> {
     // Slower than one in ten days is a slip, and no timer's business.
     let fits = |rate: &f64| (1e-6..=1e6).contains(rate);
     text.parse().ok().filter(fits).ok_or_else(|| "a number from 0.000001 to 1000000".to_owned())
+}
+
+fn method(text: &str) -> Result<asclepius_train::Method, String> {
+    serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

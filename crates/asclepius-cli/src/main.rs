@@ -30,6 +30,8 @@ mod training;
 
 use std::process::ExitCode;
 
+use asclepius_model::Recompute;
+use asclepius_train::device_bench::Workload;
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
@@ -114,6 +116,33 @@ fn dispatch(command: Command) -> Outcome {
         }
         Command::GpuCheck { device, json, seed, shapes } => {
             commands::gpu_check::run(&device, json.as_deref(), seed, shapes.get())
+        }
+        Command::GpuBench {
+            device,
+            model,
+            layers,
+            method,
+            length,
+            rows,
+            micro_batches,
+            recompute,
+            eight_bit,
+            steps,
+            seconds,
+        } => {
+            let workload = Workload {
+                model,
+                layers: layers.map(Into::into),
+                method,
+                length: length.get(),
+                rows: rows.get(),
+                micro_batches: micro_batches.get(),
+                recompute: if recompute { Recompute::Block } else { Recompute::None },
+                eight_bit,
+                steps: steps.get(),
+                seconds,
+            };
+            commands::gpu_check::bench(&device, &workload)
         }
         Command::Reference => {
             let defaults = serde_json::to_value(commands::reference_defaults())?;

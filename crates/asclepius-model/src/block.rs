@@ -111,6 +111,12 @@ impl Block {
         linears
     }
 
+    /// Whether any of its parameters is trained.
+    pub(crate) fn is_trained(&self) -> bool {
+        let mut copy = self.clone();
+        copy.parameters_mut().into_iter().any(|parameter| parameter.is_trainable())
+    }
+
     pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         self.parts_mut().1
     }

@@ -99,6 +99,25 @@ impl Decoder {
         Self::assemble(config, parameters)
     }
 
+    /// Random weights of `dtype` made on `device` by its own generator, which is quick and differs from device to device:
+    /// for measuring time and memory, where the values say nothing.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn arbitrary(config: ModelConfig, dtype: DType, device: &Device) -> Result<Self> {
+        let mut parameters = BTreeMap::new();
+        for (name, shape) in parameter_shapes(&config) {
+            let value = if shape.len() == 1 {
+                Tensor::ones(shape, dtype, device)?
+            } else {
+                Tensor::randn(0.0, config.initializer_range as f32, shape, device)?.to_dtype(dtype)?
+            };
+            let parameter = Parameter::frozen(name.as_str(), &value);
+            parameters.insert(name, parameter);
+        }
+        Self::assemble(config, parameters)
+    }
+
     /// From exactly the parameters that [`parameter_shapes`] names.
     fn assemble(config: ModelConfig, mut parameters: BTreeMap<String, Parameter>) -> Result<Self> {
         let mut missing = Vec::new();

@@ -5,7 +5,7 @@
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
 use candle_core::{DType, Tensor, Var};
 
-use crate::{Context, Decoder, ModelError, Result, direct};
+use crate::{Context, Decoder, ModelError, Result, direct, taped};
 
 /// What is kept of the forward pass for the way back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,30 @@ impl MicroBatch {
     }
 }
 
+/// A micro-batch's summed loss, which a card may still be working on.
+#[derive(Clone, Debug)]
+pub struct Loss(Found);
+
+#[derive(Clone, Debug)]
+enum Found {
+    Number(f64),
+    OnCard(Tensor),
+}
+
+impl Loss {
+    /// The number; waits for the card.
+    ///
+    /// # Errors
+    /// When it is not finite: what was added to the gradients is then worth nothing.
+    pub fn value(&self) -> Result<f64> {
+        let value = match &self.0 {
+            Found::Number(value) => *value,
+            Found::OnCard(loss) => scalar(loss)?,
+        };
+        if value.is_finite() { Ok(value) } else { Err(ModelError::NotFinite(value)) }
+    }
+}
+
 /// The loss summed over the micro-batch's targets; its gradients are added into the slots of the trainable parameters,
 /// which must lie in a [`asclepius_ops::GradientBuffer`]. Divide both by the supervised tokens of the whole step.
 ///
@@ -70,17 +94,105 @@ pub fn loss_and_gradients(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
+    add_gradients(decoder, batch, dropout, recompute)?.value()
+}
+
+/// [`loss_and_gradients`] that does not wait for a card: the next micro-batch's work is handed over while it is at this one.
+///
+/// # Errors
+/// When the batch does not fit the model, or a parameter is in no buffer. That the loss is finite is for
+/// [`Loss::value`] to say.
+pub fn add_gradients(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<Loss> {
+    let number = |found| match found {
+        Ok(value) | Err(ModelError::NotFinite(value)) => Ok(Loss(Found::Number(value))),
+        Err(error) => Err(error),
+    };
     match direct::scalar(decoder) {
         Some(DType::F64) => {
             check_buffers(&decoder.trainable())?;
-            direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute)
+            number(direct::loss_and_gradients::<f64>(decoder, batch, dropout, recompute))
         }
         Some(_) => {
             check_buffers(&decoder.trainable())?;
-            direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute)
+            number(direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute))
         }
-        None => loss_and_gradients_by_graph(decoder, batch, dropout, recompute),
+        None if taped::fits(decoder) => by_tape(decoder, batch, dropout, recompute),
+        None => by_graph(decoder, batch, dropout, recompute),
     }
+}
+
+/// [`loss_and_gradients`] on tapes whatever the device: the way of every card, for tests where there is none.
+///
+/// # Errors
+/// As [`loss_and_gradients`].
+#[doc(hidden)]
+pub fn loss_and_gradients_by_tape(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+) -> Result<f64> {
+    by_tape(decoder, batch, dropout, recompute)?.value()
+}
+
+fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
+    let context = batch.context(decoder, dropout)?;
+    let parameters = decoder.trainable();
+    check_buffers(&parameters)?;
+    let embedded = decoder.embed(&batch.ids)?;
+    // A gradient goes on to the embedding, or to blocks that are trained; below the first of those nobody asks for it.
+    let mut below = embedded.track_op();
+    let mut wants_input = Vec::with_capacity(decoder.block_count());
+    for block in decoder.blocks() {
+        wants_input.push(below);
+        below = below || block.is_trained();
+    }
+    let mut x = embedded.detach();
+    let mut kept = Vec::with_capacity(decoder.block_count());
+    for (index, block) in decoder.blocks().iter().enumerate() {
+        let input = x;
+        let (output, tape) = block.taped(&input, &context, recompute, wants_input[index])?;
+        x = output;
+        // Run again on the way back from its input alone.
+        kept.push(if recompute == Recompute::Block { Segment::Input(input) } else { Segment::Tape(tape) });
+    }
+
+    let input = leaf(&x)?;
+    let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
+    let sum = Loss(Found::OnCard(loss.detach()));
+    if batch.targets.is_empty() {
+        return Ok(sum);
+    }
+    let mut gradient = backward(&loss, &input, &parameters)?;
+    drop((loss, input, x));
+
+    for (index, segment) in kept.into_iter().enumerate().rev() {
+        let tape = match segment {
+            Segment::Tape(tape) => tape,
+            Segment::Input(input) => decoder.blocks()[index].taped(&input, &context, recompute, wants_input[index])?.1,
+        };
+        match tape.back(&gradient)? {
+            Some(next) => gradient = next,
+            None => break,
+        }
+    }
+
+    if embedded.track_op() {
+        let mut store = seed(&embedded, &gradient)?.backward()?;
+        Parameter::collect(&parameters, &mut store)?;
+    }
+    Ok(sum)
+}
+
+/// What there is of a block for the way back.
+enum Segment {
+    Tape(taped::Kept),
+    Input(Tensor),
 }
 
 fn check_buffers(parameters: &[Parameter]) -> Result<()> {
@@ -101,6 +213,10 @@ pub fn loss_and_gradients_by_graph(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
+    by_graph(decoder, batch, dropout, recompute)?.value()
+}
+
+fn by_graph(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
@@ -128,10 +244,7 @@ pub fn loss_and_gradients_by_graph(
 
     let input = leaf(&x)?;
     let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
-    let sum = scalar(&loss)?;
-    if !sum.is_finite() {
-        return Err(ModelError::NotFinite(sum));
-    }
+    let sum = Loss(Found::OnCard(loss.detach()));
     if batch.targets.is_empty() {
         return Ok(sum);
     }

@@ -29,6 +29,13 @@ pub struct Adapter {
     pub dropout: f32,
 }
 
+impl Adapter {
+    /// With what probability inputs of `A` are dropped, and what draws them; none in evaluation.
+    pub(crate) fn dropped(&self, key: Option<PhiloxKey>) -> Option<(f32, PhiloxKey)> {
+        key.filter(|_| self.dropout > 0.0).map(|key| (self.dropout, key.fold_name(self.a.name())))
+    }
+}
+
 impl Linear {
     /// `x [t, in]` -> `[t, out]`; `key` draws the adapter's dropout in training.
     ///
@@ -38,9 +45,7 @@ impl Linear {
         let Some(adapter) = &self.adapter else {
             return Ok(linear(x, &self.weight, self.bias.as_ref())?);
         };
-        let dropped =
-            key.filter(|_| adapter.dropout > 0.0).map(|key| (adapter.dropout, key.fold_name(adapter.a.name())));
-        let y = lora(x, &self.weight, &adapter.a, &adapter.b, adapter.scaling, dropped)?;
+        let y = lora(x, &self.weight, &adapter.a, &adapter.b, adapter.scaling, adapter.dropped(key))?;
         Ok(match &self.bias {
             Some(bias) => y.broadcast_add(bias.value())?,
             None => y,

@@ -96,6 +96,19 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
     })
 }
 
+/// Operations that a training step must do for each token: two for every number of a matrix that the token is multiplied
+/// with, on the way forward, for the input's gradient and, where the weights are `trained`, for theirs (Chowdhery et al.,
+/// "PaLM", 2022, appendix B, without the part of attention). Looking an embedding up multiplies nothing; the head does.
+/// What is computed twice to save memory counts once.
+pub fn operations_per_token(config: &ModelConfig, trained: bool) -> f64 {
+    let outer = families::outer(config);
+    let head = config.vocab_size * config.hidden_size;
+    let shapes = parameter_shapes(config);
+    let blocks = shapes.iter().filter(|(name, shape)| name.starts_with(outer.blocks) && shape.len() == 2);
+    let numbers = head + blocks.map(|(_, shape)| shape.iter().product::<usize>()).sum::<usize>();
+    if trained { 6.0 * numbers as f64 } else { 4.0 * numbers as f64 }
+}
+
 /// Numbers kept for the way back, as `direct` keeps them: a block's for each block, or each block's input and one block's.
 fn activations(config: &ModelConfig, options: &PlanOptions) -> u64 {
     let (d, f) = (config.hidden_size as u64, config.intermediate_size as u64);

@@ -4,6 +4,7 @@ use asclepius_model::generate::step;
 use asclepius_model::{
     AllLinear, Cache, Decoder, Finish, LoraConfig, LoraTargets, MicroBatch, ModelConfig, ModelError, Recompute,
     Sampling, evaluate, generate, generate_batch, loss_and_gradients, loss_and_gradients_by_graph,
+    loss_and_gradients_by_tape,
 };
 use asclepius_ops::{Documents, GradientBuffer, Parameter, PhiloxKey, Targets};
 use candle_core::{DType, Device, Tensor};
@@ -104,7 +105,46 @@ fn a_block_at_a_time_is_plain_autograd_and_recomputing_changes_no_bit() {
             let by_graph: Vec<f32> = buffer.flat().to_vec1().expect("f32");
             assert!(distance(&gradients, &by_graph) < 1e-6, "{changes}: {}", distance(&gradients, &by_graph));
         }
+        let mut on_tape = Vec::new();
+        for recompute in [Recompute::None, Recompute::Selective, Recompute::Block] {
+            let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
+            let by_tape = loss_and_gradients_by_tape(&decoder, &batch(), None, recompute).expect("a sound batch");
+            assert!((loss - by_tape).abs() < 1e-6 * loss, "{changes}: {loss} {by_tape}");
+            let by_tape: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+            assert!(distance(&gradients, &by_tape) < 1e-6, "{changes}: {}", distance(&gradients, &by_tape));
+            on_tape.push(by_tape);
+        }
+        assert!(on_tape.iter().all(|gradients| *gradients == on_tape[0]), "{changes}: recomputing changed a bit");
         assert_eq!(evaluate(&decoder, &batch()).expect("a sound batch"), loss, "{changes}");
+    }
+}
+
+#[test]
+fn adapters_on_a_tape_are_adapters_on_slices() {
+    for changes in families() {
+        for (dropout, quantised) in [(0.0, false), (0.3, false), (0.0, true)] {
+            let mut decoder = decoder(&changes);
+            decoder.attach(&LoraConfig { rank: 3, alpha: 6.0, dropout, ..LoraConfig::default() }, 5).expect("small");
+            for parameter in decoder.trainable() {
+                // B begins at zero, where A has no gradient.
+                let shape = parameter.value().shape().clone();
+                let values = PhiloxKey::new(8).fold_name(parameter.name()).normals(shape.elem_count());
+                let values = Tensor::from_vec(values, &shape, &Device::Cpu).expect("small");
+                parameter.set(&(values * 0.2).expect("small")).expect("its own shape");
+            }
+            if quantised {
+                decoder.quantise().expect("small");
+            }
+            let key = Some(PhiloxKey::new(3));
+            let (loss, expected) = trained(&decoder, &batch(), key, Recompute::None);
+            for recompute in [Recompute::None, Recompute::Selective, Recompute::Block] {
+                let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
+                let found = loss_and_gradients_by_tape(&decoder, &batch(), key, recompute).expect("a sound batch");
+                assert!((loss - found).abs() < 1e-6 * loss, "{changes}: {loss} {found}");
+                let found: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+                assert!(distance(&found, &expected) < 2e-6, "{changes}: {}", distance(&found, &expected));
+            }
+        }
     }
 }
 

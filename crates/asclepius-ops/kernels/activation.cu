@@ -5,25 +5,78 @@
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// y = silu(gate) up.
-template <typename T>
-__device__ void swiglu_forward(const T *gate, const T *up, T *y, long long count) {
-    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (at < count) {
-        const float x = to_float(gate[at]);
-        y[at] = from_float<T>(rounded<T>(x * sigmoid(x)) * to_float(up[at]));
+// Where a thread's numbers are, a pack of them; less at the end, or one after the other where memory does not begin at a
+// whole pack.
+struct Share {
+    long long from, to;
+    bool packed;
+};
+
+template <typename T, typename... Ts>
+__device__ Share share_of(long long count, const Ts *...memory) {
+    const long long from = ((long long)blockIdx.x * blockDim.x + threadIdx.x) * Pack<T>::COUNT;
+    const long long to = from + Pack<T>::COUNT < count ? from + Pack<T>::COUNT : count;
+    return {from, to, to - from == Pack<T>::COUNT && (starts_a_pack(memory) && ...)};
+}
+
+// y = f(a, b), number by number; y may be a or b.
+template <typename T, typename F>
+__device__ void map_pairs(const T *a, const T *b, T *y, long long count, F f) {
+    const Share share = share_of<T>(count, a, b, y);
+    if (share.packed) {
+        const Pack<T> left = pack_at(a + share.from), right = pack_at(b + share.from);
+        Pack<T> result;
+        for (int at = 0; at < Pack<T>::COUNT; at++) {
+            result.of[at] = f(left.of[at], right.of[at]);
+        }
+        pack_at(y + share.from) = result;
+        return;
+    }
+    for (long long at = share.from; at < share.to; at++) {
+        y[at] = f(a[at], b[at]);
     }
 }
 
-// dup = dy silu(gate), dgate = dy up s (1 + gate (1 - s)) with s = sigmoid(gate). Either may be written over its input.
+// y = silu(gate) up.
+template <typename T>
+__device__ void swiglu_forward(const T *gate, const T *up, T *y, long long count) {
+    map_pairs(gate, up, y, count, [](T gate, T up) {
+        const float x = to_float(gate);
+        return from_float<T>(rounded<T>(x * sigmoid(x)) * to_float(up));
+    });
+}
+
+// dup = dy silu(gate), dgate = dy up s (1 + gate (1 - s)) with s = sigmoid(gate).
+template <typename T>
+__device__ void swiglu_slopes(T gate, T up, T dy, T &dgate, T &dup) {
+    const float x = to_float(gate), gradient = to_float(dy), s = sigmoid(x);
+    dgate = from_float<T>(gradient * to_float(up) * s * (1.0f + x * (1.0f - s)));
+    dup = from_float<T>(gradient * x * s);
+}
+
+// Either gradient may be written over its input.
 template <typename T>
 __device__ void swiglu_backward(const T *gate, const T *up, const T *dy, T *dgate, T *dup, long long count) {
-    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (at < count) {
-        const float x = to_float(gate[at]), other = to_float(up[at]), gradient = to_float(dy[at]), s = sigmoid(x);
-        dgate[at] = from_float<T>(gradient * other * s * (1.0f + x * (1.0f - s)));
-        dup[at] = from_float<T>(gradient * x * s);
+    const Share share = share_of<T>(count, gate, up, dy, dgate, dup);
+    if (share.packed) {
+        const Pack<T> gates = pack_at(gate + share.from), ups = pack_at(up + share.from), dys = pack_at(dy + share.from);
+        Pack<T> dgates, dups;
+        for (int at = 0; at < Pack<T>::COUNT; at++) {
+            swiglu_slopes<T>(gates.of[at], ups.of[at], dys.of[at], dgates.of[at], dups.of[at]);
+        }
+        pack_at(dgate + share.from) = dgates;
+        pack_at(dup + share.from) = dups;
+        return;
     }
+    for (long long at = share.from; at < share.to; at++) {
+        swiglu_slopes<T>(gate[at], up[at], dy[at], dgate[at], dup[at]);
+    }
+}
+
+// y = a + b; y may be either.
+template <typename T>
+__device__ void sum_pair(const T *a, const T *b, T *y, long long count) {
+    map_pairs(a, b, y, count, [](T a, T b) { return from_float<T>(to_float(a) + to_float(b)); });
 }
 
 constexpr float ROOT_2_OVER_PI = 0.797884560802865f;
@@ -87,6 +140,20 @@ __device__ void add(float *target, const T *source, long long count) {
     }
 }
 
+// x [groups, each, d] -> y [groups, d]: what a group's query heads want of the key head that they share.
+template <typename T>
+__device__ void sum_groups(const T *x, T *y, long long count, int each, int d) {
+    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at < count) {
+        const T *column = x + at / d * each * d + at % d;
+        float sum = 0.0f;
+        for (int row = 0; row < each; row++) {
+            sum += to_float(column[(long long)row * d]);
+        }
+        y[at] = from_float<T>(sum);
+    }
+}
+
 #define ACTIVATIONS(T, name)                                                                                           \
     KERNEL void swiglu_forward_##name(const T *gate, const T *up, T *y, long long count) {                             \
         swiglu_forward<T>(gate, up, y, count);                                                                         \
@@ -110,5 +177,11 @@ __device__ void add(float *target, const T *source, long long count) {
     }                                                                                                                  \
     EXPORTED(dropout_##name)                                                                                           \
     KERNEL void add_##name(float *target, const T *source, long long count) { add<T>(target, source, count); }         \
-    EXPORTED(add_##name)
+    EXPORTED(add_##name)                                                                                               \
+    KERNEL void sum_pair_##name(const T *a, const T *b, T *y, long long count) { sum_pair<T>(a, b, y, count); }        \
+    EXPORTED(sum_pair_##name)                                                                                          \
+    KERNEL void sum_groups_##name(const T *x, T *y, long long count, int each, int d) {                                \
+        sum_groups<T>(x, y, count, each, d);                                                                           \
+    }                                                                                                                  \
+    EXPORTED(sum_groups_##name)
 FOR_EACH_TYPE(ACTIVATIONS)

@@ -102,6 +102,61 @@ __device__ inline Words philox(uint64_t seed, uint64_t stream, uint64_t index) {
 // The upper 24 bits as a number in [0, 1).
 __device__ inline float to_unit(uint32_t word) { return (float)(word >> 8) * (1.0f / 16777216.0f); }
 
+// 16 bytes of numbers, which a thread reads and writes at once: one number at a time a card reaches a third of what its
+// memory gives.
+template <typename T>
+struct alignas(16) Pack {
+    static constexpr int COUNT = 16 / sizeof(T);
+    T of[COUNT];
+};
+
+template <typename T>
+__device__ inline bool starts_a_pack(const T *memory) {
+    return (uintptr_t)memory % sizeof(Pack<T>) == 0;
+}
+
+// Whether rows of d numbers that begin at each of `memory` are whole packs.
+template <typename T, typename... Ts>
+__device__ inline bool in_packs(int d, const Ts *...memory) {
+    return d % Pack<T>::COUNT == 0 && (starts_a_pack(memory) && ...);
+}
+
+template <typename T>
+__device__ inline const Pack<T> &pack_at(const T *memory) {
+    return *(const Pack<T> *)memory;
+}
+
+template <typename T>
+__device__ inline Pack<T> &pack_at(T *memory) {
+    return *(Pack<T> *)memory;
+}
+
+// N numbers from `memory` on as floats, and back: a whole pack, or one.
+template <typename T, int N>
+__device__ inline void read_floats(const T *memory, float *values) {
+    if constexpr (N == 1) {
+        values[0] = to_float(memory[0]);
+    } else {
+        const Pack<T> pack = pack_at(memory);
+        for (int at = 0; at < N; at++) {
+            values[at] = to_float(pack.of[at]);
+        }
+    }
+}
+
+template <typename T, int N>
+__device__ inline void write_floats(T *memory, const float *values) {
+    if constexpr (N == 1) {
+        memory[0] = from_float<T>(values[0]);
+    } else {
+        Pack<T> pack;
+        for (int at = 0; at < N; at++) {
+            pack.of[at] = from_float<T>(values[at]);
+        }
+        pack_at(memory) = pack;
+    }
+}
+
 // One instance of a kernel for each type of number, under names that can be asked for.
 #define FOR_EACH_TYPE(INSTANCE) \
     INSTANCE(float, f32)        \

@@ -7,26 +7,43 @@ constexpr float NOTHING = -3.402823466e+38f;
 
 // losses[row] = logsumexp(z) - z[label] of z = scores + bias, a block to a row of [rows, v]; with `gradient`, the scores
 // become (softmax(z) - onehot(label)) factor. `bias` may be null.
+// A thread takes N scores at a time.
 // Shared: a float of each warp.
-template <typename T>
+template <typename T, int N>
 __device__ void cross_entropy(T *scores, const T *bias, const unsigned *labels, float *losses, int v, int gradient,
                               float factor) {
     float *room = shared<float>();
     scores += (size_t)blockIdx.x * v;
     const int label = labels[blockIdx.x];
-    const auto score = [&](int at) { return to_float(scores[at]) + (bias == nullptr ? 0.0f : to_float(bias[at])); };
+    float values[N], offsets[N];
+    const auto read = [&](int at) {
+        read_floats<T, N>(scores + at, values);
+        if (bias != nullptr) {
+            read_floats<T, N>(bias + at, offsets);
+            for (int lane = 0; lane < N; lane++) {
+                values[lane] += offsets[lane];
+            }
+        }
+    };
     float largest = NOTHING;
-    for (int at = threadIdx.x; at < v; at += blockDim.x) {
-        largest = Largest::of(largest, score(at));
+    for (int at = threadIdx.x * N; at < v; at += blockDim.x * N) {
+        read(at);
+        for (int lane = 0; lane < N; lane++) {
+            largest = Largest::of(largest, values[lane]);
+        }
     }
     largest = over_block<Largest>(largest, room);
     float sum = 0;
-    for (int at = threadIdx.x; at < v; at += blockDim.x) {
-        sum += expf(score(at) - largest);
+    for (int at = threadIdx.x * N; at < v; at += blockDim.x * N) {
+        read(at);
+        for (int lane = 0; lane < N; lane++) {
+            sum += expf(values[lane] - largest);
+        }
     }
     sum = over_block<Sum>(sum, room);
     if (threadIdx.x == 0) {
-        losses[blockIdx.x] = logf(sum) - (score(label) - largest);
+        const float score = to_float(scores[label]) + (bias == nullptr ? 0.0f : to_float(bias[label]));
+        losses[blockIdx.x] = logf(sum) - (score - largest);
     }
     if (!gradient) {
         return;
@@ -34,9 +51,12 @@ __device__ void cross_entropy(T *scores, const T *bias, const unsigned *labels, 
     // The label's own score is read above and overwritten below.
     __syncthreads();
     const float inverse = 1.0f / sum;
-    for (int at = threadIdx.x; at < v; at += blockDim.x) {
-        const float share = expf(score(at) - largest) * inverse;
-        scores[at] = from_float<T>((share - (at == label ? 1.0f : 0.0f)) * factor);
+    for (int at = threadIdx.x * N; at < v; at += blockDim.x * N) {
+        read(at);
+        for (int lane = 0; lane < N; lane++) {
+            values[lane] = (expf(values[lane] - largest) * inverse - (at + lane == label ? 1.0f : 0.0f)) * factor;
+        }
+        write_floats<T, N>(scores + at, values);
     }
 }
 
@@ -86,7 +106,11 @@ __device__ void masked_softmax_backward(const T *p, T *dp, int keys, float scale
 #define SOFTMAXES(T, name)                                                                                             \
     KERNEL void cross_entropy_##name(T *scores, const T *bias, const unsigned *labels, float *losses, int v,           \
                                      int gradient, float factor) {                                                     \
-        cross_entropy<T>(scores, bias, labels, losses, v, gradient, factor);                                           \
+        if (in_packs<T>(v, scores, bias)) {                                                                            \
+            cross_entropy<T, Pack<T>::COUNT>(scores, bias, labels, losses, v, gradient, factor);                       \
+        } else {                                                                                                       \
+            cross_entropy<T, 1>(scores, bias, labels, losses, v, gradient, factor);                                    \
+        }                                                                                                              \
     }                                                                                                                  \
     EXPORTED(cross_entropy_##name)                                                                                     \
     KERNEL void masked_softmax_##name(T *scores, int queries, int keys, int first, int window, float scale) {          \

@@ -47,6 +47,24 @@ pub fn gelu(x: &Tensor, kind: Gelu) -> Result<Tensor> {
     Ok(x.contiguous()?.apply_op1(GeluOf(kind))?)
 }
 
+/// The gradients of `gate` and `up` of [`swiglu`] for `dy`; all contiguous.
+pub(crate) fn swiglu_back(gate: &Tensor, up: &Tensor, dy: &Tensor) -> CandleResult<(Tensor, Tensor)> {
+    if gate.device().is_cuda() {
+        gpu::swiglu_backward(gate, up, dy)
+    } else {
+        by_dtype!(gate.dtype(), backward(gate, up, dy))
+    }
+}
+
+/// The gradient of `x` of [`gelu`] for `dy`; both contiguous.
+pub(crate) fn gelu_back(x: &Tensor, dy: &Tensor, kind: Gelu) -> CandleResult<Tensor> {
+    if x.device().is_cuda() {
+        gpu::gelu_backward(x, dy, kind)
+    } else {
+        by_dtype!(x.dtype(), gelu_backward(x, dy, kind))
+    }
+}
+
 struct GeluOf(Gelu);
 
 fn gelu_forward<R: Real>(x: &CpuStorage, layout: &Layout, kind: Gelu) -> CandleResult<CpuStorage> {
@@ -74,12 +92,7 @@ impl CustomOp1 for GeluOf {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<Option<Tensor>> {
-        let dy = dy.contiguous()?;
-        Ok(Some(if x.device().is_cuda() {
-            gpu::gelu_backward(x, &dy, self.0)?
-        } else {
-            by_dtype!(x.dtype(), gelu_backward(x, &dy, self.0))?
-        }))
+        Ok(Some(gelu_back(x, &dy.contiguous()?, self.0)?))
     }
 }
 
@@ -148,12 +161,7 @@ impl CustomOp2 for SwiGlu {
         _: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let (dgate, dup) = if gate.device().is_cuda() {
-            gpu::swiglu_backward(gate, up, &dy)?
-        } else {
-            by_dtype!(gate.dtype(), backward(gate, up, &dy))?
-        };
+        let (dgate, dup) = swiglu_back(gate, up, &dy.contiguous()?)?;
         Ok((gate.track_op().then_some(dgate), up.track_op().then_some(dup)))
     }
 }

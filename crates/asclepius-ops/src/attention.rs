@@ -1,6 +1,8 @@
 //! Attention inside documents: causal, grouped-query, optionally within a sliding window.
 //!
-//! The kernel is [`crate::cpu::heads`].
+//! The kernel is [`crate::cpu::heads`]; on a card FlashAttention's, or plain products where it takes a call not.
+
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result as CandleResult, Shape, Tensor};
@@ -35,6 +37,16 @@ pub fn attention(
     documents: &Documents,
     options: &AttentionOptions,
 ) -> Result<Tensor> {
+    check([q, k, v], documents)?;
+    if !kernel::has_kernel(&[q, k, v]) {
+        return reference::attention(q, k, v, documents, options);
+    }
+    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
+    let attention = Attention::new([&q, &k, &v], documents, options)?;
+    Ok(q.apply_op3(&k, &v, attention)?)
+}
+
+fn check([q, k, v]: [&Tensor; 3], documents: &Documents) -> Result<()> {
     let (_, h, d) = q.dims3()?;
     let (_, g, _) = k.dims3()?;
     expect("attention", "q", &[documents.query_tokens(), h, d], q.dims())?;
@@ -48,27 +60,74 @@ pub fn attention(
             found: vec![g],
         });
     }
-    if !kernel::has_kernel(&[q, k, v]) {
-        return reference::attention(q, k, v, documents, options);
-    }
-    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
-    let on_card = if q.device().is_cuda() {
-        Some(gpu::attend([&q.detach(), &k.detach(), &v.detach()], documents, options)?)
-    } else {
-        None
-    };
-    let attention = Attention { documents: documents.clone(), options: *options, on_card };
-    Ok(q.apply_op3(&k, &v, attention)?)
+    Ok(())
 }
 
-struct Attention {
+#[derive(Debug)]
+pub(crate) struct Attention {
     documents: Documents,
     options: AttentionOptions,
-    /// The result, where it was made of tensors.
-    on_card: Option<Tensor>,
+    on_card: OnCard,
+}
+
+/// What a card keeps of the way forward.
+#[derive(Debug)]
+enum OnCard {
+    /// It is not on one.
+    Not,
+    /// The log of each softmax's divisor, once it has run.
+    Flash(Mutex<Option<Tensor>>),
+    /// The result, which was made of tensors, until somebody takes it.
+    Products(Option<Tensor>),
 }
 
 impl Attention {
+    /// Of contiguous tensors.
+    fn new([q, k, v]: [&Tensor; 3], documents: &Documents, options: &AttentionOptions) -> Result<Self> {
+        let on_card = if !q.device().is_cuda() {
+            OnCard::Not
+        } else if gpu::flash::fits(q, documents) {
+            OnCard::Flash(Mutex::new(None))
+        } else {
+            OnCard::Products(Some(gpu::attend([&q.detach(), &k.detach(), &v.detach()], documents, options)?))
+        };
+        Ok(Self { documents: documents.clone(), options: *options, on_card })
+    }
+
+    /// [`attention`] without a graph, where there is a kernel, and what its way back needs beside what it was given and made.
+    pub fn forward_kept(
+        [q, k, v]: [&Tensor; 3],
+        documents: &Documents,
+        options: &AttentionOptions,
+    ) -> Result<(Tensor, Self)> {
+        check([q, k, v], documents)?;
+        let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
+        let mut attention = Self::new([&q, &k, &v], documents, options)?;
+        if let OnCard::Products(y) = &mut attention.on_card
+            && let Some(y) = y.take()
+        {
+            return Ok((y, attention));
+        }
+        Ok((q.apply_op3_no_bwd(&k, &v, &attention)?, attention))
+    }
+
+    /// The gradients of queries, keys and values, from them, what was made of them and its gradient; all contiguous.
+    pub fn back(&self, [q, k, v, y, dy]: [&Tensor; 5]) -> CandleResult<[Tensor; 3]> {
+        match &self.on_card {
+            OnCard::Flash(log_sums) => {
+                let log_sums = log_sums.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(log_sums) = &*log_sums else {
+                    candle_core::bail!("attention: no way forward before this one")
+                };
+                gpu::flash::attend_backward([q, k, v, y, log_sums, dy], &self.documents, &self.options)
+            }
+            OnCard::Products(_) => {
+                gpu::attend_backward([&q.detach(), &k.detach(), &v.detach(), dy], &self.documents, &self.options)
+            }
+            OnCard::Not => by_dtype!(q.dtype(), backward(self, [q, k, v, dy])),
+        }
+    }
+
     fn over<'a, R: Real>(&'a self, [q, k, v]: [(&'a [R], &Shape); 3]) -> CandleResult<heads::Attention<'a, R>> {
         let heads = |(data, shape): (&'a [R], &Shape)| {
             let (_, count, d) = shape.dims3()?;
@@ -125,16 +184,23 @@ impl CustomOp3 for Attention {
 
     fn cuda_fwd(
         &self,
-        _: &CudaStorage,
+        q: &CudaStorage,
         ql: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
-        _: &CudaStorage,
-        _: &Layout,
+        k: &CudaStorage,
+        kl: &Layout,
+        v: &CudaStorage,
+        vl: &Layout,
     ) -> CandleResult<(CudaStorage, Shape)> {
         match &self.on_card {
-            Some(y) => Ok((gpu::copied(y)?, ql.shape().clone())),
-            None => candle_core::bail!("attention: queries and keys lie on two devices"),
+            OnCard::Flash(log_sums) => {
+                let views = [(q, ql), (k, kl), (v, vl)].map(|(storage, layout)| gpu::View { storage, layout });
+                let (y, sums) = gpu::flash::attend(views, &self.documents, &self.options)?;
+                *log_sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums);
+                Ok((y, ql.shape().clone()))
+            }
+            OnCard::Products(Some(y)) => Ok((gpu::copied(y)?, ql.shape().clone())),
+            OnCard::Products(None) => candle_core::bail!("attention: its result was taken"),
+            OnCard::Not => candle_core::bail!("attention: queries and keys lie on two devices"),
         }
     }
 
@@ -143,15 +209,10 @@ impl CustomOp3 for Attention {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        _: &Tensor,
+        y: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let [dq, dk, dv] = if q.device().is_cuda() {
-            gpu::attend_backward([&q.detach(), &k.detach(), &v.detach(), &dy], &self.documents, &self.options)?
-        } else {
-            by_dtype!(q.dtype(), backward(self, [q, k, v, &dy]))?
-        };
+        let [dq, dk, dv] = self.back([q, k, v, y, &dy.contiguous()?])?;
         Ok((q.track_op().then_some(dq), k.track_op().then_some(dk), v.track_op().then_some(dv)))
     }
 }

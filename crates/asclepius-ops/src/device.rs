@@ -38,6 +38,42 @@ pub fn describe(device: &Device) -> Result<String> {
     }
 }
 
+/// The most memory that tensors have held on a card at once since [`forget_peak_memory`], in bytes; none on the CPU.
+pub fn peak_memory(device: &Device) -> Option<u64> {
+    device.is_cuda().then(|| gpu::peak_memory(device)).flatten()
+}
+
+/// Counts [`peak_memory`] from what is held now.
+pub fn forget_peak_memory(device: &Device) {
+    if device.is_cuda() {
+        gpu::forget_peak_memory(device);
+    }
+}
+
+/// What a card's makers promise of bf16 products with sums in f32, in operations a second, by the name it gives itself;
+/// none for a card that is not in the table. Dense, without sparsity (NVIDIA's data sheets).
+pub fn peak_rate(device: &Device) -> Option<f64> {
+    let name = describe(device).ok().filter(|_| device.is_cuda())?;
+    // The first name that occurs counts: an H100 over PCIe runs slower than the others.
+    let promised = [
+        ("H100 PCIe", 756.0),
+        ("H100", 989.4),
+        ("H200", 989.4),
+        ("B200", 2250.0),
+        ("A100", 312.0),
+        ("A800", 312.0),
+        ("A40", 149.7),
+        ("A30", 165.0),
+        ("A10", 125.0),
+        ("L40S", 362.0),
+        ("L40", 181.0),
+        ("L4", 121.0),
+        ("RTX 4090", 165.2),
+        ("RTX 3090", 71.0),
+    ];
+    promised.into_iter().find(|(card, _)| name.contains(card)).map(|(_, rate)| rate * 1e12)
+}
+
 fn unavailable(name: &str, reason: impl Into<String>) -> OpsError {
     OpsError::DeviceUnavailable { name: name.to_owned(), reason: reason.into() }
 }
@@ -45,6 +81,8 @@ fn unavailable(name: &str, reason: impl Into<String>) -> OpsError {
 #[cfg(feature = "cuda")]
 mod gpu {
     use candle_core::Device;
+    use cudarc::driver::result::mem_pool as pools;
+    use cudarc::driver::sys::{self, CUmemPool_attribute as Attribute};
 
     use super::unavailable;
     use crate::Result;
@@ -54,7 +92,78 @@ mod gpu {
         if let Some(library) = missing_library() {
             return Err(unavailable(name, format!("{library} is not on this machine's library path")));
         }
-        Device::new_cuda(ordinal).map_err(|source| unavailable(name, source.to_string()))
+        let device = Device::new_cuda(ordinal).map_err(|source| unavailable(name, source.to_string()))?;
+        check_capability(name, &device)?;
+        keep_freed(&device);
+        Ok(device)
+    }
+
+    /// The compute capability that the kernels are compiled for, without its dot.
+    const BUILT_FOR: &str = env!("ASCLEPIUS_COMPUTE_CAPABILITY");
+
+    /// Machine code runs on cards of its own generation only, from its own capability on.
+    fn check_capability(name: &str, device: &Device) -> Result<()> {
+        let stream = device.as_cuda_device()?.cuda_stream();
+        let found = stream.context().compute_capability();
+        let (major, minor) = found.map_err(|source| unavailable(name, source.to_string()))?;
+        let (built, found) = (BUILT_FOR.parse::<i32>().unwrap_or(0), 10 * major + minor);
+        if built / 10 == major && built <= found {
+            return Ok(());
+        }
+        let card = describe(device).unwrap_or_else(|_| "the card".to_owned());
+        Err(unavailable(
+            name,
+            format!(
+                "{card} has compute capability {major}.{minor}, and this program is built for {}.{}: build it with \
+                 CUDA_COMPUTE_CAP={found}",
+                built / 10,
+                built % 10
+            ),
+        ))
+    }
+
+    /// The pool that the card's tensors come from.
+    #[expect(unsafe_code, reason = "the driver's C interface; cudarc has no safe one for pools")]
+    fn pool(device: &Device) -> Option<sys::CUmemoryPool> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        let mut pool = std::ptr::null_mut();
+        // SAFETY: the pool is written before the call returns, and the driver owns it for as long as there is a context.
+        unsafe { sys::cuDeviceGetDefaultMemPool(&raw mut pool, stream.context().cu_device()) }.result().ok()?;
+        Some(pool)
+    }
+
+    /// By itself the driver hands freed memory back whenever something waits for the card, and asks for it anew.
+    #[expect(unsafe_code, reason = "as above")]
+    fn keep_freed(device: &Device) {
+        let Some(pool) = pool(device) else { return };
+        let mut all = u64::MAX;
+        // SAFETY: this attribute is a number of 64 bits.
+        let kept =
+            unsafe { pools::set_attribute(pool, Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut all).cast()) };
+        // A driver that knows no such thing is only slower.
+        kept.ok();
+    }
+
+    #[expect(unsafe_code, reason = "as above")]
+    pub fn peak_memory(device: &Device) -> Option<u64> {
+        let mut bytes = 0_u64;
+        // SAFETY: this attribute is a number of 64 bits.
+        unsafe {
+            pools::get_attribute(pool(device)?, Attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut bytes).cast())
+        }
+        .ok()?;
+        Some(bytes)
+    }
+
+    #[expect(unsafe_code, reason = "as above")]
+    pub fn forget_peak_memory(device: &Device) {
+        let Some(pool) = pool(device) else { return };
+        let mut zero = 0_u64;
+        // SAFETY: this attribute is a number of 64 bits; zero is the one value that it takes.
+        let forgotten =
+            unsafe { pools::set_attribute(pool, Attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut zero).cast()) };
+        // The peak is then only larger than it need be.
+        forgotten.ok();
     }
 
     /// candle's `new_cuda` panics where a library it opens is missing, so they are looked for first.
@@ -92,6 +201,12 @@ mod gpu {
     pub fn describe(_: &Device) -> Result<String> {
         Err(unavailable("cuda", "this build has no CUDA support"))
     }
+
+    pub fn peak_memory(_: &Device) -> Option<u64> {
+        None
+    }
+
+    pub fn forget_peak_memory(_: &Device) {}
 }
 
 #[cfg(test)]

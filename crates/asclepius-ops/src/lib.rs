@@ -9,6 +9,7 @@
 //!   [`cross_entropy`], [`seed`]: the operations. On the CPU in f32 and f64 those that cost time are kernels of their own;
 //!   on a card those of [`gpu`] in f32, bf16 and f16; everywhere else an
 //!   operation is its twin in [`reference`].
+//! - [`tape`]: the same operations without candle's graph, for cards.
 //! - [`gpu`]: the card's kernels, launched.
 //! - [`cpu`]: the CPU kernels themselves, for code that writes a block's way there and back by hand.
 //! - [`reference`]: the same operations composed of differentiable candle operations, slow and easy to check.
@@ -40,6 +41,7 @@ pub mod philox;
 pub mod reference;
 pub mod rope;
 pub mod seed;
+pub mod tape;
 pub mod twin;
 
 pub use activation::{Gelu, gelu, swiglu};
@@ -57,4 +59,5 @@ pub use parameter::{GradientBuffer, Parameter};
 pub use philox::PhiloxKey;
 pub use rope::{RopeLayout, rope};
 pub use seed::seed;
+pub use tape::{Keeps, Tape};
 pub use twin::{references_only, runs_references_only};

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result as CandleRe
 use crate::gpu::{self, Form, Held, View};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
-use crate::{Parameter, PhiloxKey, Result, dropout, linear};
+use crate::{Parameter, PhiloxKey, Result, dropout, linear, tape};
 
 /// `x Wᵀ + scaling * (dropout(x) Aᵀ) Bᵀ`: `x [.., in]`, `w [out, in]` (usually frozen), `a [r, in]`, `b [out, r]` ->
 /// `[.., out]`. `dropped` is the probability and the key; none in evaluation.
@@ -44,6 +44,56 @@ pub fn lora(
     }
     let lora = Lora { w: w.clone(), a: a.clone(), b: b.clone(), on_card: None, scaling, dropped };
     Ok(x.contiguous()?.apply_op3(a.value(), b.value(), lora)?)
+}
+
+/// What an adapter keeps for its way back on a tape.
+#[derive(Debug)]
+pub(crate) struct Low {
+    /// `a` and `b` in the type of `x`.
+    adapters: [Tensor; 2],
+    /// `scaling * dropout(x) Aᵀ`, `[t, r]`.
+    inner: Tensor,
+    scaling: f64,
+    dropped: Option<(f32, PhiloxKey)>,
+}
+
+/// [`lora`] of `x [t, in]` plus a bias, without a graph.
+pub(crate) fn forward_kept(
+    x: &Tensor,
+    (w, bias): (&Parameter, Option<&Parameter>),
+    (a, b): (&Parameter, &Parameter),
+    scaling: f64,
+    dropped: Option<(f32, PhiloxKey)>,
+) -> Result<(Tensor, Low)> {
+    let narrowed = |adapter: &Parameter| adapter.value().detach().to_dtype(x.dtype());
+    let adapters = [narrowed(a)?, narrowed(b)?];
+    let y = linear(x, &w.constant(), bias.map(Parameter::constant).as_ref())?;
+    let inner = (drop_some(x, dropped)?.matmul(&adapters[0].t()?)? * scaling)?;
+    let y = if gpu::takes(&[&y, &inner]) {
+        gpu::add_product_of(&y, &inner, &adapters[1], Form::RightTransposed)?;
+        y
+    } else {
+        (y + inner.matmul(&adapters[1].t()?)?)?
+    };
+    Ok((y, Low { adapters, inner, scaling, dropped }))
+}
+
+/// What is still to be added to the gradient of an adapter's input: `dropout(du a)`.
+pub(crate) type ToInput = (Tensor, Tensor, Option<(f32, PhiloxKey)>);
+
+impl Low {
+    /// Adds the adapters' gradients where they are summed, for `dy [t, out]`; `x` is there where `a` is trained.
+    pub fn back(self, x: Option<&Tensor>, (a, b): (&Parameter, &Parameter), dy: &Tensor) -> Result<ToInput> {
+        let Self { adapters: [narrow_a, narrow_b], inner, scaling, dropped } = self;
+        let du = (dy.matmul(&narrow_b)? * scaling)?;
+        if let Some(x) = x.filter(|_| a.is_trainable()) {
+            tape::delivered(a, a.deliver_product(&du, &drop_some(x, dropped)?)?)?;
+        }
+        if b.is_trainable() {
+            tape::delivered(b, b.deliver_product(dy, &inner)?)?;
+        }
+        Ok((du, narrow_a, dropped))
+    }
 }
 
 fn drop_some(x: &Tensor, dropped: Option<(f32, PhiloxKey)>) -> Result<Tensor> {

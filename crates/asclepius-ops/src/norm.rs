@@ -7,7 +7,7 @@ use crate::cpu::rows::Norm;
 use crate::gpu::{self, NormKind, View};
 use crate::kernel::{self, Host, Real, by_dtype};
 use crate::linear::expect;
-use crate::{Parameter, Result, reference};
+use crate::{Parameter, Result, reference, tape};
 
 /// `x / sqrt(mean(x^2) + epsilon) * w`: `x [.., d]`, `w [d]` (Zhang and Sennrich, "Root Mean Square Layer
 /// Normalization", 2019).
@@ -82,6 +82,46 @@ fn backward<R: Real>(
     Ok((Tensor::from_vec(dx, x.shape(), x.device())?, Tensor::from_vec(gradients.weight, size, w.device())?, db))
 }
 
+/// The gradient of `x`, whose norm is [`rms_norm`], or with a bias [`layer_norm`], for `dy`, plus `beside`; those of `w`
+/// and `bias` are added where they are summed. All contiguous.
+pub(crate) fn back(
+    x: &Tensor,
+    w: &Parameter,
+    bias: Option<&Parameter>,
+    epsilon: f64,
+    dy: &Tensor,
+    beside: Option<&Tensor>,
+) -> Result<Tensor> {
+    let (dx, dw, db) = gradients(x, w, bias, epsilon, dy, beside)?;
+    tape::delivered(w, deliver(w, dw)?)?;
+    if let Some(bias) = bias {
+        tape::delivered(bias, deliver(bias, db)?)?;
+    }
+    Ok(dx)
+}
+
+/// The gradients of `x` and, where they are trained, of `w` and `bias`.
+fn gradients(
+    x: &Tensor,
+    w: &Parameter,
+    bias: Option<&Parameter>,
+    epsilon: f64,
+    dy: &Tensor,
+    beside: Option<&Tensor>,
+) -> CandleResult<(Tensor, Option<Tensor>, Option<Tensor>)> {
+    let kind = if bias.is_some() { NormKind::Layer } else { NormKind::Rms };
+    if x.device().is_cuda() {
+        let wants_weight = w.is_trainable() || bias.is_some_and(Parameter::is_trainable);
+        return gpu::norm_backward(kind, [x, w.value(), dy], beside, epsilon, wants_weight);
+    }
+    let (dx, dw, db) = by_dtype!(x.dtype(), backward(x, w.value(), bias.map(Parameter::value), dy, epsilon))?;
+    let dx = match beside {
+        Some(beside) => (dx + beside)?,
+        None => dx,
+    };
+    Ok((dx, Some(dw), db))
+}
+
 fn deliver(parameter: &Parameter, gradient: Option<Tensor>) -> CandleResult<Option<Tensor>> {
     match gradient {
         Some(gradient) if parameter.is_trainable() => parameter.deliver(gradient),
@@ -109,15 +149,8 @@ impl CustomOp2 for RmsNorm {
         Ok((gpu::norm(NormKind::Rms, x, w, None, self.epsilon)?, xl.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let (dx, dw) = if x.device().is_cuda() {
-            let (dx, dw, _) = gpu::norm_backward(NormKind::Rms, [x, w, &dy], self.epsilon, self.w.is_trainable())?;
-            (dx, dw)
-        } else {
-            let (dx, dw, _) = by_dtype!(x.dtype(), backward(x, w, None, &dy, self.epsilon))?;
-            (dx, Some(dw))
-        };
+    fn bwd(&self, x: &Tensor, _: &Tensor, _: &Tensor, dy: &Tensor) -> CandleResult<(Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw, _) = gradients(x, &self.w, None, self.epsilon, &dy.contiguous()?, None)?;
         Ok((x.track_op().then_some(dx), deliver(&self.w, dw)?))
     }
 }
@@ -156,19 +189,12 @@ impl CustomOp3 for LayerNorm {
     fn bwd(
         &self,
         x: &Tensor,
-        w: &Tensor,
-        b: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
         _: &Tensor,
         dy: &Tensor,
     ) -> CandleResult<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let dy = dy.contiguous()?;
-        let (dx, dw, db) = if x.device().is_cuda() {
-            let wants_weight = self.w.is_trainable() || self.b.is_trainable();
-            gpu::norm_backward(NormKind::Layer, [x, w, &dy], self.epsilon, wants_weight)?
-        } else {
-            let (dx, dw, db) = by_dtype!(x.dtype(), backward(x, w, Some(b), &dy, self.epsilon))?;
-            (dx, Some(dw), db)
-        };
+        let (dx, dw, db) = gradients(x, &self.w, Some(&self.b), self.epsilon, &dy.contiguous()?, None)?;
         Ok((x.track_op().then_some(dx), deliver(&self.w, dw)?, deliver(&self.b, db)?))
     }
 }

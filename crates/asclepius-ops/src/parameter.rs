@@ -287,6 +287,9 @@ impl GradientBuffer {
     /// # Errors
     /// When the device fails.
     pub fn zero(&self) -> Result<()> {
+        if gpu::takes(&[&self.flat]) {
+            return Ok(gpu::zero(&self.flat)?);
+        }
         if !kernel::fused(&[&self.flat]) {
             return Ok(self.flat.zero_set()?);
         }

@@ -42,6 +42,12 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Resul
     Ok(x.contiguous()?.apply_op1(rope)?)
 }
 
+/// The gradient of what was turned, from that of what came out, `dy [t, h, d]`; features in halves, all contiguous.
+pub(crate) fn back(dy: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    let (cos, sin) = (cos.contiguous()?, sin.contiguous()?);
+    Ok(dy.apply_op1_no_bwd(&Rope { cos, sin, layout: RopeLayout::Halves, backwards: true })?)
+}
+
 struct Rope {
     cos: Tensor,
     sin: Tensor,

@@ -99,6 +99,14 @@ pub enum TrainError {
         /// The parser's own words.
         source: serde_json::Error,
     },
+    /// No model of that name is known to the benchmark.
+    #[error("no model is called {name}; known: {known}")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A file or directory could not be read or written; the message names it.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -5,7 +5,8 @@
 //! - [`job`]: what a run is given and hands back; [`trainer`]: the loop, in the order a step runs.
 //! - [`schedule`], [`clip`], [`adamw`], [`in_place`], [`optimizer`]: from a gradient to new weights.
 //! - [`adamw8bit`]: the same with moments in 8 bits.
-//! - [`guards`]: checks that run by themselves; [`device_check`]: a device held to the CPU.
+//! - [`guards`]: checks that run by themselves; [`device_check`]: a device held to the CPU;
+//!   [`device_bench`]: what a step takes on it.
 //! - [`metrics`], [`events`]: what a run says about itself; [`checkpoint`], [`persist`]: how it goes on after being stopped.
 //!
 //! A run is a function of its data, settings and seed: stopped anywhere and gone on with, it ends with the same bits.
@@ -15,6 +16,7 @@ pub mod adamw8bit;
 pub mod checkpoint;
 pub mod clip;
 pub mod config;
+pub mod device_bench;
 pub mod device_check;
 mod error;
 pub mod events;

@@ -40,6 +40,13 @@ pub struct StepRow {
     pub tokens_per_second: f64,
     /// Duration of this step.
     pub seconds: f64,
+    /// On a card of a known peak: the share of it that the matrix products of this step's weights come to, recomputation
+    /// not counted ([`asclepius_model::operations_per_token`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfu: Option<f64>,
+    /// On a card: the most memory that tensors have held at once so far, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// One evaluation on held-out data.
@@ -245,6 +252,8 @@ mod tests {
             fill: 0.5,
             tokens_per_second: 7.0,
             seconds: 14.0,
+            mfu: None,
+            peak_memory_bytes: None,
         })
     }
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_dataset::Batch;
-use asclepius_model::{Decoder, MicroBatch, ModelError, Recompute, loss_and_gradients};
+use asclepius_model::{Decoder, Loss, MicroBatch, ModelError, Recompute, add_gradients};
+use asclepius_ops::device::{forget_peak_memory, peak_memory, peak_rate};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use candle_core::DType;
 use tracing::info;
@@ -43,6 +44,7 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
     if job.config.method == Method::Qlora {
         decoder.quantise()?;
     }
+    forget_peak_memory(decoder.device());
     let mut run = Run::begin(decoder, job, control)?;
     if run.resumed_from.is_none() {
         run.evaluate()?;
@@ -75,6 +77,7 @@ struct Run<'a> {
     rate: LearningRate,
     recompute: Recompute,
     steps_per_epoch: u64,
+    operations_per_token: f64,
     state: RunState,
     resumed_from: Option<u64>,
     /// The newest step directory, and its step.
@@ -111,7 +114,7 @@ impl Run<'_> {
     fn step(&mut self) -> Result<bool, TrainError> {
         let started = Instant::now();
         let done = self.state.step;
-        let (mut loss, mut tokens, mut supervised, mut capacity) = (0.0, 0, 0, 0);
+        let (mut losses, mut tokens, mut supervised, mut capacity) = (Vec::new(), 0, 0, 0);
         self.gradients.zero()?;
         for micro in 0..self.job.train.micro_batches(done as usize) {
             if self.control.should_stop() {
@@ -120,7 +123,7 @@ impl Run<'_> {
             let batch = self.job.train.batch(done as usize, micro);
             (tokens, supervised, capacity) =
                 (tokens + batch.tokens(), supervised + batch.supervised, capacity + batch.capacity);
-            loss += self.accumulate(&batch, micro as u64)?;
+            losses.push(self.accumulate(&batch, micro as u64)?);
         }
         let step = done + 1;
         if supervised == 0 {
@@ -128,6 +131,11 @@ impl Run<'_> {
                 .map(|micro| self.job.train.batch(done as usize, micro));
             let rows = batches.flat_map(|batch| documents_of(&batch, self.job.train)).collect();
             return Err(TrainError::NothingSupervised { step, rows });
+        }
+        // Read only now: a card works through all micro-batches without waiting for this thread.
+        let mut loss = 0.0;
+        for (micro, part) in losses.iter().enumerate() {
+            loss += self.value_of(part, || self.job.train.batch(done as usize, micro))?;
         }
         // The mean is over the supervised tokens of the whole global batch, however they fell into micro-batches.
         let mean = 1.0 / supervised as f64;
@@ -141,6 +149,8 @@ impl Run<'_> {
         let scale = mean * clip_factor(grad_norm, self.job.config.max_grad_norm);
         self.optimizer.update(scale, learning_rate, step)?;
 
+        let device = self.decoder.device();
+        device.synchronize()?;
         let seconds = started.elapsed().as_secs_f64();
         self.advance(tokens as u64, seconds);
         let row = StepRow {
@@ -154,6 +164,8 @@ impl Run<'_> {
             fill: tokens as f64 / capacity as f64,
             tokens_per_second: tokens as f64 / seconds.max(f64::MIN_POSITIVE),
             seconds,
+            mfu: peak_rate(device).map(|peak| self.operations_per_token * tokens as f64 / seconds / peak),
+            peak_memory_bytes: peak_memory(device),
         };
         self.record(MetricsRow::Step(row))?;
         self.control.stepped(&row, self.state.total_steps);
@@ -161,10 +173,15 @@ impl Run<'_> {
     }
 
     /// Adds a micro-batch's gradients to the step's; returns its summed loss.
-    fn accumulate(&self, batch: &Batch, micro: u64) -> Result<f64, TrainError> {
+    fn accumulate(&self, batch: &Batch, micro: u64) -> Result<Loss, TrainError> {
         let dropout = PhiloxKey::new(self.job.seed).fold_name("dropout").fold(self.state.step).fold(micro);
-        match loss_and_gradients(self.decoder, &micro_batch(batch)?, Some(dropout), self.recompute) {
-            Err(ModelError::NotFinite(value)) => Err(self.broken_loss("loss", value, batch)?),
+        Ok(add_gradients(self.decoder, &micro_batch(batch)?, Some(dropout), self.recompute)?)
+    }
+
+    /// A micro-batch's loss as a number, which it must be.
+    fn value_of(&self, loss: &Loss, batch: impl FnOnce() -> Batch) -> Result<f64, TrainError> {
+        match loss.value() {
+            Err(ModelError::NotFinite(value)) => Err(self.broken_loss("loss", value, &batch())?),
             other => Ok(other?),
         }
     }
@@ -174,7 +191,7 @@ impl Run<'_> {
         let started = Instant::now();
         let batch = self.job.train.longest_batch();
         let tokens = batch.tokens();
-        self.accumulate(&batch, 0)?;
+        self.value_of(&self.accumulate(&batch, 0)?, || batch)?;
         self.gradients.zero()?;
         info!(tokens, seconds = started.elapsed().as_secs_f64(), recompute = ?self.recompute, "longest batch tried");
         Ok(())

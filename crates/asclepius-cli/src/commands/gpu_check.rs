@@ -1,10 +1,11 @@
-//! `asclepius gpu-check`: a device held to the CPU, as a table and as JSON.
+//! `asclepius gpu-check`: a device held to the CPU, as a table and as JSON; `asclepius gpu-bench`: what a step takes on it.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::anyhow;
 use asclepius_schema::write_atomically;
+use asclepius_train::device_bench::{Workload, measure};
 use asclepius_train::device_check::{Report, check};
 
 use crate::failure::{Failure, Outcome};
@@ -24,6 +25,13 @@ pub fn run(device: &str, json: Option<&Path>, seed: u64, shapes: usize) -> Outco
         0 => Ok(()),
         missed => Err(Failure::Failed(anyhow!("{device}: {missed} checks missed their bound or did not run"))),
     }
+}
+
+/// Times steps of `workload` on the device of that name.
+pub fn bench(device: &str, workload: &Workload) -> Outcome {
+    let opened = asclepius_ops::device(device).map_err(Failure::usage)?;
+    output::data(&format!("{}\n", serde_json::to_string(&measure(&opened, workload)?)?))?;
+    Ok(())
 }
 
 fn verdict(holds: bool, error: Option<&str>) -> String {

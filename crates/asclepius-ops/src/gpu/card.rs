@@ -10,7 +10,11 @@ use cudarc::cublas::{result::gemm_ex, sys};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, SyncOnDrop};
 use half::{bf16, f16};
 
+use super::flash::{FlashCall, Way};
 use super::{AdamWFactors, Argument, Form, Grid, Matrix, Module, Product};
+
+/// Whether FlashAttention's kernels are in this build.
+pub(crate) const HAS_FLASH_ATTENTION: bool = cfg!(flash_attention);
 
 /// A card and the stream that everything runs on.
 #[derive(Debug)]
@@ -23,6 +27,15 @@ pub(crate) struct Card {
 pub(crate) struct Memory<'a> {
     pub address: u64,
     _order: SyncOnDrop<'a>,
+}
+
+/// Where several tensors' numbers begin.
+pub(crate) struct Addresses<'a>(Vec<Memory<'a>>);
+
+impl Addresses<'_> {
+    pub fn of(&self, index: usize) -> u64 {
+        self.0[index].address
+    }
 }
 
 impl Module {
@@ -70,6 +83,11 @@ impl Card {
         }
     }
 
+    /// [`Card::memory`] of several.
+    pub fn addresses<'a>(&'a self, memory: &[(&'a CudaStorage, usize)]) -> Result<Addresses<'a>> {
+        memory.iter().map(|&(storage, start)| self.memory(storage, start)).collect::<Result<_>>().map(Addresses)
+    }
+
     fn from<'a, N>(&'a self, slice: &'a CudaSlice<N>, start: usize) -> Memory<'a> {
         let (address, order) = slice.device_ptr(&self.stream);
         Memory { address: address + (start * size_of::<N>()) as u64, _order: order }
@@ -94,6 +112,15 @@ impl Card {
         // SAFETY: no number is read before the kernel that the memory is for has written all of them.
         let slice = unsafe { self.device.alloc::<N>(count)? };
         Ok(CudaStorage::wrap_cuda_slice(slice, self.device.clone()))
+    }
+
+    /// Sets `bytes` bytes from an address on to zero.
+    pub fn zero(&self, address: u64, bytes: usize) -> Result<()> {
+        self.stream.context().bind_to_thread().w()?;
+        #[expect(unsafe_code, reason = "a part of a tensor's memory, which cudarc knows whole tensors of only")]
+        // SAFETY: the caller holds the memory, and nothing but the stream's later work reads it.
+        unsafe { cudarc::driver::result::memset_d8_async(address, 0, bytes, self.stream.cu_stream()) }.w()?;
+        Ok(())
     }
 
     /// Runs a kernel over a grid.
@@ -121,6 +148,74 @@ impl Card {
         // caller holds.
         unsafe { builder.launch(config) }.w()?;
         Ok(())
+    }
+}
+
+#[cfg(flash_attention)]
+mod flash {
+    //! `kernels/flash/dispatch.cu`, compiled by `tools/cuda/flash.sh` and linked with the CUDA runtime's static half, which
+    //! works on the same context of the card as everything else here.
+
+    use std::ffi::{CStr, c_char, c_void};
+
+    use candle_core::cuda_backend::WrapErr;
+    use candle_core::{Result, bail};
+
+    use super::{Card, FlashCall, Way};
+
+    #[expect(unsafe_code, reason = "functions of a library that is linked")]
+    unsafe extern "C" {
+        fn asclepius_flash_forward(call: *const FlashCall, stream: *mut c_void) -> i32;
+        fn asclepius_flash_backward(call: *const FlashCall, stream: *mut c_void) -> i32;
+        fn asclepius_flash_splits(call: *const FlashCall, splits: *mut i32) -> i32;
+        fn asclepius_flash_error(code: i32) -> *const c_char;
+    }
+
+    fn check(code: i32) -> Result<()> {
+        if code == 0 {
+            return Ok(());
+        }
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: the runtime answers every code with a string that it never frees.
+        let text = unsafe { CStr::from_ptr(asclepius_flash_error(code)) };
+        bail!("FlashAttention: {}", text.to_string_lossy())
+    }
+
+    impl Card {
+        /// Launches the kernels of a call.
+        pub fn flash_attention(&self, way: Way, call: &FlashCall) -> Result<()> {
+            self.stream.context().bind_to_thread().w()?;
+            let stream = self.stream.cu_stream().cast();
+            #[expect(unsafe_code, reason = "as above")]
+            // SAFETY: the call's memory is held by the caller and is of the sizes that `attention.h` wants.
+            check(unsafe {
+                match way {
+                    Way::Forward => asclepius_flash_forward(call, stream),
+                    Way::Backward => asclepius_flash_backward(call, stream),
+                }
+            })
+        }
+
+        /// How many sums of the queries' gradients the way back makes.
+        pub fn flash_splits(&self, call: &FlashCall) -> Result<i32> {
+            self.stream.context().bind_to_thread().w()?;
+            let mut splits = 0;
+            #[expect(unsafe_code, reason = "as above")]
+            // SAFETY: the number is written before the call returns.
+            check(unsafe { asclepius_flash_splits(call, &raw mut splits) })?;
+            Ok(splits)
+        }
+    }
+}
+
+#[cfg(not(flash_attention))]
+impl Card {
+    pub fn flash_attention(&self, _: Way, _: &FlashCall) -> Result<()> {
+        bail!("this build has no FlashAttention")
+    }
+
+    pub fn flash_splits(&self, _: &FlashCall) -> Result<i32> {
+        bail!("this build has no FlashAttention")
     }
 }
 

@@ -4,7 +4,11 @@ use std::marker::PhantomData;
 
 use candle_core::{CudaStorage, DType, Error, Result};
 
+use super::flash::{FlashCall, Way};
 use super::{Argument, Grid, Matrix, Module, Product};
+
+/// Nothing is in this build.
+pub(crate) const HAS_FLASH_ATTENTION: bool = false;
 
 /// None exists.
 #[derive(Debug)]
@@ -16,6 +20,15 @@ pub(crate) struct Memory<'a> {
     of: PhantomData<&'a CudaStorage>,
 }
 
+/// As little.
+pub(crate) struct Addresses<'a>(Memory<'a>);
+
+impl Addresses<'_> {
+    pub fn of(&self, _: usize) -> u64 {
+        self.0.address
+    }
+}
+
 impl Card {
     pub fn of(_: &CudaStorage) -> Result<Self> {
         Err(Error::NotCompiledWithCudaSupport)
@@ -25,7 +38,23 @@ impl Card {
         match *self {}
     }
 
+    pub fn addresses<'a>(&'a self, _: &[(&'a CudaStorage, usize)]) -> Result<Addresses<'a>> {
+        match *self {}
+    }
+
+    pub fn flash_attention(&self, _: Way, _: &FlashCall) -> Result<()> {
+        match *self {}
+    }
+
+    pub fn flash_splits(&self, _: &FlashCall) -> Result<i32> {
+        match *self {}
+    }
+
     pub fn room(&self, _: DType, _: usize) -> Result<CudaStorage> {
+        match *self {}
+    }
+
+    pub fn zero(&self, _: u64, _: usize) -> Result<()> {
         match *self {}
     }
 

@@ -24,13 +24,28 @@ pub(crate) fn rotate(
     let (_, h, d) = x.shape().dims3()?;
     let half = cos.dim(1)?;
     let (cos, sin) = (Held::new(cos), Held::new(sin));
+    let width = 16 / x.dtype().size_in_bytes();
+    let whole_packs = layout == RopeLayout::Halves
+        && half.is_multiple_of(width)
+        && (d - 2 * half).is_multiple_of(width)
+        && [x, cos.view()?, sin.view()?].into_iter().all(|view| view.start().is_ok_and(|at| at.is_multiple_of(width)));
+    let sign = Argument::Float(if backwards { -1.0 } else { 1.0 });
+    if whole_packs {
+        let count = x.count() / d.max(1) * (d / width - half / width);
+        let numbers = [long(count), int(h)?, int(d)?, int(half)?, sign];
+        return like(x, |card, y, suffix| {
+            let views = [x, cos.view()?, sin.view()?, y];
+            let kernel = format!("rope_packed_{suffix}");
+            launch(card, Module::Rope, &kernel, Grid::over(count), views, |views| Ok([&views[..], &numbers].concat()))
+        });
+    }
     let numbers = [
         long(x.count()),
         int(h)?,
         int(d)?,
         int(half)?,
         Argument::Int(i32::from(layout == RopeLayout::Interleaved)),
-        Argument::Float(if backwards { -1.0 } else { 1.0 }),
+        sign,
     ];
     like(x, |card, y, suffix| {
         let views = [x, cos.view()?, sin.view()?, y];
@@ -44,7 +59,7 @@ pub(crate) fn swiglu(gate: View<'_>, up: View<'_>) -> Result<CudaStorage> {
     like(gate, |card, y, suffix| {
         let kernel = format!("swiglu_forward_{suffix}");
         let count = long(gate.count());
-        launch(card, Module::Activation, &kernel, Grid::over(gate.count()), [gate, up, y], |[gate, up, y]| {
+        launch(card, Module::Activation, &kernel, packs(gate.count(), gate.dtype()), [gate, up, y], |[gate, up, y]| {
             Ok(vec![gate, up, y, count])
         })
     })
@@ -60,7 +75,7 @@ pub(crate) fn swiglu_backward(gate: &Tensor, up: &Tensor, dy: &Tensor) -> Result
     let layout = whole(gate.shape());
     let (dgates, dups) = (View { storage: &dgate, layout: &layout }, View { storage: &dup, layout: &layout });
     let kernel = format!("swiglu_backward_{}", suffix(gate.dtype())?);
-    launch(&card, Module::Activation, &kernel, Grid::over(count), [gates, ups, dys, dgates, dups], |views| {
+    launch(&card, Module::Activation, &kernel, packs(count, gate.dtype()), [gates, ups, dys, dgates, dups], |views| {
         Ok([&views[..], &[long(count)]].concat())
     })?;
     Ok((tensor(dgate, gate.shape()), tensor(dup, up.shape())))
@@ -104,6 +119,33 @@ pub(crate) fn drop_elements(x: View<'_>, p: f32, key: PhiloxKey) -> Result<CudaS
             Ok(vec![input, y, count, Argument::Float(p), Argument::Word(seed), Argument::Word(stream)])
         })
     })
+}
+
+/// `a + b` of one type, as many of each, contiguous.
+pub(crate) fn sum_pair(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let card = Card::of(Held::new(a).view()?.storage)?;
+    let y = tensor(card.room(a.dtype(), a.elem_count())?, a.shape());
+    add_pair(a, b, &y)?;
+    Ok(y)
+}
+
+/// `a + b`, written to `y`, which may be `a`.
+pub(crate) fn add_pair(a: &Tensor, b: &Tensor, y: &Tensor) -> Result<()> {
+    let held = [a, b, y].map(Held::new);
+    let views = [held[0].view()?, held[1].view()?, held[2].view()?];
+    let count = a.elem_count();
+    if b.elem_count() != count || y.elem_count() != count {
+        candle_core::bail!("a sum of {:?} and {:?}", a.dims(), b.dims());
+    }
+    let kernel = format!("sum_pair_{}", suffix(a.dtype())?);
+    launch(&Card::of(views[0].storage)?, Module::Activation, &kernel, packs(count, a.dtype()), views, |views| {
+        Ok([&views[..], &[long(count)]].concat())
+    })
+}
+
+/// A thread to each 16 bytes of `count` numbers.
+fn packs(count: usize, dtype: DType) -> Grid {
+    Grid::over(count.div_ceil(16 / dtype.size_in_bytes()))
 }
 
 /// `target += source`: target f32, source of any of the three types, contiguous, as many of each.

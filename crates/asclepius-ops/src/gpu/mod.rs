@@ -11,6 +11,7 @@ mod card;
 mod card;
 
 mod elements;
+pub(crate) mod flash;
 mod heads;
 mod rows;
 mod update;
@@ -21,14 +22,15 @@ use candle_core::{CudaStorage, DType, Layout, Result, Shape, Storage, StorageRef
 
 use card::Card;
 pub(crate) use elements::{
-    Nf4Parts, add_into, decode_nf4, drop_elements, gelu, gelu_backward, rotate, swiglu, swiglu_backward,
+    Nf4Parts, add_into, add_pair, decode_nf4, drop_elements, gelu, gelu_backward, rotate, sum_pair, swiglu,
+    swiglu_backward,
 };
 pub(crate) use heads::{attend, attend_backward};
 pub(crate) use rows::{
     CrossEntropy, NormKind, attention_weights, attention_weights_backward, cross_entropy, norm, norm_backward,
 };
 pub use update::{AdamWFactors, EightBitMoments, Rounding, adamw, adamw_8bit, square_sum};
-pub(crate) use update::{EmbeddingRows, add_rows};
+pub(crate) use update::{EmbeddingRows, add_rows, zero};
 
 /// A file of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

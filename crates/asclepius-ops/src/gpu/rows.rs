@@ -28,6 +28,12 @@ fn rows_of(x: View<'_>) -> (usize, usize) {
     (x.count() / d.max(1), d)
 }
 
+/// Threads that a row of `d` numbers keeps busy: where it is whole packs of 16 bytes, each takes one at a time.
+fn row_threads(d: usize, dtype: DType) -> usize {
+    let lanes = 16 / dtype.size_in_bytes();
+    if d.is_multiple_of(lanes) { d / lanes } else { d }
+}
+
 /// `x [.., d]` normalised, times `w [d]`, plus `b [d]` where it is a layer's.
 pub(crate) fn norm(kind: NormKind, x: View<'_>, w: View<'_>, b: Option<View<'_>>, epsilon: f64) -> Result<CudaStorage> {
     let card = Card::of(x.storage)?;
@@ -36,7 +42,8 @@ pub(crate) fn norm(kind: NormKind, x: View<'_>, w: View<'_>, b: Option<View<'_>>
     let layout = whole(x.shape().clone());
     let out = View { storage: &y, layout: &layout };
     let kernel = format!("{}_forward_{}", kind.name(), suffix(x.dtype())?);
-    let (grid, epsilon, width) = (Grid::summing(rows, d), Argument::Float(epsilon as f32), int(d)?);
+    let (grid, epsilon, width) =
+        (Grid::summing(rows, row_threads(d, x.dtype())), Argument::Float(epsilon as f32), int(d)?);
     match b {
         Some(b) => launch(&card, Module::Norm, &kernel, grid, [x, w, b, out], |[x, w, b, y]| {
             Ok(vec![x, w, b, y, width, epsilon])
@@ -46,10 +53,11 @@ pub(crate) fn norm(kind: NormKind, x: View<'_>, w: View<'_>, b: Option<View<'_>>
     Ok(y)
 }
 
-/// The gradients of `x`, in its type, and, where `wants_weight`, of `w` and of a layer's `b`, f32.
+/// The gradients of `x`, in its type, plus `beside` where there is one, and, where `wants_weight`, of `w` and of a layer's `b`, f32.
 pub(crate) fn norm_backward(
     kind: NormKind,
     [x, w, dy]: [&Tensor; 3],
+    beside: Option<&Tensor>,
     epsilon: f64,
     wants_weight: bool,
 ) -> Result<(Tensor, Option<Tensor>, Option<Tensor>)> {
@@ -62,11 +70,16 @@ pub(crate) fn norm_backward(
     let x_layout = whole(x.shape());
     let dx_view = View { storage: &dx, layout: &x_layout };
     let kernel = format!("{}_backward_{}", kind.name(), suffix(x.dtype())?);
-    let grid = Grid::summing(parts, d);
+    let grid = Grid::summing(parts, row_threads(d, x.dtype()));
+    let beside = beside.map(Held::new);
+    let beside_view = beside.as_ref().map(Held::view).transpose()?;
     let numbers = [int(rows)?, int(d)?, Argument::Float(epsilon as f32)];
     let nowhere = Argument::Address(0);
+    // Held until after the launch, like the views that are given to it.
+    let beside_memory = beside_view.map(|view| card.memory(view.storage, view.start()?)).transpose()?;
+    let beside = beside_memory.as_ref().map_or(nowhere, |memory| Argument::Address(memory.address));
     let arguments = |[x, w, dy, dx]: [Argument; 4], dw, db| {
-        let mut list = vec![x, w, dy, dx, dw];
+        let mut list = vec![x, w, dy, beside, dx, dw];
         list.extend((kind == NormKind::Layer).then_some(db));
         list.extend(numbers);
         Ok(list)

@@ -47,6 +47,15 @@ pub(crate) fn add_rows(rows: &EmbeddingRows, dy: &Tensor, sum: &Tensor) -> Resul
     })
 }
 
+/// Sets a contiguous tensor on a card to zero, in place. candle's own way counts to 2³² and begins again.
+pub(crate) fn zero(x: &Tensor) -> Result<()> {
+    let held = Held::new(x);
+    let view = held.view()?;
+    let card = Card::of(view.storage)?;
+    let memory = card.memory(view.storage, view.start()?)?;
+    card.zero(memory.address, x.elem_count() * x.dtype().size_in_bytes())
+}
+
 /// What AdamW multiplies by within one step; the kernels' struct of that name, field by field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]

@@ -4,7 +4,9 @@ use asclepius_ops::{Gelu, PhiloxKey, RopeLayout, reference};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::emulation::{Argument, Grid, Number, Output, assert_close, in_both_orders, input, is_there, launch};
+use crate::emulation::{
+    Argument, Grid, Number, Output, assert_close, assert_close_beside, in_both_orders, input, is_there, launch,
+};
 use crate::{gradients, normals, numbers, tensor, variable};
 
 fn run<N: Number>(name: &str, count: usize, read: &[&[N]], outputs: usize, rest: &[Argument]) -> Vec<Vec<N>> {
@@ -57,6 +59,47 @@ fn check_sum<N: Number>(count: usize) {
     assert_eq!(found, expected.collect::<Vec<f32>>());
 }
 
+/// What the query heads of a group want of their key head becomes one sum.
+fn check_groups<N: Number>(groups: usize, each: usize, d: usize) {
+    let x = normals::<N>(6, groups * each * d);
+    let sums: Vec<f64> =
+        (0..groups * d).map(|at| (0..each).map(|row| x[(at / d * each + row) * d + at % d].wide()).sum()).collect();
+    let found = run("sum_groups", groups * d, &[&x], 1, &[each, d].map(|size| Argument::Int(size as i32)));
+    assert_close_beside("sum", &found[0], &sums, 4.0, 4.0);
+}
+
+/// [`check_rope`]'s kernel for sizes that are whole packs.
+fn turn_packs<N: Number>(x: &[N], [cos, sin]: [&[N]; 2], [t, h, d, half]: [usize; 4]) -> Vec<N> {
+    let lanes = 16 / size_of::<N>();
+    let count = t * h * (d / lanes - half / lanes);
+    let whole = in_both_orders(|falling| {
+        let mut y = Output::<N>::new(x.len());
+        let numbers = [h, d, half].map(|size| Argument::Int(size as i32));
+        let arguments = [
+            &[input(x), input(cos), input(sin), y.pointer(), Argument::Long(count as i64)][..],
+            &numbers,
+            &[Argument::Float(1.0)],
+        ];
+        launch(&format!("rope_packed_{}", N::NAME), Grid::threads_for(count, 64), &arguments.concat(), falling);
+        y.take().into_iter().map(Number::wide).collect::<Vec<f64>>()
+    });
+    whole.into_iter().map(N::of).collect()
+}
+
+/// The sum of two, also written over the first.
+fn check_pair<N: Number>(count: usize) {
+    let (a, b) = (normals::<N>(7, count), normals::<N>(8, count));
+    let sums: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a.wide() + b.wide()).collect();
+    assert_close_beside("sum", &run("sum_pair", count, &[&a, &b], 1, &[])[0], &sums, 1.0, 1.0);
+    let found = in_both_orders(|falling| {
+        let mut over = Output::from(&a, N::of(f64::NAN));
+        let arguments = [over.pointer(), input(&b), over.pointer(), Argument::Long(count as i64)];
+        launch(&format!("sum_pair_{}", N::NAME), Grid::threads_for(count, 64), &arguments, falling);
+        over.take().into_iter().map(Number::wide).collect::<Vec<f64>>()
+    });
+    assert_close_beside("sum in place", &found.into_iter().map(N::of).collect::<Vec<N>>(), &sums, 1.0, 1.0);
+}
+
 fn check_rope<N: Number>(t: usize, h: usize, d: usize, half: usize) {
     let (x, dy) = (normals::<N>(1, t * h * d), normals::<N>(2, t * h * d));
     let angles = normals::<N>(3, t * half);
@@ -72,6 +115,10 @@ fn check_rope<N: Number>(t: usize, h: usize, d: usize, half: usize) {
         };
         assert_close("y", &turn(&x, 1.0), &numbers(&y), 16.0);
         assert_close("dx", &turn(&dy, -1.0), &expected[0], 16.0);
+        let lanes = 16 / size_of::<N>();
+        if layout == RopeLayout::Halves && half.is_multiple_of(lanes) && (d - 2 * half).is_multiple_of(lanes) {
+            assert_close("y in packs", &turn_packs(&x, [&cos, &sin], [t, h, d, half]), &numbers(&y), 16.0);
+        }
     }
 }
 
@@ -86,12 +133,35 @@ proptest! {
             check_sum::<f32>(count);
             check_sum::<bf16>(count);
             check_sum::<f16>(count);
+            check_pair::<f32>(count);
+            check_pair::<bf16>(count);
+            check_pair::<f16>(count);
+        }
+    }
+
+    #[test]
+    fn groups_of_any_shape(groups in 1_usize..9, each in 1_usize..7, d in 1_usize..20) {
+        if is_there() {
+            check_groups::<f32>(groups, each, d);
+            check_groups::<bf16>(groups, each, d);
+            check_groups::<f16>(groups, each, d);
         }
     }
 
     #[test]
     fn turned_heads_of_any_shape(t in 1_usize..6, h in 1_usize..4, half in 1_usize..9, passing in 0_usize..5) {
         if is_there() {
+            check_rope::<f32>(t, h, 2 * half + passing, half);
+            check_rope::<bf16>(t, h, 2 * half + passing, half);
+            check_rope::<f16>(t, h, 2 * half + passing, half);
+        }
+    }
+}
+
+#[test]
+fn heads_of_whole_packs() {
+    if is_there() {
+        for (t, h, half, passing) in [(3, 2, 8, 0), (1, 4, 32, 0), (5, 1, 16, 48), (2, 3, 8, 8)] {
             check_rope::<f32>(t, h, 2 * half + passing, half);
             check_rope::<bf16>(t, h, 2 * half + passing, half);
             check_rope::<f16>(t, h, 2 * half + passing, half);

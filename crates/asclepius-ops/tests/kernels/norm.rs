@@ -33,6 +33,7 @@ fn check<N: Number>(case: &Case, centred: bool) {
     let variables: Vec<_> = [&x_var, &w_var].into_iter().chain(&b_var).collect();
     let expected = gradients(&y, &tensor(&dy, &[rows, d]), &variables);
 
+    let beside = normals::<N>(9, rows * d);
     let (size, epsilon) = (Argument::Int(d as i32), Argument::Float(EPSILON));
     let name = |way: &str| format!("{}_norm_{way}_{}", if centred { "layer" } else { "rms" }, N::NAME);
     let found = in_both_orders(|falling| {
@@ -48,7 +49,7 @@ fn check<N: Number>(case: &Case, centred: bool) {
     let backward = in_both_orders(|falling| {
         let mut dx = Output::<N>::new(rows * d);
         let (mut dw_parts, mut db_parts) = (Output::<f32>::new(blocks * d), Output::<f32>::new(blocks * d));
-        let mut arguments = vec![input(&x), input(&w), input(&dy), dx.pointer(), dw_parts.pointer()];
+        let mut arguments = vec![input(&x), input(&w), input(&dy), input(&beside), dx.pointer(), dw_parts.pointer()];
         arguments.extend(centred.then(|| db_parts.pointer()));
         arguments.extend([Argument::Int(rows as i32), size, epsilon]);
         launch(&name("backward"), Grid::blocks(blocks, threads, 1, 4), &arguments, falling);
@@ -67,7 +68,8 @@ fn check<N: Number>(case: &Case, centred: bool) {
     // Of few features the three terms of dx nearly cancel: each is about this large.
     let smallest = x.chunks(d).map(|row| row.iter().map(|value| value.wide().powi(2)).sum::<f64>() / d as f64);
     let addends = 1.0 / smallest.fold(1.0, f64::min).sqrt();
-    assert_close_beside("dx", &dx, &expected[0], 8.0, addends);
+    let sums: Vec<f64> = expected[0].iter().zip(&beside).map(|(dx, beside)| dx + beside.wide()).collect();
+    assert_close_beside("dx", &dx, &sums, 8.0, addends + 4.0);
     for (index, expected) in expected[1..].iter().enumerate() {
         // Summed in f32 whatever the type, from numbers that were rounded to it.
         let found: Vec<f32> = backward[rows * d + index * d..][..d].iter().map(|&value| value as f32).collect();
@@ -89,7 +91,7 @@ fn rows_of_any_length() {
         return;
     }
     for (rows, d, threads, blocks) in
-        [(1, 2, 32, 1), (3, 31, 32, 2), (2, 33, 64, 5), (5, 64, 256, 3), (1, 1025, 256, 1)]
+        [(1, 2, 32, 1), (3, 31, 32, 2), (2, 33, 64, 5), (5, 64, 256, 3), (7, 512, 32, 2), (1, 1025, 256, 1)]
     {
         check_all(&Case { rows, d, threads, blocks });
     }
@@ -102,7 +104,7 @@ fn a_frozen_weight_has_no_gradient() {
     }
     let (x, w) = (normals::<f32>(1, 20), normals::<f32>(2, 10));
     let mut dx = Output::<f32>::new(20);
-    let head = [input(&x), input(&w), input(&x), dx.pointer(), NULL];
+    let head = [input(&x), input(&w), input(&x), NULL, dx.pointer(), NULL];
     let arguments = [&head[..], &[Argument::Int(2), Argument::Int(10), Argument::Float(EPSILON)]].concat();
     launch("rms_norm_backward_f32", Grid::blocks(1, 32, 1, 4), &arguments, false);
     assert!(dx.take().iter().all(|value| value.is_finite()));

@@ -52,7 +52,7 @@ pub struct OperationFinding {
 /// One training run in one type.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrainingFinding {
-    /// `full` or `lora`.
+    /// `full`, `lora` or `qlora`, and how the moments are kept.
     pub method: &'static str,
     /// `f32` or `bf16`.
     pub dtype: &'static str,
@@ -77,7 +77,7 @@ pub struct Report {
     pub seed: u64,
     /// Every operation in every type.
     pub operations: Vec<OperationFinding>,
-    /// Full and LoRA training in every type.
+    /// Full, LoRA and QLoRA training in every type.
     pub training: Vec<TrainingFinding>,
 }
 

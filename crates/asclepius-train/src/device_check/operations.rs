@@ -58,7 +58,8 @@ fn cases(key: PhiloxKey) -> Result<Vec<Case>> {
     let (heads, head_dim, rank) = (groups * shared, 2 * half, sizes.between(1, 6));
     let turned = sizes.between(1, half);
     let packed = documents(&mut sizes, t)?;
-    let window = sizes.between(1, t);
+    // A query that sees one key only has no gradient to compare.
+    let window = sizes.between(2, t);
     let ids: Vec<u32> = (0..t).map(|_| sizes.between(0, v - 1) as u32).collect();
     let labels: Vec<Option<u32>> = (0..t).map(|row| (row % 3 != 1).then(|| sizes.between(0, v - 1) as u32)).collect();
     let scale = 1.0 / (head_dim as f64).sqrt();
@@ -89,6 +90,29 @@ fn cases(key: PhiloxKey) -> Result<Vec<Case>> {
             &[&[t, heads, head_dim], &[t, groups, head_dim], &[t, groups, head_dim]],
             Box::new(move |p| {
                 let options = AttentionOptions { scale, window };
+                attention(p[0].value(), p[1].value(), p[2].value(), &packed, &options)
+            }),
+        );
+    }
+    // FlashAttention's head sizes, and documents longer than its blocks.
+    for (name, size, has_window) in [
+        ("attention of 64", 64, false),
+        ("attention of 80", 80, false),
+        ("attention of 96", 96, false),
+        ("attention of 128", 128, false),
+        ("window, heads of 64", 64, true),
+        ("window, heads of 80", 80, true),
+        ("window, heads of 96", 96, true),
+        ("window, heads of 128", 128, true),
+    ] {
+        let (tokens, groups, shared) = (sizes.between(140, 420), sizes.between(1, 3), sizes.between(1, 3));
+        let packed = documents(&mut sizes, tokens)?;
+        let window = has_window.then(|| sizes.between(2, tokens));
+        add(
+            name,
+            &[&[tokens, groups * shared, size], &[tokens, groups, size], &[tokens, groups, size]],
+            Box::new(move |p| {
+                let options = AttentionOptions { scale: 1.0 / (size as f64).sqrt(), window };
                 attention(p[0].value(), p[1].value(), p[2].value(), &packed, &options)
             }),
         );

@@ -9,8 +9,8 @@ use candle_core::{DType, Device};
 
 use super::{DTYPES, TrainingFinding, as_on_device, bounds};
 use crate::{
-    InitConfig, Job, METRICS_FILE, Method, MetricsRow, Precision, Schedule, TrainConfig, TrainError, TrainStage,
-    Unattended, Vocabulary, read_metrics, run,
+    InitConfig, Job, METRICS_FILE, Method, MetricsRow, OptimizerChoice, Precision, Schedule, TrainConfig, TrainError,
+    TrainStage, Unattended, Vocabulary, read_metrics, run,
 };
 
 const STEPS: u64 = 10;
@@ -50,7 +50,7 @@ fn config(method: Method, precision: Precision) -> TrainConfig {
     TrainConfig {
         base: Some("random weights".to_owned()),
         method,
-        lora: (method == Method::Lora).then(|| LoraConfig { rank: 5, alpha: 10.0, ..LoraConfig::default() }),
+        lora: (method != Method::Full).then(|| LoraConfig { rank: 5, alpha: 10.0, ..LoraConfig::default() }),
         sequence_length: LONGEST,
         packing: Packing::None,
         global_batch: ROWS,
@@ -92,18 +92,24 @@ fn losses(config: &TrainConfig, model: &Path, device: &Device, seed: u64) -> Res
     Ok(losses.collect())
 }
 
-/// Full and LoRA training in every type.
+/// Full, LoRA and QLoRA training in every type.
 pub(super) fn check(device: &Device, seed: u64) -> Result<Vec<TrainingFinding>, TrainError> {
     let vocabulary = Vocabulary { size: sizes().vocab_size, bos: Some(0), eos: Some(1), pad: None };
     let model = tempfile::tempdir()?;
     let random = ModelConfig::from_json(sizes().config_json(vocabulary, LONGEST))?;
     Decoder::init(random, seed, &Device::Cpu)?.save(model.path(), None)?;
     let mut findings = Vec::new();
-    for (method, name) in [(Method::Full, "full"), (Method::Lora, "lora")] {
-        let reference = losses(&config(method, Precision::F32), model.path(), &Device::Cpu, seed)?;
+    for (name, method, optimizer) in [
+        ("full", Method::Full, OptimizerChoice::Adamw),
+        ("full, 8-bit moments", Method::Full, OptimizerChoice::Adamw8bit),
+        ("lora", Method::Lora, OptimizerChoice::Adamw),
+        ("qlora", Method::Qlora, OptimizerChoice::Adamw),
+    ] {
+        let config = |precision| TrainConfig { optimizer, ..config(method, precision) };
+        let reference = losses(&config(Precision::F32), model.path(), &Device::Cpu, seed)?;
         for dtype in DTYPES {
             let precision = if dtype == DType::BF16 { Precision::Bf16 } else { Precision::F32 };
-            let config = config(method, precision);
+            let config = config(precision);
             let found = as_on_device(device, || losses(&config, model.path(), device, seed));
             let (losses, error) = match found {
                 Ok(losses) => (losses, None),

@@ -1,6 +1,6 @@
 //! A run's beginning: buffers and optimizer made, the newest step directory restored, the logs cut back to it.
 
-use asclepius_model::Decoder;
+use asclepius_model::{Decoder, operations_per_token};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use tracing::info;
 
@@ -8,6 +8,7 @@ use super::Run;
 use crate::TrainError;
 use crate::adamw::AdamW;
 use crate::checkpoint::RunState;
+use crate::config::Method;
 use crate::error::Problem;
 use crate::events::{EventLog, now};
 use crate::job::{Beginning, Control, Job};
@@ -77,6 +78,7 @@ impl<'a> Run<'a> {
             rate,
             recompute: config.recompute(decoder.config())?,
             steps_per_epoch,
+            operations_per_token: operations_per_token(decoder.config(), config.method == Method::Full),
             state,
             resumed_from,
             checkpoint,

@@ -1,0 +1,4 @@
+// Stands in for PyTorch's header of this name.
+#pragma once
+
+#include <ATen/cuda/CUDAGeneratorImpl.h>
