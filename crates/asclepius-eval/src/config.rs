@@ -1,10 +1,13 @@
 //! The `[eval]` table.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use asclepius_llm::{Endpoint, TeacherConfig};
+use asclepius_llm::{Endpoint, LlmError, TeacherConfig};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::EvalError;
 
@@ -43,18 +46,48 @@ pub struct EvalConfig {
     /// Other models under the same questions: a model or adapter directory, the base URL of an OpenAI-compatible API that
     /// has one model, or a table as `[teacher]` is one (`{ endpoint = "http://..", model = "name" }`).
     pub compare: Vec<Compared>,
+    /// A chat model that rates all models' answers to a question from 1 to 4, without knowing whose they are: a table as
+    /// `[teacher]` is one. It is asked at temperature 0. Absent: nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<TeacherConfig>>,
+    /// How often the judge is asked about each question, each time with the answers in another order; the first two show how
+    /// far it agrees with itself.
+    pub judge_runs: usize,
     /// Where models compute: `auto`, `cpu` or `cuda:0` and so on.
     pub device: String,
 }
 
 /// A model named in `eval.compare`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Compared {
     /// A directory, or the base URL of an API.
     Named(String),
     /// An API and how it is asked.
     Api(Box<TeacherConfig>),
+}
+
+/// By hand, so that a misspelt key of a table is named: serde's untagged enums only say that nothing fits.
+impl<'de> Deserialize<'de> for Compared {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrTable;
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Compared;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a directory, the URL of an API, or a table with `endpoint` and `model`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Compared, E> {
+                Ok(Compared::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Compared, A::Error> {
+                TeacherConfig::deserialize(MapAccessDeserializer::new(table)).map(|api| Compared::Api(Box::new(api)))
+            }
+        }
+        deserializer.deserialize_any(NameOrTable)
+    }
 }
 
 impl Compared {
@@ -85,6 +118,8 @@ impl Default for EvalConfig {
             seed: None,
             resamples: 1000,
             compare: Vec::new(),
+            judge: None,
+            judge_runs: 2,
             device: "auto".to_owned(),
         }
     }
@@ -117,24 +152,38 @@ impl EvalConfig {
         {
             return Err(EvalError::NotParquet { path: path.clone() });
         }
+        if let Some(judge) = &self.judge {
+            check_api("judge", judge)?;
+            if self.judge_runs == 0 {
+                return wrong("judge_runs", "is 0; leave `judge` out to ask none".to_owned());
+            }
+            if self.questions == 0 {
+                return wrong("judge", "has nothing to rate, since eval.questions is 0".to_owned());
+            }
+        }
         for (index, compared) in self.compare.iter().enumerate() {
             let key = format!("compare[{index}]");
             match compared {
                 Compared::Named(name) if name.trim().is_empty() => return wrong(&key, "is empty".to_owned()),
                 Compared::Named(_) => {}
-                Compared::Api(api) => api_only(api).or_else(|problem| wrong(&key, problem))?,
+                Compared::Api(api) => check_api(&key, api)?,
             }
         }
         Ok(())
     }
 }
 
-/// Refuses what is no API somewhere: a directory of ours is named by itself.
-fn api_only(api: &TeacherConfig) -> Result<(), String> {
+/// Refuses what is no API somewhere: a directory of ours is named by itself. `key` is the table's.
+fn check_api(key: &str, api: &TeacherConfig) -> Result<(), EvalError> {
+    let wrong = |key: &str, problem: &str| Err(EvalError::Config { key: key.to_owned(), problem: problem.to_owned() });
+    match api.validate() {
+        Err(LlmError::Config { key: inner, problem }) => return wrong(&format!("{key}.{inner}"), &problem),
+        Err(error) => return wrong(key, &format!("cannot be asked: {error}")),
+        Ok(()) => {}
+    }
     match api.endpoint() {
-        Ok(Endpoint::Url(_)) if !api.batch => api.validate().map_err(|error| format!(": {error}")),
-        Ok(Endpoint::Url(_)) => Err("asks at once; leave `batch` out".to_owned()),
-        Ok(_) => Err("needs an `endpoint` such as \"http://127.0.0.1:8000/v1\"; name a directory by itself".to_owned()),
-        Err(error) => Err(format!(": {error}")),
+        Ok(Endpoint::Url(_)) if api.batch => wrong(&format!("{key}.batch"), "is not for evaluations, which wait for answers"),
+        Ok(Endpoint::Url(_)) => Ok(()),
+        _ => wrong(&format!("{key}.endpoint"), "must be the URL of an API, such as \"http://127.0.0.1:8000/v1\""),
     }
 }

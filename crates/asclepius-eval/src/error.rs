@@ -45,14 +45,14 @@ pub enum EvalError {
         detail: String,
     },
     /// There are no rows to draw examples from.
-    #[error("eval.shots = {shots}: {path} has no answerable row of the task {task}", path = path.display())]
+    #[error("eval.shots = {shots}: {path} has no answerable row of another article for {row}", path = path.display())]
     NoExamples {
         /// Examples asked for.
         shots: usize,
         /// Where they would be drawn from.
         path: PathBuf,
-        /// The task.
-        task: &'static str,
+        /// The question.
+        row: String,
     },
     /// A set is not a parquet file.
     #[error("eval.sets: {path} is not a .parquet file", path = path.display())]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use asclepius_schema::Task;
 
+use crate::judge::Judged;
 use crate::measures::{ABSTENTION, counts_in, of_table, tables};
 use crate::results::{
     AnsweredQuestion, Difference, Evaluation, GeneratedAnswer, HeldOutLoss, ModelOutcome, Settings, TaskScore,
@@ -12,7 +13,12 @@ use crate::statistics::{Bootstrap, Sample};
 
 /// Tables of all models. The first model is what the others are compared with. `sets` are the sets of instructions, which
 /// have a table even where nothing was asked.
-pub fn evaluate(outcomes: &[ModelOutcome], sets: &[String], settings: Settings) -> Evaluation {
+pub fn evaluate(
+    outcomes: &[ModelOutcome],
+    sets: &[String],
+    settings: Settings,
+    judged: Option<&Judged>,
+) -> Evaluation {
     let mut bootstrap = Bootstrap::new(settings.asking.seed, settings.resamples);
     let mut evaluation = Evaluation { settings: Some(settings), ..Evaluation::default() };
     let base = outcomes.first();
@@ -25,6 +31,8 @@ pub fn evaluate(outcomes: &[ModelOutcome], sets: &[String], settings: Settings) 
             }
         }
     }
+    let models: Vec<String> = evaluation.models.iter().map(|model| model.name.clone()).collect();
+    evaluation.judge = judged.map(|judged| crate::judge::report(judged, &models, &mut bootstrap));
     evaluation.answers = side_by_side(outcomes);
     evaluation
 }

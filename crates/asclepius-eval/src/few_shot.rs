@@ -26,7 +26,7 @@ impl Examples {
     /// Reads the rows of `path`, of which `shots` are drawn with `seed` for each of `questions`.
     ///
     /// # Errors
-    /// When a row cannot be read, or a question's task has no row.
+    /// When a row cannot be read, or a question has no row to be shown.
     pub fn read(
         seed: u64,
         shots: usize,
@@ -40,7 +40,7 @@ impl Examples {
         }
         match questions.iter().find(|question| examples.draw(&question.row).is_empty()) {
             Some(question) => {
-                Err(EvalError::NoExamples { shots, path: path.to_owned(), task: question.row.task.title() })
+                Err(EvalError::NoExamples { shots, path: path.to_owned(), row: question.row.row_id() })
             }
             None => Ok(examples),
         }
@@ -65,11 +65,13 @@ impl Examples {
         }
     }
 
-    /// The examples of a question: of its task, of other articles and of different articles as far as there are, in an order
-    /// of the question's own.
+    /// The examples of a question: of its task where that has any, of other articles and of different articles as far as there
+    /// are, in an order of the question's own.
     pub fn draw(&self, question: &Instruction) -> Vec<&Instruction> {
         let key = self.key.fold_name(&question.row_id());
-        let rows = self.by_task.get(&question.task).into_iter().flatten().map(|(_, row)| row);
+        let of_task = self.by_task.get(&question.task).filter(|rows| !rows.is_empty());
+        let any = self.by_task.values().filter(|_| of_task.is_none());
+        let rows = of_task.into_iter().chain(any).flatten().map(|(_, row)| row);
         let others = rows.filter(|row| row.article_id != question.article_id);
         let mut ranked: Vec<_> = others.map(|row| (rank(key, &row.row_id()), row)).collect();
         ranked.sort_by_key(|(rank, _)| *rank);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::EvalError;
 use crate::harness;
 use crate::held_out::RowLoss;
+use crate::judge::Judged;
 use crate::results::{Evaluation, Kind, ModelOutcome};
 
 /// One line of `losses.jsonl`.
@@ -19,11 +20,16 @@ struct LossOfModel<'a> {
 }
 
 /// Writes `report.json`, `results.json` (of the run's own last model) beside `results.<model>.json` of each,
-/// `predictions.jsonl` and `losses.jsonl`.
+/// `predictions.jsonl`, `losses.jsonl` and, where a judge was asked, `judgements.jsonl`.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(directory: &Path, evaluation: &Evaluation, outcomes: &[ModelOutcome]) -> Result<(), EvalError> {
+pub fn write(
+    directory: &Path,
+    evaluation: &Evaluation,
+    outcomes: &[ModelOutcome],
+    judged: Option<&Judged>,
+) -> Result<(), EvalError> {
     let file = |name: &str, text: &str| write_atomically(&directory.join(name), text.as_bytes());
     file("report.json", &pretty(evaluation))?;
     let own = evaluation.models.iter().rev().find(|model| model.kind != Kind::Compared);
@@ -40,6 +46,9 @@ pub fn write(directory: &Path, evaluation: &Evaluation, outcomes: &[ModelOutcome
         outcome.losses.iter().map(move |row| LossOfModel { model, row })
     });
     file("losses.jsonl", &lines(losses))?;
+    if let Some(judged) = judged {
+        file("judgements.jsonl", &lines(judged.judgements.iter()))?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! - [`sets`]: the rows no model was trained on.
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`], [`few_shot`], [`endpoint`]: what it says.
 //! - [`measures`]: what an answer is worth, task by task; [`statistics`]: how sure that is; [`evaluate`]: both as tables.
+//! - [`judge`]: a chat model's ratings of all models' answers, blind.
 //! - [`results`]: what lies in `eval/`; [`harness`]: the same for readers of lm-evaluation-harness.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`markdown`]: as Markdown;
 //!   [`scoreboard`]: the evaluation in both; [`plot`]: curves; [`card`]: the dataset card; [`corpus`]: what the case reports are.
@@ -23,6 +24,7 @@ pub mod files;
 pub mod gather;
 pub mod harness;
 pub mod held_out;
+pub mod judge;
 pub mod markdown;
 pub mod measures;
 pub mod page;

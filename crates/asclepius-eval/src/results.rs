@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::{Answer, Asking, Question};
 use crate::held_out::RowLoss;
+use crate::judge::JudgeReport;
 use crate::measures::measure;
 use crate::sets::Losses;
 use crate::statistics::Spread;
@@ -298,6 +299,9 @@ pub struct Evaluation {
     /// Every other model against the first.
     #[serde(default)]
     pub differences: Vec<Difference>,
+    /// What a judge said of the answers, where one was asked.
+    #[serde(default)]
+    pub judge: Option<JudgeReport>,
     /// Questions with answers.
     pub answers: Vec<AnsweredQuestion>,
 }

@@ -1,8 +1,8 @@
 //! An evaluation for people: the numbers of the tables with their intervals, for the page and for Markdown.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
+use crate::judge::JudgeReport;
 use crate::measures::{lower_is_better, of_table, tables, title};
 use crate::results::{AnsweredQuestion, Difference, Evaluation, Kind, TaskScore};
 use crate::statistics::Spread;
@@ -53,6 +53,15 @@ pub struct LossRow {
     pub cells: Vec<[Cell; 3]>,
 }
 
+/// What a judge gave each model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JudgeTable {
+    /// Who rated, how often, and how far it agrees with itself.
+    pub sentence: String,
+    /// Model, mean rating, shares of 1 to 4 in per cent with their counts, difference to the first.
+    pub rows: Vec<(String, Cell, [(f64, usize); 4], Cell)>,
+}
+
 /// The tables of one evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Scoreboard {
@@ -66,6 +75,8 @@ pub struct Scoreboard {
     pub sets: Vec<(String, Vec<ScoreRow>)>,
     /// The two models whose difference is shown: the first, and the last of the run's own.
     pub compared: Option<(String, String)>,
+    /// The judge's ratings, where one was asked.
+    pub judge: Option<JudgeTable>,
     /// One sentence a model that needs one: what it is, what was cut off or not answered.
     pub remarks: Vec<String>,
     /// How answers were drawn and intervals made.
@@ -85,6 +96,7 @@ impl Scoreboard {
         let compared = compared.filter(|(last, first)| last != first).map(|(last, first)| (first, last));
         let (open, more) = side_by_side(&evaluation.answers);
         let mut board = Self {
+            judge: evaluation.judge.as_ref().map(judge_table),
             remarks: remarks(evaluation),
             method: method(evaluation),
             open,
@@ -230,6 +242,47 @@ fn losses(evaluation: &Evaluation) -> (Vec<String>, Vec<LossRow>) {
     (headed.collect(), rows)
 }
 
+fn judge_table(report: &JudgeReport) -> JudgeTable {
+    let mut sentence = format!(
+        "{} rated every model's answer to each question from 1 (wrong) to 4 (complete), {} times, without names and in an order of \
+         its own each time. {} of {} replies could not be read and count as no rating.",
+        report.judge, report.runs, report.unreadable, report.replies
+    );
+    for (reason, count) in &report.unanswered {
+        sentence.push_str(&format!(" {count} had no reply ({reason})."));
+    }
+    if let Some(agreement) = &report.agreement {
+        let kappa = agreement.cohen_kappa.map_or_else(|| "not defined".to_owned(), |kappa| format!("{kappa:.2}"));
+        let exact = agreement.exact.map_or_else(String::new, |exact| format!("; {:.0} % are the same", exact * 100.0));
+        sentence.push_str(&format!(" Its first two runs agree with a weighted kappa of {kappa}{exact}."));
+    }
+    if report.cost_usd > 0.0 {
+        sentence.push_str(&format!(" It cost ${:.2}.", report.cost_usd));
+    }
+    let signed = |spread: Option<Spread>| {
+        spread.map_or_else(String::new, |spread| format!("{:+.2} to {:+.2}", spread.low, spread.high))
+    };
+    let rows = report.models.iter().map(|row| {
+        let text = row.mean.map_or_else(|| "–".to_owned(), |mean| format!("{mean:.2}"));
+        let mean = Cell { text, interval: interval(row.spread, 2), ..Cell::default() };
+        let all = row.ratings.max(1) as f64;
+        let shares = row.counts.map(|count| ((count as f64 / all * 1000.0).round() / 10.0, count));
+        let sure = row.difference_spread.is_some_and(|spread| spread.excludes_zero());
+        let difference = row.difference.map_or_else(Cell::default, |difference| Cell {
+            text: format!("{difference:+.2}"),
+            interval: signed(row.difference_spread),
+            verdict: match (sure, difference > 0.0) {
+                (false, _) => "",
+                (true, true) => "better",
+                (true, false) => "worse",
+            },
+            ..Cell::default()
+        });
+        (row.model.clone(), mean, shares, difference)
+    });
+    JudgeTable { sentence, rows: rows.collect() }
+}
+
 fn remarks(evaluation: &Evaluation) -> Vec<String> {
     let mut remarks = Vec::new();
     for model in &evaluation.models {
@@ -326,6 +379,14 @@ pub fn markdown(board: &Scoreboard, plain: &dyn Fn(&str) -> String) -> String {
             text.push_str(&format!("| {} | {} | {rows} | {articles} | {} |\n", row.task, row.measure, cells.join(" | ")));
         }
     }
+    if let Some(judge) = &board.judge {
+        text.push_str(&format!("\n### The judge\n\n{}\n\n", plain(&judge.sentence)));
+        text.push_str("| model | mean | 1 | 2 | 3 | 4 | less the first model's |\n|---|---:|---:|---:|---:|---:|---:|\n");
+        for (model, mean, counts, difference) in &judge.rows {
+            let counts = counts.map(|(_, count)| count.to_string()).join(" | ");
+            text.push_str(&format!("| {} | {} | {counts} | {} |\n", plain(model), with(mean), with(difference)));
+        }
+    }
     if !board.method.is_empty() {
         text.push_str(&format!("\n{}\n", board.method));
     }
@@ -343,7 +404,79 @@ pub fn markdown(board: &Scoreboard, plain: &dyn Fn(&str) -> String) -> String {
     text
 }
 
-/// What the page's template is given.
-pub fn view(board: &Scoreboard) -> Value {
-    json!(board)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::RunFacts;
+    use crate::results::{GeneratedAnswer, ModelUnderTest};
+
+    const HOSTILE: &str = "<script>alert(1)</script> | [x](javascript:1)\n# <img src=x onerror=alert(1)>";
+
+    fn evaluation() -> Evaluation {
+        let score = |model: &str, value: Option<f64>| TaskScore {
+            model: model.to_owned(),
+            set: "answers".to_owned(),
+            task: "ner".to_owned(),
+            measure: "entity_f1".to_owned(),
+            rows: 3,
+            articles: 2,
+            value,
+            spread: value.map(|value| Spread { standard_error: 0.1, low: value - 0.1, high: value + 0.1 }),
+        };
+        let difference = Difference {
+            model: "tuned".to_owned(),
+            base: "base".to_owned(),
+            set: "answers".to_owned(),
+            task: "ner".to_owned(),
+            measure: "entity_f1".to_owned(),
+            rows: 3,
+            articles: 2,
+            value: 0.4,
+            spread: Some(Spread { standard_error: 0.1, low: 0.2, high: 0.6 }),
+        };
+        let answer =
+            |model: &str| GeneratedAnswer { model: model.to_owned(), text: HOSTILE.to_owned(), cut_off: true, value: Some(0.5) };
+        let question = AnsweredQuestion {
+            set: "answers".to_owned(),
+            row: HOSTILE.to_owned(),
+            task: "Named Entity Recognition".to_owned(),
+            measure: "entity_f1".to_owned(),
+            unanswerable: Some(false),
+            question: HOSTILE.to_owned(),
+            reference: HOSTILE.to_owned(),
+            answers: vec![answer("base"), answer("tuned")],
+        };
+        Evaluation {
+            models: vec![
+                ModelUnderTest::new("base", Kind::Base, HOSTILE, 0),
+                ModelUnderTest::new("tuned", Kind::Tuned, "x", 0),
+                ModelUnderTest::new(HOSTILE, Kind::Compared, HOSTILE, 0),
+            ],
+            scores: vec![score("base", Some(0.3)), score("tuned", Some(0.7)), score(HOSTILE, None)],
+            differences: vec![difference],
+            answers: vec![question],
+            ..Evaluation::default()
+        }
+    }
+
+    #[test]
+    fn values_intervals_and_differences_stand_in_one_row() {
+        let board = Scoreboard::new(&evaluation());
+        let row = &board.sets[0].1[0];
+        assert_eq!((row.task.as_str(), row.measure.as_str(), row.first), ("Named Entity Recognition", "entity F1", true));
+        assert_eq!((row.cells[1].text.as_str(), row.cells[1].interval.as_str(), row.cells[1].best), ("0.700", "0.60 to 0.80", true));
+        assert_eq!((row.cells[2].text.as_str(), row.cells[2].line), ("–", None));
+        assert_eq!((row.difference.text.as_str(), row.difference.verdict), ("+0.400", "better"));
+        assert_eq!(board.compared, Some(("base".to_owned(), "tuned".to_owned())));
+    }
+
+    #[test]
+    fn hostile_text_stays_text_on_the_page_and_in_markdown() {
+        let facts = RunFacts { evaluation: Some(evaluation()), ..RunFacts::default() };
+        let page = crate::render(&facts).expect("renders");
+        assert!(!page.contains("<script>") && !page.contains("<img"), "{page}");
+        assert!(page.contains("Side by side") && page.contains("&lt;script&gt;"), "{page}");
+        let text = crate::markdown::render(&facts);
+        assert!(!text.contains("<script>") && !text.contains("[x](") && !text.contains("\n# <"), "{text}");
+    }
 }

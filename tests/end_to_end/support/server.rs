@@ -17,6 +17,8 @@ pub enum Act {
     Answer,
     /// The same, billed as this many tokens received and none sent.
     AnswerFor(u32),
+    /// Answer with this text, whatever is asked.
+    Say(&'static str),
     /// Answer once the test says so.
     Hold,
     /// The same, cut off by the limit on tokens.
@@ -135,7 +137,11 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
 
 fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    while let Some((headers, body)) = request(&mut reader)? {
+    while let Some((line, headers, body)) = request(&mut reader)? {
+        if line.starts_with("GET ") && line.contains("/models ") {
+            send(stream, 200, "", &json!({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).to_string())?;
+            continue;
+        }
         let header = |name: &str| {
             headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
@@ -148,6 +154,7 @@ fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
         let prompt = body["messages"].as_array().and_then(|all| all.last()?["content"].as_str()).unwrap_or_default();
         match (shared.act)(number, prompt) {
             Act::Answer => send(stream, 200, "", &completion(&body, None, "stop"))?,
+            Act::Say(text) => send(stream, 200, "", &said(&body, text))?,
             Act::AnswerFor(tokens) => send(stream, 200, "", &completion(&body, Some(tokens), "stop"))?,
             Act::CutOff => send(stream, 200, "", &completion(&body, None, "length"))?,
             Act::Refuse(status, header, body) => send(stream, status, header, body)?,
@@ -195,14 +202,18 @@ fn trickle(mut stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
 }
 
-type Request = (Vec<(String, String)>, Value);
+type Request = (String, Vec<(String, String)>, Value);
+
+/// The one model that the server lists.
+pub const MODEL: &str = "stand-in";
 
 /// The next request of a connection; none at its end.
 fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
+    let mut first = String::new();
+    if reader.read_line(&mut first)? == 0 {
         return Ok(None);
     }
+    let mut line = String::new();
     let mut headers = Vec::new();
     loop {
         line.clear();
@@ -214,7 +225,7 @@ fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     let length = length.map_or(0, |(_, value)| value.parse().expect("a length is a number"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some((headers, serde_json::from_slice(&body).unwrap_or(Value::Null))))
+    Ok(Some((first, headers, serde_json::from_slice(&body).unwrap_or(Value::Null))))
 }
 
 fn send(mut stream: &TcpStream, status: u16, header: &str, body: &str) -> std::io::Result<()> {
@@ -224,6 +235,15 @@ fn send(mut stream: &TcpStream, status: u16, header: &str, body: &str) -> std::i
         stream,
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{header}content-length: {length}\r\n\r\n{body}"
     )
+}
+
+fn said(request: &Value, text: &str) -> String {
+    json!({
+        "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    })
+    .to_string()
 }
 
 fn completion(request: &Value, billed: Option<u32>, finish_reason: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_eval::{
-    Asking, BATCH, Candidate, Examples, HeldOutSets, Lengths, ModelOutcome, Prediction, Question, Settings, answers,
+    Asking, BATCH, Candidate, EvalError, Examples, HeldOutSets, Lengths, ModelOutcome, Prediction, Question, Settings, answers,
     evaluate, files, sets,
 };
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir};
@@ -41,6 +41,10 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     if config.shots > 0 {
         let examples = held_out(run, "instructions-train.parquet")?;
         fingerprint = fingerprint.setting("shots", &config.shots).file("examples", &examples)?;
+    }
+    if let Some(judge) = &config.judge {
+        let asked = (&judge.model, &judge.extra_body, config.judge_runs, asclepius_eval::judge::prompt_hash());
+        fingerprint = fingerprint.setting("judge", &asked);
     }
     for file in config.sets.iter().chain(&config.general) {
         fingerprint = fingerprint.file("set", file).map_err(Failure::usage)?;
@@ -84,12 +88,14 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         })?);
         bar.set((held.questions.len() as u64 + 1) * (index as u64 + 1));
     }
-    bar.finish();
     let settings = Settings { asking: held.asking, questions: config.questions, resamples: config.resamples };
     let names: Vec<String> = held.sets.names().map(str::to_owned).collect();
-    let evaluation = evaluate(&outcomes, &names, settings);
+    bar.say("the judge");
+    let judged = api::judge(run, &held.questions, &outcomes, held.asking.seed)?;
+    bar.finish();
+    let evaluation = evaluate(&outcomes, &names, settings, judged.as_ref());
     let directory = StageDir::begin(&run.directory, Stage::Eval.directory())?;
-    files::write(directory.path(), &evaluation, &outcomes)?;
+    files::write(directory.path(), &evaluation, &outcomes, judged.as_ref())?;
     let mut manifest = Manifest::new(Stage::Eval.name(), fingerprint.to_owned(), "model");
     let count = outcomes.len() as u64;
     manifest.counts = Counts { input: count, out: count, ..Counts::default() };
@@ -98,6 +104,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         manifest.tokens.output += model.answer_tokens;
         manifest.cost_usd += model.cost_usd;
     }
+    manifest.cost_usd += judged.map_or(0.0, |judged| judged.cost_usd);
     manifest.seconds = started.elapsed().as_secs_f64();
     directory.commit(&manifest)?;
     kept.forget()?;
@@ -108,7 +115,11 @@ fn gather(run: &Run) -> Outcome<Held> {
     let config = &run.config().eval;
     let (notes, instructions) =
         (held_out(run, "notes-validation.parquet")?, held_out(run, "instructions-validation.parquet")?);
-    let sets = HeldOutSets::load(&notes, &instructions, &config.sets, config.general.as_deref())?;
+    let sets = HeldOutSets::load(&notes, &instructions, &config.sets, config.general.as_deref());
+    let sets = sets.map_err(|error| match error {
+        EvalError::Config { .. } => Failure::usage(error),
+        other => Failure::from(other),
+    })?;
     let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
     let questions = sets.questions(config.questions);
     let seed = config.seed.unwrap_or(run.config().seed);

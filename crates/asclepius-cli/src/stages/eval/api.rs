@@ -1,7 +1,8 @@
-//! A model behind an API: its calls go through the client, with a ledger of their own beside the teacher's.
+//! A model behind an API, and the judge: their calls go through the client, with ledgers of their own beside the teacher's.
 
 use std::time::Duration;
 
+use asclepius_eval::judge::{self, Judged};
 use asclepius_eval::{Asking, EvalError, ModelOutcome, Prediction, Question, endpoint, harness};
 use asclepius_llm::{Client, TeacherConfig};
 
@@ -32,6 +33,22 @@ pub fn ask(
     let mut outcome = ModelOutcome::new(model.described(), predictions);
     outcome.model.cost_usd = client.stats().spent_usd;
     Ok(outcome)
+}
+
+/// Lets the judge rate everybody's answers, where there is one.
+pub fn judge(
+    run: &Run,
+    questions: &[Question],
+    outcomes: &[ModelOutcome],
+    seed: u64,
+) -> Outcome<Option<Judged>> {
+    let config = &run.config().eval;
+    let Some(api) = &config.judge else { return Ok(None) };
+    let name = api.model_name();
+    let client = open(run, &format!("judge-{name}"), api)?;
+    let asked = (seed, config.judge_runs);
+    let judgements = wait(run, &client, async { judge::judge(&client, questions, outcomes, asked, || {}).await })?;
+    Ok(Some(Judged { judge: name.to_owned(), cost_usd: client.stats().spent_usd, judgements }))
 }
 
 /// A client with a ledger under `name`: prices and budgets are each endpoint's own, so what one was paid does not count
