@@ -26,9 +26,8 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
 
 #[track_caller]
 fn score<'a>(report: &'a Value, model: &str, set: &str, task: &str, measure: &str) -> &'a Value {
-    let fits = |row: &&Value| {
-        row["model"] == model && row["set"] == set && row["task"] == task && row["measure"] == measure
-    };
+    let fits =
+        |row: &&Value| row["model"] == model && row["set"] == set && row["task"] == task && row["measure"] == measure;
     list(report, "scores").iter().find(fits).expect("every measure of every table has a row")
 }
 
@@ -86,7 +85,9 @@ fn every_number_can_be_looked_up() {
         assert_eq!(row["rows"], of_row().count(), "{row}");
     }
     for line in &predictions {
-        assert!(line["teacher_model"] == "extractive-1" && line["calls"][2].as_str().is_some_and(|key| key.len() == 32));
+        assert!(
+            line["teacher_model"] == "extractive-1" && line["calls"][2].as_str().is_some_and(|key| key.len() == 32)
+        );
     }
 }
 
@@ -209,7 +210,10 @@ fn other_models_join_by_directory_and_by_endpoint_and_are_asked_once() {
     assert!(called.clone().all(|line| line["request_key"].as_str().is_some_and(|key| key.len() == 32)));
     let differences = list(&report, "differences");
     assert!(differences.iter().all(|row| row["base"] == "untrained" && row["value"].is_number()));
-    assert!(differences.iter().any(|row| row["model"] == "large") && !list(&report, "losses").iter().any(|row| row["model"] == "large"));
+    assert!(
+        differences.iter().any(|row| row["model"] == "large")
+            && !list(&report, "losses").iter().any(|row| row["model"] == "large")
+    );
     command().ends(0);
     assert_eq!(server.requests(), asked, "answers are in the ledger");
 }
@@ -242,7 +246,8 @@ fn an_evaluation_that_broke_off_goes_on_with_the_next_model() {
 fn text_kept_aside_has_a_loss_of_its_own() {
     let workspace = Workspace::finished();
     let file = workspace.path().join("general.txt");
-    fs_err::write(&file, "The ship left the harbour at noon.\n\nBread needs flour, water and salt.\n").expect("writable");
+    fs_err::write(&file, "The ship left the harbour at noon.\n\nBread needs flour, water and salt.\n")
+        .expect("writable");
     eval(&workspace).set("eval.general", quoted(&file)).set("eval.questions", 0).ends(0);
     let report = report(&workspace);
     let general: Vec<_> = list(&report, "losses").iter().filter(|row| row["set"] == "general").collect();
@@ -311,7 +316,11 @@ fn a_judge_rates_blind_and_what_it_says_otherwise_is_no_rating() {
     command().ends(0);
     let report = report(&workspace);
     let judged = &report["judge"];
-    assert_eq!((&judged["replies"], &judged["unreadable"], &judged["runs"]), (&8.into(), &1.into(), &2.into()), "{judged}");
+    assert_eq!(
+        (&judged["replies"], &judged["unreadable"], &judged["runs"]),
+        (&8.into(), &1.into(), &2.into()),
+        "{judged}"
+    );
     assert!(judged["cost_usd"].as_f64().is_some_and(|cost| (cost - 8.0 * 0.3).abs() < 1e-9), "{judged}");
     assert!(judged["agreement"]["items_compared"] == 9, "{judged}");
     let judgements = lines(&workspace.stage("eval").join("judgements.jsonl"));
@@ -330,6 +339,7 @@ fn a_judge_rates_blind_and_what_it_says_otherwise_is_no_rating() {
     command().ends(0);
     assert_eq!(server.requests(), asked, "ratings are in the ledger");
     eval(&workspace).set("eval.judge", "{ endpoint = \"embedded:extractive\" }").ends(2).says(&["eval.judge"]);
-    let page = workspace.command("report").set("eval.judge", &judge).set("eval.questions", 4).args(&["--format", "html"]);
+    let page =
+        workspace.command("report").set("eval.judge", &judge).set("eval.questions", 4).args(&["--format", "html"]);
     assert!(page.ends(0).stdout.contains("weighted kappa"));
 }

@@ -120,8 +120,8 @@ pub fn answer(
         prompts.push((prompt, asking.sampling(&id, &stop)));
     }
     let prompts: Vec<(&[u32], &Sampling)> = prompts.iter().map(|(ids, sampling)| (ids.as_slice(), sampling)).collect();
-    let generations = generate_each(&candidate.decoder, &prompts, &mut |_, _| true)
-        .map_err(|source| candidate.failed(source))?;
+    let generations =
+        generate_each(&candidate.decoder, &prompts, &mut |_, _| true).map_err(|source| candidate.failed(source))?;
     for (answer, generation) in answers.iter_mut().zip(generations) {
         candidate.tokenizer.decode(&generation.tokens).trim().clone_into(&mut answer.text);
         answer.tokens = generation.tokens.len() as u32;

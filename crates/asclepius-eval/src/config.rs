@@ -145,7 +145,10 @@ impl EvalConfig {
             return wrong("rows", "is 0; leave it out to measure the loss of every row".to_owned());
         }
         if self.resamples == 1 {
-            return wrong("resamples", "is 1, and one draw has no spread; give some hundreds, or 0 for none".to_owned());
+            return wrong(
+                "resamples",
+                "is 1, and one draw has no spread; give some hundreds, or 0 for none".to_owned(),
+            );
         }
         if let Some(path) =
             self.sets.iter().find(|path| path.extension().is_none_or(|extension| extension != "parquet"))
@@ -182,7 +185,9 @@ fn check_api(key: &str, api: &TeacherConfig) -> Result<(), EvalError> {
         Ok(()) => {}
     }
     match api.endpoint() {
-        Ok(Endpoint::Url(_)) if api.batch => wrong(&format!("{key}.batch"), "is not for evaluations, which wait for answers"),
+        Ok(Endpoint::Url(_)) if api.batch => {
+            wrong(&format!("{key}.batch"), "is not for evaluations, which wait for answers")
+        }
         Ok(Endpoint::Url(_)) => Ok(()),
         _ => wrong(&format!("{key}.endpoint"), "must be the URL of an API, such as \"http://127.0.0.1:8000/v1\""),
     }

@@ -33,7 +33,9 @@ pub enum EvalError {
         source: Box<asclepius_llm::LlmError>,
     },
     /// An endpoint answered nothing for now.
-    #[error("{model}: {pending} of {questions} questions are still pending ({detail}); the same command asks for them again")]
+    #[error(
+        "{model}: {pending} of {questions} questions are still pending ({detail}); the same command asks for them again"
+    )]
     Pending {
         /// The model behind the endpoint.
         model: String,

@@ -13,12 +13,7 @@ use crate::statistics::{Bootstrap, Sample};
 
 /// Tables of all models. The first model is what the others are compared with. `sets` are the sets of instructions, which
 /// have a table even where nothing was asked.
-pub fn evaluate(
-    outcomes: &[ModelOutcome],
-    sets: &[String],
-    settings: Settings,
-    judged: Option<&Judged>,
-) -> Evaluation {
+pub fn evaluate(outcomes: &[ModelOutcome], sets: &[String], settings: Settings, judged: Option<&Judged>) -> Evaluation {
     let mut bootstrap = Bootstrap::new(settings.asking.seed, settings.resamples);
     let mut evaluation = Evaluation { settings: Some(settings), ..Evaluation::default() };
     let base = outcomes.first();
@@ -62,12 +57,7 @@ fn by_set(outcome: &ModelOutcome) -> Vec<(&str, SetLosses)> {
     sets
 }
 
-fn losses(
-    evaluation: &mut Evaluation,
-    bootstrap: &mut Bootstrap,
-    outcome: &ModelOutcome,
-    base: Option<&ModelOutcome>,
-) {
+fn losses(evaluation: &mut Evaluation, bootstrap: &mut Bootstrap, outcome: &ModelOutcome, base: Option<&ModelOutcome>) {
     let others = base.filter(|base| base.model.name != outcome.model.name);
     let base_sets = others.map(by_set).unwrap_or_default();
     for (set, losses) in by_set(outcome) {
@@ -87,7 +77,14 @@ fn losses(
         });
         let Some((_, base_losses)) = base_sets.iter().find(|(name, _)| *name == set) else { continue };
         let mut compare = |measure: &str, sample: &Sample, base_sample: &Sample| {
-            evaluation.differences.extend(difference(bootstrap, outcome, base, (set, "", measure), sample, base_sample));
+            evaluation.differences.extend(difference(
+                bootstrap,
+                outcome,
+                base,
+                (set, "", measure),
+                sample,
+                base_sample,
+            ));
         };
         compare("bits_per_byte", &losses.bits, &base_losses.bits);
         // A loss a token means the same only where the tokens are the same.
@@ -144,7 +141,14 @@ fn scores(
         });
         if let Some(others) = others {
             let base_sample = self::sample(others, set, table, measure);
-            evaluation.differences.extend(difference(bootstrap, outcome, base, (set, table, measure), &sample, &base_sample));
+            evaluation.differences.extend(difference(
+                bootstrap,
+                outcome,
+                base,
+                (set, table, measure),
+                &sample,
+                &base_sample,
+            ));
         }
     }
 }

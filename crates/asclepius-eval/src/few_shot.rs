@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use asclepius_ops::PhiloxKey;
 use asclepius_dataset::DatasetError;
+use asclepius_ops::PhiloxKey;
 use asclepius_schema::{Instruction, Task};
 
 use crate::EvalError;
@@ -39,9 +39,7 @@ impl Examples {
             examples.offer(row?);
         }
         match questions.iter().find(|question| examples.draw(&question.row).is_empty()) {
-            Some(question) => {
-                Err(EvalError::NoExamples { shots, path: path.to_owned(), row: question.row.row_id() })
-            }
+            Some(question) => Err(EvalError::NoExamples { shots, path: path.to_owned(), row: question.row.row_id() }),
             None => Ok(examples),
         }
     }

@@ -16,7 +16,9 @@ pub fn results(evaluation: &Evaluation, model: &ModelUnderTest) -> Value {
     let settings = evaluation.settings.as_ref();
     let mut tasks: BTreeMap<String, HarnessTask> = BTreeMap::new();
     for row in evaluation.losses.iter().filter(|row| row.model == model.name) {
-        let task = tasks.entry(format!("asclepius_{}_loss", row.set)).or_insert_with(|| HarnessTask::new(&row.set, row.rows, "loglikelihood"));
+        let task = tasks
+            .entry(format!("asclepius_{}_loss", row.set))
+            .or_insert_with(|| HarnessTask::new(&row.set, row.rows, "loglikelihood"));
         let error = |spread: Option<crate::statistics::Spread>| spread.map(|spread| spread.standard_error);
         task.metric("loss", Some(row.loss), error(row.loss_spread));
         task.metric("perplexity", Some(row.perplexity), None);
@@ -24,7 +26,9 @@ pub fn results(evaluation: &Evaluation, model: &ModelUnderTest) -> Value {
     }
     for row in evaluation.scores.iter().filter(|row| row.model == model.name) {
         let name = if row.set == crate::sets::ANSWERS { row.task.clone() } else { format!("{}_{}", row.set, row.task) };
-        let task = tasks.entry(format!("asclepius_{name}")).or_insert_with(|| HarnessTask::new(&row.set, row.rows, "generate_until"));
+        let task = tasks
+            .entry(format!("asclepius_{name}"))
+            .or_insert_with(|| HarnessTask::new(&row.set, row.rows, "generate_until"));
         task.rows = task.rows.max(row.rows);
         task.metric(&row.measure, row.value, row.spread.map(|spread| spread.standard_error));
     }
@@ -76,7 +80,10 @@ pub fn results(evaluation: &Evaluation, model: &ModelUnderTest) -> Value {
 
 /// A model's name as part of a file's.
 pub fn file_name(model: &str) -> String {
-    model.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-._".contains(letter) { letter } else { '_' }).collect()
+    model
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "-._".contains(letter) { letter } else { '_' })
+        .collect()
 }
 
 fn is_lower_better(measure: &str) -> bool {

@@ -81,8 +81,7 @@ pub fn answer_loss(
 /// Supervised tokens of a row's documents, and the sum of their losses.
 fn sum(candidate: &Candidate, row: RowTokens, sequence_length: usize) -> Result<Option<(usize, f64)>, EvalError> {
     let RowTokens::Kept { documents, .. } = row else { return Ok(None) };
-    let documents: Vec<Document> =
-        documents.into_iter().filter(|document| document.supervised_tokens() > 0).collect();
+    let documents: Vec<Document> = documents.into_iter().filter(|document| document.supervised_tokens() > 0).collect();
     if documents.is_empty() {
         return Ok(None);
     }

@@ -21,8 +21,7 @@ use crate::statistics::{Bootstrap, Sample, Spread};
 pub const STAGE: &str = "judge";
 
 /// Name and content of the prompt.
-const PROMPT: (&str, &str) =
-    ("judge-answers.v1.jinja", include_str!("../../../data/prompts/judge-answers.v1.jinja"));
+const PROMPT: (&str, &str) = ("judge-answers.v1.jinja", include_str!("../../../data/prompts/judge-answers.v1.jinja"));
 
 /// A reply holds one small object; models that think aloud first need room for that.
 const MAX_TOKENS: u32 = 1024;

@@ -19,7 +19,9 @@ pub fn render(facts: &RunFacts) -> String {
     for tile in tiles(facts) {
         text.push_str(&format!("| {} | {} |\n", tile.label, plain(&tile.value)));
     }
-    text.push_str("\n## Every row accounted for\n\n| stage | unit | in | out | dropped | pending | dropped because |\n");
+    text.push_str(
+        "\n## Every row accounted for\n\n| stage | unit | in | out | dropped | pending | dropped because |\n",
+    );
     text.push_str("|---|---|---:|---:|---:|---:|---|\n");
     for row in funnel(facts) {
         let (stage, unit, reasons) = (plain(&row.stage), plain(&row.unit), plain(&row.reasons));

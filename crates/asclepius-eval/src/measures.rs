@@ -148,8 +148,7 @@ fn abstention(measures: &mut Measures, unanswerable: bool, abstains: bool) {
 
 fn faithfulness(measures: &mut Measures, row: &Instruction, answer: &str) {
     let judgement = GatesConfig::default().judge_instruction(&row.question, answer, &row.note);
-    let unsupported =
-        |gate: Gate| judgement.scores.iter().any(|(name, score)| name == gate.name() && *score > 0.0);
+    let unsupported = |gate: Gate| judgement.scores.iter().any(|(name, score)| name == gate.name() && *score > 0.0);
     for gate in Gate::COMPARING {
         let name = of_table(FAITHFULNESS).iter().find(|name| name.strip_prefix("unsupported_") == Some(gate.name()));
         if let Some(name) = name {
@@ -193,11 +192,15 @@ mod tests {
 
     #[test]
     fn each_task_has_its_measure() {
-        let of = |task, reference, answer, measure: &str| measure_of(&row(task, "?", reference, false), answer, measure);
+        let of =
+            |task, reference, answer, measure: &str| measure_of(&row(task, "?", reference, false), answer, measure);
         assert_eq!(of(Task::Ner, "chest pain, fever", "fever", "entity_f1"), [2.0, 3.0]);
         assert_eq!(of(Task::Ner, "chest pain, fever", "pain", "entity_f1"), [0.0, 3.0]);
         assert_eq!(of(Task::Ner, "chest pain, fever", "pain", "entity_f1_relaxed"), [2.0, 3.0]);
-        assert_eq!(of(Task::Abbreviation, "IOP: intraocular pressure", "intraocular pressure", "expansion_accuracy"), [1.0, 1.0]);
+        assert_eq!(
+            of(Task::Abbreviation, "IOP: intraocular pressure", "intraocular pressure", "expansion_accuracy"),
+            [1.0, 1.0]
+        );
         assert_eq!(of(Task::Temporal, "two weeks", "14 days", "time_f1"), [2.0, 2.0]);
         assert_eq!(of(Task::Temporal, "at night", "14 days", "time_f1"), [0.0, 0.0]);
         assert_eq!(of(Task::Qa, "Aspirin.", "the aspirin", "exact_match"), [1.0, 1.0]);

@@ -91,7 +91,8 @@ impl Scoreboard {
     /// Lays an evaluation out.
     pub fn new(evaluation: &Evaluation) -> Self {
         let models: Vec<String> = evaluation.models.iter().map(|model| model.name.clone()).collect();
-        let own = evaluation.models.iter().rev().find(|model| model.kind != Kind::Compared).map(|model| model.name.clone());
+        let own =
+            evaluation.models.iter().rev().find(|model| model.kind != Kind::Compared).map(|model| model.name.clone());
         let compared = own.or_else(|| models.last().cloned()).zip(models.first().cloned());
         let compared = compared.filter(|(last, first)| last != first).map(|(last, first)| (first, last));
         let (open, more) = side_by_side(&evaluation.answers);
@@ -144,9 +145,10 @@ impl Scoreboard {
 
     fn difference(&self, evaluation: &Evaluation, (set, table, measure): (&str, &str, &str)) -> Cell {
         let Some((_, last)) = &self.compared else { return Cell::default() };
-        let found = evaluation.differences.iter().find(|row| {
-            row.model == *last && row.set == set && row.task == table && row.measure == measure
-        });
+        let found = evaluation
+            .differences
+            .iter()
+            .find(|row| row.model == *last && row.set == set && row.task == table && row.measure == measure);
         found.map_or_else(Cell::default, difference_cell)
     }
 }
@@ -193,7 +195,9 @@ fn difference_cell(row: &Difference) -> Cell {
     let signed = |value: f64| format!("{value:+.2}");
     Cell {
         text: format!("{:+.3}", row.value),
-        interval: row.spread.map_or_else(String::new, |spread| format!("{} to {}", signed(spread.low), signed(spread.high))),
+        interval: row
+            .spread
+            .map_or_else(String::new, |spread| format!("{} to {}", signed(spread.low), signed(spread.high))),
         verdict,
         ..Cell::default()
     }
@@ -213,7 +217,9 @@ fn losses(evaluation: &Evaluation) -> (Vec<String>, Vec<LossRow>) {
     let cells = |model: &str, set: &str| {
         let rows = of_set(set);
         let Some(row) = rows.iter().find(|row| row.model == model) else { return Default::default() };
-        let least = |value: &dyn Fn(&crate::results::HeldOutLoss) -> f64| rows.iter().map(|row| value(row)).fold(f64::INFINITY, f64::min);
+        let least = |value: &dyn Fn(&crate::results::HeldOutLoss) -> f64| {
+            rows.iter().map(|row| value(row)).fold(f64::INFINITY, f64::min)
+        };
         let bits = row.bits_per_byte.map_or_else(Cell::default, |bits| Cell {
             text: format!("{bits:.3}"),
             interval: interval(row.bits_per_byte_spread, 2),
@@ -225,9 +231,10 @@ fn losses(evaluation: &Evaluation) -> (Vec<String>, Vec<LossRow>) {
             interval: interval(row.loss_spread, 2),
             ..Cell::default()
         };
-        let over = evaluation.differences.iter().find(|row| {
-            row.model == model && row.set == set && row.task.is_empty() && row.measure == "bits_per_byte"
-        });
+        let over = evaluation
+            .differences
+            .iter()
+            .find(|row| row.model == model && row.set == set && row.task.is_empty() && row.measure == "bits_per_byte");
         [nats, bits, over.map_or_else(Cell::default, difference_cell)]
     };
     let rows = models
@@ -288,7 +295,9 @@ fn remarks(evaluation: &Evaluation) -> Vec<String> {
     for model in &evaluation.models {
         let mut parts = Vec::new();
         match model.kind {
-            Kind::FewShot => parts.push(format!("the base behind {} worked examples of the training split", model.shots)),
+            Kind::FewShot => {
+                parts.push(format!("the base behind {} worked examples of the training split", model.shots))
+            }
             Kind::Compared => parts.push(format!("from {}", model.source)),
             _ => {}
         }
@@ -315,7 +324,9 @@ fn method(evaluation: &Evaluation) -> String {
     let Some(settings) = &evaluation.settings else { return String::new() };
     let asking = settings.asking;
     let drawn = match asking.temperature > 0.0 {
-        true => format!("drawn at temperature {} and top-p {} (seed {})", asking.temperature, asking.top_p, asking.seed),
+        true => {
+            format!("drawn at temperature {} and top-p {} (seed {})", asking.temperature, asking.top_p, asking.seed)
+        }
         false => "greedy".to_owned(),
     };
     let intervals = match settings.resamples {
@@ -366,7 +377,8 @@ pub fn markdown(board: &Scoreboard, plain: &dyn Fn(&str) -> String) -> String {
         for model in &board.models {
             text.push_str(&format!(" {} |", plain(model)));
         }
-        let difference = board.compared.as_ref().map(|(first, last)| format!(" {} less {} |", plain(last), plain(first)));
+        let difference =
+            board.compared.as_ref().map(|(first, last)| format!(" {} less {} |", plain(last), plain(first)));
         text.push_str(&difference.clone().unwrap_or_default());
         let columns = board.models.len() + usize::from(difference.is_some());
         text.push_str(&format!("\n|---|---|---:|---:|{}\n", "---:|".repeat(columns)));
@@ -376,12 +388,19 @@ pub fn markdown(board: &Scoreboard, plain: &dyn Fn(&str) -> String) -> String {
                 cells.push(with(&row.difference));
             }
             let (rows, articles) = (row.rows, row.articles);
-            text.push_str(&format!("| {} | {} | {rows} | {articles} | {} |\n", row.task, row.measure, cells.join(" | ")));
+            text.push_str(&format!(
+                "| {} | {} | {rows} | {articles} | {} |\n",
+                row.task,
+                row.measure,
+                cells.join(" | ")
+            ));
         }
     }
     if let Some(judge) = &board.judge {
         text.push_str(&format!("\n### The judge\n\n{}\n\n", plain(&judge.sentence)));
-        text.push_str("| model | mean | 1 | 2 | 3 | 4 | less the first model's |\n|---|---:|---:|---:|---:|---:|---:|\n");
+        text.push_str(
+            "| model | mean | 1 | 2 | 3 | 4 | less the first model's |\n|---|---:|---:|---:|---:|---:|---:|\n",
+        );
         for (model, mean, counts, difference) in &judge.rows {
             let counts = counts.map(|(_, count)| count.to_string()).join(" | ");
             text.push_str(&format!("| {} | {} | {counts} | {} |\n", plain(model), with(mean), with(difference)));
@@ -434,8 +453,12 @@ mod tests {
             value: 0.4,
             spread: Some(Spread { standard_error: 0.1, low: 0.2, high: 0.6 }),
         };
-        let answer =
-            |model: &str| GeneratedAnswer { model: model.to_owned(), text: HOSTILE.to_owned(), cut_off: true, value: Some(0.5) };
+        let answer = |model: &str| GeneratedAnswer {
+            model: model.to_owned(),
+            text: HOSTILE.to_owned(),
+            cut_off: true,
+            value: Some(0.5),
+        };
         let question = AnsweredQuestion {
             set: "answers".to_owned(),
             row: HOSTILE.to_owned(),
@@ -463,8 +486,14 @@ mod tests {
     fn values_intervals_and_differences_stand_in_one_row() {
         let board = Scoreboard::new(&evaluation());
         let row = &board.sets[0].1[0];
-        assert_eq!((row.task.as_str(), row.measure.as_str(), row.first), ("Named Entity Recognition", "entity F1", true));
-        assert_eq!((row.cells[1].text.as_str(), row.cells[1].interval.as_str(), row.cells[1].best), ("0.700", "0.60 to 0.80", true));
+        assert_eq!(
+            (row.task.as_str(), row.measure.as_str(), row.first),
+            ("Named Entity Recognition", "entity F1", true)
+        );
+        assert_eq!(
+            (row.cells[1].text.as_str(), row.cells[1].interval.as_str(), row.cells[1].best),
+            ("0.700", "0.60 to 0.80", true)
+        );
         assert_eq!((row.cells[2].text.as_str(), row.cells[2].line), ("–", None));
         assert_eq!((row.difference.text.as_str(), row.difference.verdict), ("+0.400", "better"));
         assert_eq!(board.compared, Some(("base".to_owned(), "tuned".to_owned())));

@@ -106,7 +106,8 @@ impl Bootstrap {
         }
         let (key, resamples) = (self.key.fold(articles as u64), self.resamples);
         let draws = self.draws.entry(articles).or_insert_with(|| {
-            let one = |resample| (0..articles as u64).map(move |index| key.fold(resample).below(index, articles as u32));
+            let one =
+                |resample| (0..articles as u64).map(move |index| key.fold(resample).below(index, articles as u32));
             (0..resamples as u64).flat_map(one).collect()
         });
         // A draw without anything to count has no value, and is no evidence.
@@ -117,11 +118,7 @@ impl Bootstrap {
         values.sort_by(f64::total_cmp);
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
-        Some(Spread {
-            standard_error: variance.sqrt(),
-            low: quantile(&values, 0.025),
-            high: quantile(&values, 0.975),
-        })
+        Some(Spread { standard_error: variance.sqrt(), low: quantile(&values, 0.025), high: quantile(&values, 0.975) })
     }
 }
 

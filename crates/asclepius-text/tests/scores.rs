@@ -22,9 +22,16 @@ fn token_f1_exact_match_and_rouge_l_are_the_scripts() {
             [("token_f1", squad::token_f1(answer, reference)), ("rouge_l", rouge::rouge_l(answer, reference))]
         {
             let expected = case[name].as_f64().expect("a number");
-            assert!((score - expected).abs() < 1e-12, "{name} of {answer:?} and {reference:?}: {score}, not {expected}");
+            assert!(
+                (score - expected).abs() < 1e-12,
+                "{name} of {answer:?} and {reference:?}: {score}, not {expected}"
+            );
         }
-        assert_eq!(Some(squad::exact_match(answer, reference)), case["exact_match"].as_bool(), "{answer:?} {reference:?}");
+        assert_eq!(
+            Some(squad::exact_match(answer, reference)),
+            case["exact_match"].as_bool(),
+            "{answer:?} {reference:?}"
+        );
     }
 }
 

@@ -1,25 +1,23 @@
 //! Held-out loss and answers of the run's models, and of those they are compared with.
 
 mod api;
+mod held;
 mod kept;
 mod tested;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_eval::{
-    Asking, BATCH, Candidate, EvalError, Examples, HeldOutSets, Lengths, ModelOutcome, Prediction, Question, Settings, answers,
-    evaluate, files, sets,
-};
+use asclepius_eval::{Settings, evaluate, files};
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir};
-use asclepius_train::TrainConfig;
 
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
+use held::Held;
 use kept::Kept;
-use tested::{Tested, Weights};
+use tested::Weights;
 
 fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
     let directory = run.input_dir(run.config().eval.input.as_deref(), Stage::Dataset);
@@ -56,20 +54,11 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     Ok(tested::identify(&config.compare, fingerprint)?.finish())
 }
 
-/// What every model is asked, and how.
-struct Held {
-    sets: HeldOutSets,
-    questions: Vec<Question>,
-    asking: Asking,
-    lengths: Lengths,
-    examples: Option<Examples>,
-}
-
 /// Evaluates one model after the other, so that only one is in memory. What a model gave is kept until all are done.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
     let config = &run.config().eval;
-    let held = gather(run)?;
+    let held = Held::gather(run)?;
     let models = tested::list(run)?;
     if models.is_empty() {
         let hint = format!("`asclepius run {}` makes everything that is missing", run.pipeline.label);
@@ -84,7 +73,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         bar.say(model.name.clone());
         outcomes.push(kept.outcome(index, || match &model.weights {
             Weights::Api(api) => api::ask(run, model, api, &held.questions, &held.asking, &bar),
-            _ => local(run, model, &held, &bar),
+            _ => held.put_to(run, model, &bar),
         })?);
         bar.set((held.questions.len() as u64 + 1) * (index as u64 + 1));
     }
@@ -109,47 +98,4 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     directory.commit(&manifest)?;
     kept.forget()?;
     Ok(manifest)
-}
-
-fn gather(run: &Run) -> Outcome<Held> {
-    let config = &run.config().eval;
-    let (notes, instructions) =
-        (held_out(run, "notes-validation.parquet")?, held_out(run, "instructions-validation.parquet")?);
-    let sets = HeldOutSets::load(&notes, &instructions, &config.sets, config.general.as_deref());
-    let sets = sets.map_err(|error| match error {
-        EvalError::Config { .. } => Failure::usage(error),
-        other => Failure::from(other),
-    })?;
-    let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
-    let questions = sets.questions(config.questions);
-    let seed = config.seed.unwrap_or(run.config().seed);
-    let mut examples = None;
-    if config.shots > 0 {
-        let path = held_out(run, "instructions-train.parquet")?;
-        let rows = asclepius_dataset::read_instructions_any(&path)?;
-        examples = Some(Examples::read(seed, config.shots, rows, &questions, &path)?);
-    }
-    let asking =
-        Asking { max_tokens: config.max_tokens, temperature: config.temperature, top_p: config.top_p, seed };
-    let lengths = Lengths { notes: length(&run.config().pretrain), instructions: length(&run.config().sft) };
-    Ok(Held { sets, questions, asking, lengths, examples })
-}
-
-/// Loss and answers of a model in memory. Behind examples only answers are asked for: the loss is the base's.
-fn local(run: &Run, model: &Tested, held: &Held, bar: &StageBar) -> Outcome<ModelOutcome> {
-    let candidate: Candidate = model.load(run)?;
-    let examples = held.examples.as_ref().filter(|_| model.shots > 0);
-    let losses = match examples {
-        None => held.sets.losses(&candidate, held.lengths, run.config().eval.rows)?,
-        Some(_) => sets::Losses::default(),
-    };
-    let mut predictions = Vec::with_capacity(held.questions.len());
-    for questions in held.questions.chunks(BATCH) {
-        run.check_interrupt()?;
-        let answers = answers::answer(&candidate, questions, examples, &held.asking)?;
-        let measured = questions.iter().zip(answers);
-        predictions.extend(measured.map(|(question, answer)| Prediction::new(&model.name, question, answer)));
-        bar.set(bar.position().0 + questions.len() as u64);
-    }
-    Ok(ModelOutcome::new(model.described(), predictions).with_losses(losses))
 }

@@ -88,12 +88,7 @@ fn pretrained(run: &Run, stage: TrainStage) -> Outcome<PathBuf> {
 }
 
 /// Adds to a fingerprint what the start depends on beside the settings.
-pub fn identify(
-    run: &Run,
-    stage: TrainStage,
-    table: &TrainConfig,
-    fingerprint: Fingerprint,
-) -> Outcome<Fingerprint> {
+pub fn identify(run: &Run, stage: TrainStage, table: &TrainConfig, fingerprint: Fingerprint) -> Outcome<Fingerprint> {
     let directory = match (&table.init, &table.base) {
         (Some(InitConfig { tokenizer: Some(tokenizer), .. }), _) => {
             return Ok(fingerprint.file("tokenizer", &tokenizer_file(tokenizer))?);

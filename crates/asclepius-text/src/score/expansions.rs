@@ -57,7 +57,8 @@ fn segments(text: &str) -> impl Iterator<Item = &str> {
 /// What is left of a segment without the abbreviation and the words that join.
 fn meaning(segment: &str, short: &[String]) -> Vec<String> {
     let mut left = words(segment);
-    if let Some(at) = (!short.is_empty()).then(|| left.windows(short.len()).position(|window| window == short)).flatten()
+    if let Some(at) =
+        (!short.is_empty()).then(|| left.windows(short.len()).position(|window| window == short)).flatten()
     {
         left.drain(at..at + short.len());
     }
@@ -82,8 +83,18 @@ mod tests {
             ("\"IOP\" stands for the intraocular pressure", "IOP: intraocular pressure", 1, 1),
             ("intraocular pressure (IOP)", "IOP means intraocular pressure.", 1, 1),
             ("IOP: intraocular pressure or blood pressure", "IOP: intraocular pressure", 0, 1),
-            ("- ECG: electrocardiogram\n- AF: atrial flutter", "- ECG: electrocardiogram\n- AF: atrial fibrillation", 1, 2),
-            ("AF: atrial fibrillation, ECG: electrocardiogram", "ECG = electrocardiogram; AF = atrial fibrillation", 2, 2),
+            (
+                "- ECG: electrocardiogram\n- AF: atrial flutter",
+                "- ECG: electrocardiogram\n- AF: atrial fibrillation",
+                1,
+                2,
+            ),
+            (
+                "AF: atrial fibrillation, ECG: electrocardiogram",
+                "ECG = electrocardiogram; AF = atrial fibrillation",
+                2,
+                2,
+            ),
             // Two are asked for, so a meaning alone does not say of which.
             ("electrocardiogram", "ECG: electrocardiogram\nAF: atrial fibrillation", 0, 2),
             ("AML: acute myeloid leukaemia", "AML: acute myeloid leukemia", 1, 1),

@@ -15,7 +15,10 @@ pub struct Matches {
 
 impl Matches {
     /// Of two sets of normalised things.
-    pub fn of_sets<T: Ord>(predicted: &std::collections::BTreeSet<T>, expected: &std::collections::BTreeSet<T>) -> Self {
+    pub fn of_sets<T: Ord>(
+        predicted: &std::collections::BTreeSet<T>,
+        expected: &std::collections::BTreeSet<T>,
+    ) -> Self {
         let matched = predicted.intersection(expected).count();
         Self { matched, predicted: predicted.len(), expected: expected.len() }
     }

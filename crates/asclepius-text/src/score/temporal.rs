@@ -20,7 +20,9 @@ static EXPRESSIONS: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
     let list: Vec<(String, Read)> = vec![
         // Ages are no times of the course.
         (format!(r"\b{NUMBER}[\s-]*(?:{UNIT}|y)[\s-]*(?:old|of age)\b|\b\d+\s?(?:y/o|yo)\b|\baged?\s\d+\b"), |_| None),
-        (r"\b(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})\b".to_owned(), |hit| date(int(hit, "y"), int(hit, "m"), int(hit, "d"))),
+        (r"\b(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})\b".to_owned(), |hit| {
+            date(int(hit, "y"), int(hit, "m"), int(hit, "d"))
+        }),
         (r"\b(?P<a>\d{1,2})/(?P<b>\d{1,2})/(?P<y>\d{4}|\d{2})\b".to_owned(), |hit| {
             let (a, b) = (int(hit, "a")?, int(hit, "b")?);
             // Month first, as in the notes of American hospitals, unless that cannot be.
@@ -34,7 +36,9 @@ static EXPRESSIONS: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
         (format!(r"\b(?P<m>{MONTH})\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s(?P<y>\d{{4}})\b)?"), |hit| {
             date(int(hit, "y"), month(&hit["m"]), int(hit, "d"))
         }),
-        (format!(r"\b(?P<m>{MONTH}),?\s(?:of\s)?(?P<y>(?:19|20)\d{{2}})\b"), |hit| date(int(hit, "y"), month(&hit["m"]), None)),
+        (format!(r"\b(?P<m>{MONTH}),?\s(?:of\s)?(?P<y>(?:19|20)\d{{2}})\b"), |hit| {
+            date(int(hit, "y"), month(&hit["m"]), None)
+        }),
         (format!(r"\b(?:in|since|during|until|by|of|last|early|late|mid)[\s-](?P<m>{MONTH})\b"), |hit| {
             date(None, month(&hit["m"]), None)
         }),
@@ -45,10 +49,15 @@ static EXPRESSIONS: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
         (format!(r"\b(?:post-?operative\s?(?:day\s)?|pod)\s?#?(?P<n>{NUMBER})\b"), |hit| {
             Some(vec![format!("POD{}", number(&hit["n"])?)])
         }),
-        (format!(r"\b(?:hospital\s|hospitali[sz]ation\s|hosp\.?\s)?(?P<unit>day|week|month|year|hd)\s?#?(?P<n>{NUMBER})\b"), |hit| {
-            let unit = if &hit["unit"] == "hd" { "day" } else { &hit["unit"] };
-            Some(vec![format!("{unit} {}", number(&hit["n"])?)])
-        }),
+        (
+            format!(
+                r"\b(?:hospital\s|hospitali[sz]ation\s|hosp\.?\s)?(?P<unit>day|week|month|year|hd)\s?#?(?P<n>{NUMBER})\b"
+            ),
+            |hit| {
+                let unit = if &hit["unit"] == "hd" { "day" } else { &hit["unit"] };
+                Some(vec![format!("{unit} {}", number(&hit["n"])?)])
+            },
+        ),
         (format!(r"\bevery\s(?P<n>{NUMBER})[\s-]*(?P<unit>{UNIT})\b|\bq\s?(?P<q>\d+)\s?h\b"), |hit| {
             let (n, unit) = match hit.name("q") {
                 Some(hours) => (hours.as_str(), "h"),
@@ -121,8 +130,26 @@ fn clock(hour: u32, minute: u32, half: Option<&str>) -> Option<Vec<String>> {
 
 fn number(text: &str) -> Option<f64> {
     const WORDS: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
     match text {
         "a" | "an" => Some(1.0),

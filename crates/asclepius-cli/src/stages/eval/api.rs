@@ -36,12 +36,7 @@ pub fn ask(
 }
 
 /// Lets the judge rate everybody's answers, where there is one.
-pub fn judge(
-    run: &Run,
-    questions: &[Question],
-    outcomes: &[ModelOutcome],
-    seed: u64,
-) -> Outcome<Option<Judged>> {
+pub fn judge(run: &Run, questions: &[Question], outcomes: &[ModelOutcome], seed: u64) -> Outcome<Option<Judged>> {
     let config = &run.config().eval;
     let Some(api) = &config.judge else { return Ok(None) };
     let name = api.model_name();

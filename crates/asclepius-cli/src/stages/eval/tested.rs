@@ -78,11 +78,10 @@ pub fn identify(compare: &[Compared], mut fingerprint: Fingerprint) -> Outcome<F
 
 fn directory(index: usize, name: &str) -> Outcome<PathBuf> {
     let key = format!("eval.compare[{index}]");
-    let adapter = Path::new(name).join("adapter_config.json").is_file();
-    if adapter {
-        return Ok(PathBuf::from(name));
+    match Path::new(name).join("adapter_config.json").is_file() {
+        true => Ok(PathBuf::from(name)),
+        false => crate::base::resolve(&key, name),
     }
-    crate::base::resolve(&key, name)
 }
 
 /// All of them, in the order of the tables. No two have the same name.
@@ -92,10 +91,22 @@ pub fn list(run: &Run) -> Outcome<Vec<Tested>> {
     for ((model, name), kind) in RunModel::ALL.into_iter().zip([Kind::Base, Kind::Pretrained, Kind::Tuned]) {
         let Some(directory) = model.directory(run) else { continue };
         let (name, source) = (model.title(run, name), directory.display().to_string());
-        models.push(Tested { name: name.clone(), kind, source: source.clone(), shots: 0, weights: Weights::Run(model) });
+        models.push(Tested {
+            name: name.clone(),
+            kind,
+            source: source.clone(),
+            shots: 0,
+            weights: Weights::Run(model),
+        });
         if config.shots > 0 && model == RunModel::Base {
             let name = format!("{name}, {} shots", config.shots);
-            models.push(Tested { name, kind: Kind::FewShot, source, shots: config.shots, weights: Weights::Run(model) });
+            models.push(Tested {
+                name,
+                kind: Kind::FewShot,
+                source,
+                shots: config.shots,
+                weights: Weights::Run(model),
+            });
         }
     }
     for (index, compared) in config.compare.iter().enumerate() {
@@ -127,7 +138,12 @@ fn only_model(run: &Run, index: usize, api: &TeacherConfig) -> Outcome<String> {
     match offered.as_slice() {
         [only] => Ok(only.clone()),
         several => Err(Failure::usage(Hinted::new(
-            format!("eval.compare[{index}] = {:?} offers {} models: {}", api.endpoint, several.len(), several.join(", ")),
+            format!(
+                "eval.compare[{index}] = {:?} offers {} models: {}",
+                api.endpoint,
+                several.len(),
+                several.join(", ")
+            ),
             format!("name one: {{ endpoint = {:?}, model = \"..\" }}", api.endpoint),
         ))),
     }
