@@ -91,12 +91,12 @@ impl ModelOutcome {
         for Prediction { answer, .. } in &predictions {
             model.prompt_tokens += u64::from(answer.prompt_tokens);
             model.answer_tokens += u64::from(answer.tokens);
-            match answer.finish.as_str() {
-                "length" => model.cut_off += 1,
-                "stop" => {}
+            let finish = answer.finish.as_str();
+            if finish == "length" {
+                model.cut_off += 1;
+            } else if finish != "stop" && answer.text.is_empty() {
                 // Whatever a provider calls the end of an answer, an answer has words.
-                other if answer.text.is_empty() => *model.unanswered.entry(other.to_owned()).or_default() += 1,
-                _ => {}
+                *model.unanswered.entry(finish.to_owned()).or_default() += 1;
             }
         }
         Self { model, losses: Vec::new(), predictions }

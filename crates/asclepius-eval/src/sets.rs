@@ -117,8 +117,10 @@ impl HeldOutSets {
 
 /// Texts of a file, a blank line between two; each is an article of its own to the bootstrap.
 fn general_texts(path: &Path) -> Result<Vec<HeldOutText>, EvalError> {
-    let problem =
-        |problem: &str| EvalError::Config { key: "general".to_owned(), problem: format!("= {path:?}: {problem}") };
+    let problem = |problem: &str| EvalError::Config {
+        key: "general".to_owned(),
+        problem: format!("= {}: {problem}", path.display()),
+    };
     let bytes = fs_err::read(path)?;
     let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8"))?.replace("\r\n", "\n");
     let mut texts: Vec<String> = vec![String::new()];
