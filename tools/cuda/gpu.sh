@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Holds a GPU to the CPU: every operation over random shapes, then ten training steps, full and LoRA, in f32 and bf16.
+# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32 and bf16; then
+# times steps of models of published sizes, beside transformers and PEFT where Python has them.
 # Needs the one binary that build.sh makes, a driver and the CUDA libraries; neither Rust nor a compiler.
 #
 #   tools/cuda/gpu.sh [DEVICE [flags of `asclepius gpu-check`]]     default cuda:0
 #   ASCLEPIUS      the binary (default target/cuda/asclepius)
 #   RESULTS        where the JSON goes (default bench/results)
+#   SPEED_SECONDS  how long to time steps for, the other side's too (default 420; 0: not at all)
 #   PYTHON         a Python whose PyTorch brings cuBLAS and cuRAND, where the system has none (default python3)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -32,4 +34,16 @@ if [ "$device" != cpu ]; then
 fi
 card=$(tr '[:upper:]' '[:lower:]' <<<"$card" | tr -cs 'a-z0-9' '-' | sed 's/^-//; s/-$//')
 mkdir -p "$results"
-"$binary" gpu-check --device "$device" --json "$results/$(date -u +%F)-$card.json" "$@"
+name=$results/$(date -u +%F)-$card
+missed=0
+"$binary" gpu-check --device "$device" --json "$name.json" "$@" | tee "$name.txt" || missed=$?
+
+seconds=${SPEED_SECONDS:-420}
+if [ "$device" != cpu ] && [ "$seconds" -gt 0 ]; then
+    alone=--alone
+    "${PYTHON:-python3}" -c 'import torch, transformers, peft' 2>/dev/null && alone=
+    # shellcheck disable=SC2086 # a flag or nothing
+    "${PYTHON:-python3}" tools/cuda/speed.py --binary "$binary" --device "$device" --seconds "$seconds" $alone \
+        --out "$name-speed.json" | tee --append "$name.txt"
+fi
+exit "$missed"

@@ -27,6 +27,13 @@ WORKLOADS = [
 ]
 
 
+NOTES = """
+tok/s: tokens over the median step's time, optimizer included. MFU: 6 operations (4 where the base is frozen) for every
+number of the blocks' matrices and the head, over the card's promised bf16 rate; attention and recomputation not counted.
+GB: the most memory that tensors held. theirs: transformers + PEFT with SDPA and the fused AdamW (moments in bf16 for bf16
+weights, as PyTorch has them); bitsandbytes for QLoRA. speed, memory: ours over theirs."""
+
+
 def run(command, limit):
     """The JSON object that a command ends with, or what went wrong."""
     try:
@@ -96,7 +103,7 @@ def main():
         rows.append(row)
         arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
         print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
-    print(table(rows))
+    print("\n" + table(rows) + "\n" + NOTES)
 
 
 if __name__ == "__main__":

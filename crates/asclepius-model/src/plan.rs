@@ -1,9 +1,10 @@
 //! What training will take, from a configuration alone: before a weight is read.
 
+use asclepius_ops::cross_entropy::SCORES_ON_CARD;
 use serde::Serialize;
 
 use crate::families::{self, Activation};
-use crate::{LoraConfig, ModelConfig, Recompute, Result, parameter_shapes};
+use crate::{Family, LoraConfig, ModelConfig, Recompute, Result, parameter_shapes};
 
 /// What is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct PlanOptions {
     pub recompute: Recompute,
     /// Whether the optimizer's moments are held in 8-bit blocks.
     pub eight_bit: bool,
+    /// Whether it is a card that trains.
+    pub on_card: bool,
 }
 
 /// Parameters and memory, each kind apart.
@@ -92,8 +95,43 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
         weight_bytes: base_bytes + 4 * added,
         gradient_bytes: 4 * trainable,
         optimizer_bytes: if options.eight_bit { 2 * trainable + 8 * trainable.div_ceil(256) } else { 8 * trainable },
-        activation_bytes: activations(config, options) * bytes,
+        activation_bytes: if options.on_card {
+            let dense = match method {
+                Method::Qlora(_) => linears.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
+                _ => 0,
+            };
+            (activations_on_card(config, options, *method == Method::Full) + dense) * bytes
+        } else {
+            activations(config, options) * bytes
+        },
     })
+}
+
+/// Numbers of 2 or 4 bytes beside weights, gradients and moments at the worst moment of a step on a card: what is kept for
+/// the way back, as tapes keep it, and the head's scores or a block's gradients, whichever is more.
+fn activations_on_card(config: &ModelConfig, options: &PlanOptions, trains_head: bool) -> u64 {
+    let (d, f) = (config.hidden_size as u64, config.intermediate_size as u64);
+    let (tokens, layers, vocabulary) = (options.tokens as u64, config.layers as u64, config.vocab_size as u64);
+    let (queries, keys) = (config.query_features() as u64, config.key_features() as u64);
+    let projections = if config.activation == Activation::SwiGlu { 2 * f } else { f };
+    // Side by side, the branches share one norm of one input.
+    let streams = if config.family == Family::Phi { 1 } else { 2 };
+    let plain_heads = if config.family == Family::Qwen3 { queries + keys } else { 0 };
+    // A softmax's normaliser is f32.
+    let normalisers = config.heads as u64 * 4 / options.bytes as u64;
+    let products = streams * d + 2 * queries + 2 * keys + normalisers + projections + plain_heads;
+    let kept = match options.recompute {
+        Recompute::None => layers * (products + streams * d + f),
+        Recompute::Selective => layers * products,
+        Recompute::Block => layers * d,
+    };
+    let scores = tokens * vocabulary;
+    let head = if trains_head { scores } else { scores.min(SCORES_ON_CARD as u64) } + tokens * 4 * d;
+    // The gradients of the stream, of attention's parts and of the feed-forward layer's, and the queries' in f32, which
+    // blocks of keys sum on their own.
+    let back = 4 * d + projections + f + 4 * queries * 4 / options.bytes as u64;
+    let again = if options.recompute == Recompute::Block { products } else { 0 };
+    tokens * kept + head.max(tokens * (back + again))
 }
 
 /// Operations that a training step must do for each token: two for every number of a matrix that the token is multiplied
@@ -162,7 +200,8 @@ mod tests {
         }))
     }
 
-    const OPTIONS: PlanOptions = PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block, eight_bit: false };
+    const OPTIONS: PlanOptions =
+        PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block, eight_bit: false, on_card: false };
 
     #[test]
     fn parameters_are_those_the_models_are_published_with() {
@@ -212,5 +251,35 @@ mod tests {
         assert!(qlora.weight_bytes * 2 < lora.weight_bytes);
         let missing = plan(&phi_2(), &Method::Lora(named(&["Wqkv"])), &OPTIONS);
         assert!(matches!(missing, Err(ModelError::NoSuchTarget { .. })));
+    }
+
+    #[test]
+    fn a_card_holds_what_was_measured_on_one() {
+        let llama = |d: usize, f: usize, layers: usize, head: usize, tied: bool| {
+            config(json!({
+                "model_type": "llama", "vocab_size": 128_256, "hidden_size": d, "intermediate_size": f,
+                "num_hidden_layers": layers, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": head,
+                "rms_norm_eps": 1e-5, "max_position_embeddings": 8192, "tie_word_embeddings": tied,
+            }))
+        };
+        let phi = config(json!({
+            "model_type": "phi", "vocab_size": 51_200, "hidden_size": 2560, "intermediate_size": 10_240,
+            "num_hidden_layers": 32, "num_attention_heads": 32, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5,
+            "partial_rotary_factor": 0.4, "max_position_embeddings": 2048, "tie_word_embeddings": false,
+        }));
+        let lora = LoraConfig { rank: 16, ..LoraConfig::default() };
+        let large = llama(4096, 14_336, 32, 128, false);
+        // The most that tensors held, by `gpu-bench` on an H100: model, method, tokens, recomputation, 8-bit moments, bytes.
+        for (model, method, tokens, recompute, eight_bit, measured) in [
+            (&large, Method::Lora(lora.clone()), 4096, Recompute::None, false, 35_544_554_756_u64),
+            (&large, Method::Full, 2048, Recompute::None, true, 74_506_060_318),
+            (&phi, Method::Qlora(lora), 1024, Recompute::Block, false, 2_523_769_220),
+            (&llama(2048, 8192, 16, 64, true), Method::Full, 8192, Recompute::None, false, 29_787_859_674),
+        ] {
+            let options = PlanOptions { tokens, bytes: 2, recompute, eight_bit, on_card: true };
+            let planned = plan(model, &method, &options).expect("a published configuration").total_bytes();
+            let apart = planned as f64 / measured as f64 - 1.0;
+            assert!(apart.abs() < 0.05, "{method:?}: {planned} planned, {measured} measured");
+        }
     }
 }

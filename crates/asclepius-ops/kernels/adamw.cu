@@ -39,19 +39,26 @@ __device__ inline bf16 stored<bf16>(float value, bool at_random, uint32_t random
     return from_float<bf16>(__int_as_float((int)(bits & 0xffff0000u)));
 }
 
+// Four numbers a thread: a block of Philox rounds all of them.
 template <typename T>
 __device__ void adamw(T *value, const float *gradient, float *first, float *second, long long count, Factors factors,
                       int at_random, unsigned long long seed, unsigned long long stream) {
-    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    const long long at = 4 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);
     if (at >= count) {
         return;
     }
-    float m = first[at], v = second[at];
-    const float after = updated(to_float(value[at]), gradient[at], m, v, factors);
-    first[at] = m;
-    second[at] = v;
-    const uint32_t random = at_random ? philox(seed, stream, at / 4).word[at % 4] : 0;
-    value[at] = stored<T>(after, at_random, random);
+    const int own = count - at < 4 ? (int)(count - at) : 4;
+    Four<T> values = read_four(value + at, own);
+    const Four<float> gradients = read_four(gradient + at, own);
+    Four<float> m = read_four(first + at, own), v = read_four(second + at, own);
+    const Words random = at_random ? philox(seed, stream, at / 4) : Words{};
+    for (int lane = 0; lane < 4; lane++) {
+        const float after = updated(to_float(values.of[lane]), gradients.of[lane], m.of[lane], v.of[lane], factors);
+        values.of[lane] = stored<T>(after, at_random, random.word[lane]);
+    }
+    write_four(value + at, values, own);
+    write_four(first + at, m, own);
+    write_four(second + at, v, own);
 }
 
 constexpr int CODES = 256;
@@ -65,8 +72,30 @@ __device__ inline int nearest_code(float value, const float *midpoints) {
     return code;
 }
 
-// A block of 256 threads to a block of 256 numbers, which share a scale. `books` are the signed and the unsigned one's
-// values, then the midpoints of each: [4, 256].
+// Threads that share a block of 256 numbers, four each.
+constexpr int TOGETHER = CODES / 4;
+
+// The largest of the threads that share a block of numbers; `room` is a float of each warp.
+__device__ inline float largest_together(float value, float *room) {
+    for (int apart = WARP / 2; apart > 0; apart /= 2) {
+        value = Largest::of(value, __shfl_xor_sync(ALL_LANES, value, apart));
+    }
+    const int warp = threadIdx.x / WARP, first = warp - warp % (TOGETHER / WARP);
+    __syncthreads();
+    if (threadIdx.x % WARP == 0) {
+        room[warp] = value;
+    }
+    __syncthreads();
+    value = room[first];
+    for (int other = 1; other < TOGETHER / WARP; other++) {
+        value = Largest::of(value, room[first + other]);
+    }
+    return value;
+}
+
+// Blocks of 256 numbers share a scale, and 64 threads a block of numbers; a block of threads, whole such groups, takes the
+// next numbers when it is done with its first, since reading the books costs as much as a block of numbers. `books` are the
+// signed and the unsigned one's values, then the midpoints of each: [4, 256].
 // Shared: 4 x 256 floats and one of each warp.
 template <typename T>
 __device__ void adamw_8bit(T *value, const float *gradient, unsigned char *first_codes, float *first_scales,
@@ -78,26 +107,38 @@ __device__ void adamw_8bit(T *value, const float *gradient, unsigned char *first
         book[at] = books[at];
     }
     __syncthreads();
-    const long long at = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    const bool own = at < count;
-    float m = 0, v = 0, after = 0;
-    if (own) {
-        m = book[first_codes[at]] * first_scales[blockIdx.x];
-        v = book[CODES + second_codes[at]] * second_scales[blockIdx.x];
-        after = updated(to_float(value[at]), gradient[at], m, v, factors);
-    }
-    const float first_scale = over_block<Largest>(fabsf(m), room), second_scale = over_block<Largest>(fabsf(v), room);
-    if (own) {
-        const uint32_t random = at_random ? philox(seed, stream, at / 4).word[at % 4] : 0;
-        value[at] = stored<T>(after, at_random, random);
-        first_codes[at] = nearest_code(m / (first_scale > 0 ? first_scale : 1.0f), book + 2 * CODES);
-        const int code = nearest_code(v / (second_scale > 0 ? second_scale : 1.0f), book + 3 * CODES);
-        // A second moment above 0 never becomes 0: the weight would be flung away once its gradient stops.
-        second_codes[at] = code == 0 && v > 0 ? 1 : code;
-    }
-    if (threadIdx.x == 0) {
-        first_scales[blockIdx.x] = first_scale;
-        second_scales[blockIdx.x] = second_scale;
+    for (long long start = (long long)blockIdx.x * blockDim.x * 4; start < count;
+         start += (long long)gridDim.x * blockDim.x * 4) {
+        const long long at = start + 4 * threadIdx.x, block = at / CODES;
+        const int own = at >= count ? 0 : count - at < 4 ? (int)(count - at) : 4;
+        Four<T> values = read_four(value + at, own);
+        const Four<float> gradients = read_four(gradient + at, own);
+        Four<unsigned char> m_codes = read_four(first_codes + at, own), v_codes = read_four(second_codes + at, own);
+        const float m_before = own > 0 ? first_scales[block] : 0, v_before = own > 0 ? second_scales[block] : 0;
+        const Words random = at_random ? philox(seed, stream, at / 4) : Words{};
+        float m[4], v[4], m_largest = 0, v_largest = 0;
+        for (int lane = 0; lane < own; lane++) {
+            m[lane] = book[m_codes.of[lane]] * m_before;
+            v[lane] = book[CODES + v_codes.of[lane]] * v_before;
+            const float after = updated(to_float(values.of[lane]), gradients.of[lane], m[lane], v[lane], factors);
+            values.of[lane] = stored<T>(after, at_random, random.word[lane]);
+            m_largest = Largest::of(m_largest, fabsf(m[lane]));
+            v_largest = Largest::of(v_largest, fabsf(v[lane]));
+        }
+        const float m_scale = largest_together(m_largest, room), v_scale = largest_together(v_largest, room);
+        for (int lane = 0; lane < own; lane++) {
+            m_codes.of[lane] = nearest_code(m[lane] / (m_scale > 0 ? m_scale : 1.0f), book + 2 * CODES);
+            const int code = nearest_code(v[lane] / (v_scale > 0 ? v_scale : 1.0f), book + 3 * CODES);
+            // A second moment above 0 never becomes 0: the weight would be flung away once its gradient stops.
+            v_codes.of[lane] = code == 0 && v[lane] > 0 ? 1 : code;
+        }
+        write_four(value + at, values, own);
+        write_four(first_codes + at, m_codes, own);
+        write_four(second_codes + at, v_codes, own);
+        if (own > 0 && threadIdx.x % TOGETHER == 0) {
+            first_scales[block] = m_scale;
+            second_scales[block] = v_scale;
+        }
     }
 }
 

@@ -64,19 +64,32 @@ KERNEL void nf4_quantise_scales(const float *scales, float offset, const float *
 }
 EXPORTED(nf4_quantise_scales)
 
-// The numbers again, two to a thread; `book` is the signed one, [256].
+// The numbers again, eight to a thread; `book` is the signed one, [256].
+// Shared: 16 floats.
 template <typename T>
 __device__ void nf4_dequantise(const unsigned char *codes, const unsigned char *scale_codes, const float *scale_scales,
                                float offset, const float *book, T *out, long long count) {
-    const long long pair = (long long)blockIdx.x * blockDim.x + threadIdx.x, at = 2 * pair;
+    // Every lane asks for another one: in shared memory that costs no more than one.
+    float *quantiles = shared<float>();
+    if (threadIdx.x < 16) {
+        quantiles[threadIdx.x] = quantile(threadIdx.x);
+    }
+    __syncthreads();
+    const long long at = 8 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);
     if (at >= count) {
         return;
     }
+    const int own = count - at < 8 ? (int)(count - at) : 8;
     const long long block = at / NUMBERS;
     const float scale = book[scale_codes[block]] * scale_scales[block / SCALES] + offset;
-    out[at] = from_float<T>(quantile(codes[pair] >> 4) * scale);
-    if (at + 1 < count) {
-        out[at + 1] = from_float<T>(quantile(codes[pair] & 15) * scale);
+    const Four<unsigned char> pairs = read_four(codes + at / 2, (own + 1) / 2);
+    for (int half = 0; half < 8; half += 4) {
+        Four<T> numbers = {};
+        for (int lane = 0; lane < 4; lane++) {
+            const int pair = pairs.of[(half + lane) / 2];
+            numbers.of[lane] = from_float<T>(quantiles[lane % 2 == 0 ? pair >> 4 : pair & 15] * scale);
+        }
+        write_four(out + at + half, numbers, own - half < 4 ? own - half : 4);
     }
 }
 

@@ -157,6 +157,35 @@ __device__ inline void write_floats(T *memory, const float *values) {
     }
 }
 
+// Four numbers in a row, of which `count` are there: at once where memory allows it.
+template <typename N>
+struct alignas(4 * sizeof(N)) Four {
+    N of[4];
+};
+
+template <typename N>
+__device__ inline Four<N> read_four(const N *memory, int count) {
+    if (count == 4 && (uintptr_t)memory % sizeof(Four<N>) == 0) {
+        return *(const Four<N> *)memory;
+    }
+    Four<N> four = {};
+    for (int lane = 0; lane < 4 && lane < count; lane++) {
+        four.of[lane] = memory[lane];
+    }
+    return four;
+}
+
+template <typename N>
+__device__ inline void write_four(N *memory, const Four<N> &four, int count) {
+    if (count == 4 && (uintptr_t)memory % sizeof(Four<N>) == 0) {
+        *(Four<N> *)memory = four;
+        return;
+    }
+    for (int lane = 0; lane < 4 && lane < count; lane++) {
+        memory[lane] = four.of[lane];
+    }
+}
+
 // One instance of a kernel for each type of number, under names that can be asked for.
 #define FOR_EACH_TYPE(INSTANCE) \
     INSTANCE(float, f32)        \

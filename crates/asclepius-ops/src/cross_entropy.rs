@@ -140,7 +140,7 @@ enum WeightGradient {
 }
 
 /// Scores that exist together on a card.
-const SCORES_ON_CARD: usize = 1 << 27;
+pub const SCORES_ON_CARD: usize = 1 << 27;
 
 struct LinearCrossEntropy {
     result: Mutex<Computed>,
@@ -290,7 +290,7 @@ impl LinearCrossEntropy {
             Some(WeightGradient::Factors(factors)) => {
                 let mut rest: Option<Tensor> = None;
                 for [dz, x] in factors {
-                    let part = self.w.deliver_product(&scaled(dz)?, &x)?;
+                    let part = self.w.deliver_product(&scaled(dz)?, &x, 1.0)?;
                     rest = match (rest, part) {
                         (Some(rest), Some(part)) => Some((rest + part)?),
                         (rest, part) => rest.or(part),

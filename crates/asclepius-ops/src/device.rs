@@ -38,6 +38,11 @@ pub fn describe(device: &Device) -> Result<String> {
     }
 }
 
+/// All memory of a card, in bytes; none of the CPU.
+pub fn memory(device: &Device) -> Option<u64> {
+    device.is_cuda().then(|| gpu::memory(device)).flatten()
+}
+
 /// The most memory that tensors have held on a card at once since [`forget_peak_memory`], in bytes; none on the CPU.
 pub fn peak_memory(device: &Device) -> Option<u64> {
     device.is_cuda().then(|| gpu::peak_memory(device)).flatten()
@@ -144,6 +149,11 @@ mod gpu {
         kept.ok();
     }
 
+    pub fn memory(device: &Device) -> Option<u64> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        stream.context().total_mem().ok().map(|bytes| bytes as u64)
+    }
+
     #[expect(unsafe_code, reason = "as above")]
     pub fn peak_memory(device: &Device) -> Option<u64> {
         let mut bytes = 0_u64;
@@ -200,6 +210,10 @@ mod gpu {
 
     pub fn describe(_: &Device) -> Result<String> {
         Err(unavailable("cuda", "this build has no CUDA support"))
+    }
+
+    pub fn memory(_: &Device) -> Option<u64> {
+        None
     }
 
     pub fn peak_memory(_: &Device) -> Option<u64> {

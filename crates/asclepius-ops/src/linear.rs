@@ -73,8 +73,11 @@ impl CustomOp2 for Linear {
         let (out, input) = w.dims2()?;
         let dy = dy.contiguous()?.reshape(((), out))?;
         let dx = if x.track_op() { Some(dy.matmul(&w.detach())?.reshape(x.shape())?) } else { None };
-        let dw =
-            if self.w.is_trainable() { self.w.deliver_product(&dy, &x.detach().reshape(((), input))?)? } else { None };
+        let dw = if self.w.is_trainable() {
+            self.w.deliver_product(&dy, &x.detach().reshape(((), input))?, 1.0)?
+        } else {
+            None
+        };
         Ok((dx, dw))
     }
 }

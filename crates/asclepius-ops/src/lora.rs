@@ -51,7 +51,7 @@ pub fn lora(
 pub(crate) struct Low {
     /// `a` and `b` in the type of `x`.
     adapters: [Tensor; 2],
-    /// `scaling * dropout(x) Aᵀ`, `[t, r]`.
+    /// `dropout(x) Aᵀ`, `[t, r]`.
     inner: Tensor,
     scaling: f64,
     dropped: Option<(f32, PhiloxKey)>,
@@ -68,31 +68,31 @@ pub(crate) fn forward_kept(
     let narrowed = |adapter: &Parameter| adapter.value().detach().to_dtype(x.dtype());
     let adapters = [narrowed(a)?, narrowed(b)?];
     let y = linear(x, &w.constant(), bias.map(Parameter::constant).as_ref())?;
-    let inner = (drop_some(x, dropped)?.matmul(&adapters[0].t()?)? * scaling)?;
+    let inner = drop_some(x, dropped)?.matmul(&adapters[0].t()?)?;
     let y = if gpu::takes(&[&y, &inner]) {
-        gpu::add_product_of(&y, &inner, &adapters[1], Form::RightTransposed)?;
+        gpu::add_product_of(&y, &inner, &adapters[1], Form::RightTransposed, scaling)?;
         y
     } else {
-        (y + inner.matmul(&adapters[1].t()?)?)?
+        (y + (inner.matmul(&adapters[1].t()?)? * scaling)?)?
     };
     Ok((y, Low { adapters, inner, scaling, dropped }))
 }
 
-/// What is still to be added to the gradient of an adapter's input: `dropout(du a)`.
-pub(crate) type ToInput = (Tensor, Tensor, Option<(f32, PhiloxKey)>);
+/// What is still to be added to the gradient of an adapter's input: `dropout(scaling du a)`.
+pub(crate) type ToInput = (Tensor, Tensor, f64, Option<(f32, PhiloxKey)>);
 
 impl Low {
     /// Adds the adapters' gradients where they are summed, for `dy [t, out]`; `x` is there where `a` is trained.
     pub fn back(self, x: Option<&Tensor>, (a, b): (&Parameter, &Parameter), dy: &Tensor) -> Result<ToInput> {
         let Self { adapters: [narrow_a, narrow_b], inner, scaling, dropped } = self;
-        let du = (dy.matmul(&narrow_b)? * scaling)?;
+        let du = dy.matmul(&narrow_b)?;
         if let Some(x) = x.filter(|_| a.is_trainable()) {
-            tape::delivered(a, a.deliver_product(&du, &drop_some(x, dropped)?)?)?;
+            tape::delivered(a, a.deliver_product(&du, &drop_some(x, dropped)?, scaling)?)?;
         }
         if b.is_trainable() {
-            tape::delivered(b, b.deliver_product(dy, &inner)?)?;
+            tape::delivered(b, b.deliver_product(dy, &inner, scaling)?)?;
         }
-        Ok((du, narrow_a, dropped))
+        Ok((du, narrow_a, scaling, dropped))
     }
 }
 
@@ -128,7 +128,7 @@ impl Lora {
             (false, _) => None,
             (true, None) => {
                 let dx = dy.matmul(&self.w.dense().map_err(wrapped)?)?;
-                gpu::add_product_of(&dx, &du, a, Form::Plain)?;
+                gpu::add_product_of(&dx, &du, a, Form::Plain, 1.0)?;
                 Some(dx)
             }
             (true, Some(_)) => {
@@ -136,10 +136,10 @@ impl Lora {
                 Some((dy.matmul(&self.w.dense().map_err(wrapped)?)? + low)?)
             }
         };
-        let da = if self.a.is_trainable() { self.a.deliver_product(&du, &dropped)? } else { None };
+        let da = if self.a.is_trainable() { self.a.deliver_product(&du, &dropped, 1.0)? } else { None };
         let db = if self.b.is_trainable() {
             let u = (dropped.matmul(&a.t()?)? * self.scaling)?;
-            self.b.deliver_product(dy, &u)?
+            self.b.deliver_product(dy, &u, 1.0)?
         } else {
             None
         };
@@ -220,7 +220,7 @@ impl CustomOp3 for Lora {
         let low = low.affine(&low_layout, self.scaling, 0.0)?;
         let y_layout = Layout::contiguous((rows, out));
         let low = View { storage: &low, layout: &low_layout };
-        gpu::add_product(View { storage: &y, layout: &y_layout }, low, b, Form::RightTransposed)?;
+        gpu::add_product(View { storage: &y, layout: &y_layout }, low, b, Form::RightTransposed, 1.0)?;
         let mut dims = xl.dims().to_vec();
         if let Some(last) = dims.last_mut() {
             *last = out;

@@ -214,13 +214,14 @@ impl Parameter {
         self.deliver(zeros.index_add(rows, &gradient.to_dtype(dtype)?, 0)?)
     }
 
-    /// Adds `aᵀ b` to the gradient, `a [rows, out]` and `b [rows, in]` of a `[out, in]` parameter, both contiguous: on a card
+    /// Adds `scale aᵀ b` to the gradient, `a [rows, out]` and `b [rows, in]` of a `[out, in]` parameter, both contiguous: on a card
     /// in place, elsewhere as [`Self::deliver`] does.
-    pub(crate) fn deliver_product(&self, a: &Tensor, b: &Tensor) -> candle_core::Result<Option<Tensor>> {
+    pub(crate) fn deliver_product(&self, a: &Tensor, b: &Tensor, scale: f64) -> candle_core::Result<Option<Tensor>> {
         let Some(slot) = self.gradient().filter(|_| gpu::takes(&[a, b])) else {
-            return self.deliver(a.t()?.matmul(b)?);
+            let product = a.t()?.matmul(b)?;
+            return self.deliver(if scale == 1.0 { product } else { (product * scale)? });
         };
-        gpu::add_product_of(&slot, a, b, Form::LeftTransposed)?;
+        gpu::add_product_of(&slot, a, b, Form::LeftTransposed, scale)?;
         Ok(None)
     }
 

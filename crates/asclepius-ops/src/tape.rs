@@ -293,7 +293,7 @@ impl Tape {
             Step::Linear { x, w, bias } => {
                 let rows = dy.tensor.contiguous()?;
                 if self.wants(x) {
-                    self.give_product(x, &rows, &w.dense()?.detach())?;
+                    self.give_product(x, &rows, &w.dense()?.detach(), 1.0)?;
                 }
                 if w.is_trainable() {
                     deliver_product(&w, &rows, &self.get(x)?)?;
@@ -306,13 +306,13 @@ impl Tape {
                 let input = if self.nodes[x.0].is_read { Some(self.get(x)?) } else { None };
                 let wants = self.wants(x);
                 if wants {
-                    self.give_product(x, &rows, &w.dense()?)?;
+                    self.give_product(x, &rows, &w.dense()?, 1.0)?;
                 }
-                let (du, a, dropped) = low.back(input.as_ref(), (&a, &b), &rows)?;
+                let (du, a, scaling, dropped) = low.back(input.as_ref(), (&a, &b), &rows)?;
                 match dropped {
                     _ if !wants => Ok(()),
-                    None => self.give_product(x, &du, &a),
-                    Some((p, key)) => self.give_own(x, dropout(&du.matmul(&a)?, p, key)?),
+                    None => self.give_product(x, &du, &a, scaling),
+                    Some((p, key)) => self.give_own(x, dropout(&(du.matmul(&a)? * scaling)?, p, key)?),
                 }
             }
             Step::Norm { x, w, bias, epsilon } => {
@@ -430,15 +430,16 @@ impl Tape {
         Ok(())
     }
 
-    /// Adds `a b` to the gradient of a value: `a [t, n]`, `b [n, m]`.
-    fn give_product(&mut self, to: Value, a: &Tensor, b: &Tensor) -> Result<()> {
+    /// Adds `scale a b` to the gradient of a value: `a [t, n]`, `b [n, m]`.
+    fn give_product(&mut self, to: Value, a: &Tensor, b: &Tensor, scale: f64) -> Result<()> {
         if let Some(gradient) = &self.nodes[to.0].gradient
             && gradient.is_own
             && gpu::takes(&[&gradient.tensor, a, b])
         {
-            return Ok(gpu::add_product_of(&gradient.tensor, a, b, Form::Plain)?);
+            return Ok(gpu::add_product_of(&gradient.tensor, a, b, Form::Plain, scale)?);
         }
-        self.give_own(to, a.matmul(b)?)
+        let product = a.matmul(b)?;
+        self.give_own(to, if scale == 1.0 { product } else { (product * scale)? })
     }
 }
 
@@ -487,7 +488,7 @@ fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 /// Adds `aᵀ b` to a parameter's gradient.
 fn deliver_product(parameter: &Parameter, a: &Tensor, b: &Tensor) -> Result<()> {
-    delivered(parameter, parameter.deliver_product(a, b)?)
+    delivered(parameter, parameter.deliver_product(a, b, 1.0)?)
 }
 
 /// Adds `dy [t, out]`, summed over tokens, to a bias' gradient.

@@ -5,8 +5,17 @@ use asclepius_model::{ModelConfig, Plan, PlanOptions, Recompute, plan};
 use crate::TrainError;
 use crate::config::{Method, OptimizerChoice, Precision, RecomputeChoice, TrainConfig};
 
-/// `recompute = "auto"` keeps everything as long as a micro-batch's activations take up to this many bytes.
+/// On the CPU `recompute = "auto"` keeps everything as long as a micro-batch's activations take up to this many bytes.
 const AUTO_KEEPS_UP_TO: u64 = 1 << 30;
+
+/// Memory of common cards, in GB as their makers count them.
+const CARDS: [u64; 5] = [16, 24, 40, 80, 141];
+
+/// What of a card's memory a run may take: the driver's own, its libraries' workspaces and what freed blocks leave unused
+/// take the rest.
+fn usable(bytes: u64) -> u64 {
+    (bytes / 100 * 95).saturating_sub(700_000_000)
+}
 
 impl TrainConfig {
     /// Parameters and bytes of training a model of these sizes with micro-batches full to the brim.
@@ -22,6 +31,17 @@ impl TrainConfig {
     /// # Errors
     /// When an adapter's target matches nothing.
     pub fn recompute(&self, model: &ModelConfig) -> Result<Recompute, TrainError> {
+        self.recompute_within(model, None)
+    }
+
+    /// [`TrainConfig::recompute`] on a card of so many bytes, where `auto` recomputes no more than it must.
+    ///
+    /// # Errors
+    /// When an adapter's target matches nothing.
+    pub fn recompute_within(&self, model: &ModelConfig, card: Option<u64>) -> Result<Recompute, TrainError> {
+        if let (RecomputeChoice::Auto, Some(card)) = (self.recompute, card) {
+            return Ok(self.least_recompute(model, card)?.unwrap_or(Recompute::Block));
+        }
         Ok(match self.recompute {
             RecomputeChoice::None => Recompute::None,
             RecomputeChoice::Selective => Recompute::Selective,
@@ -31,6 +51,24 @@ impl TrainConfig {
                 if kept <= AUTO_KEEPS_UP_TO { Recompute::None } else { Recompute::Block }
             }
         })
+    }
+
+    /// The least recomputation that fits a card of so many bytes, if any does.
+    fn least_recompute(&self, model: &ModelConfig, card: u64) -> Result<Option<Recompute>, TrainError> {
+        for recompute in [Recompute::None, Recompute::Selective, Recompute::Block] {
+            if self.memory_with(model, recompute)?.total_bytes() <= usable(card) {
+                return Ok(Some(recompute));
+            }
+        }
+        Ok(None)
+    }
+
+    /// For cards of common sizes, in GB: the least recomputation that the run fits with, if any does.
+    ///
+    /// # Errors
+    /// When an adapter's target matches nothing.
+    pub fn cards(&self, model: &ModelConfig) -> Result<Vec<(u64, Option<Recompute>)>, TrainError> {
+        CARDS.iter().map(|&size| Ok((size, self.least_recompute(model, size * 1_000_000_000)?))).collect()
     }
 
     fn memory_with(&self, model: &ModelConfig, recompute: Recompute) -> Result<Plan, TrainError> {
@@ -49,6 +87,7 @@ impl TrainConfig {
             bytes,
             recompute,
             eight_bit: self.optimizer == OptimizerChoice::Adamw8bit,
+            on_card: self.precision == Precision::Bf16 || self.device.starts_with("cuda"),
         };
         Ok(plan(model, &method, &options)?)
     }

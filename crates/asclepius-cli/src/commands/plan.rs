@@ -1,15 +1,16 @@
 //! `asclepius plan`: what a run will need, before anything runs.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Context;
 use asclepius_corpus::{Outcome as Article, ingest};
 use asclepius_dataset::{read_instructions_any, read_reports, read_texts};
-use asclepius_model::{Method as Adapters, ModelConfig, PlanOptions, Recompute, plan};
+use asclepius_model::{ModelConfig, Recompute};
 use asclepius_schema::Report;
 use asclepius_synth::SynthError;
 use asclepius_synth::estimate::{self, Estimate, Expected};
-use asclepius_train::{Method, OptimizerChoice, Precision, RecomputeChoice, TrainConfig, TrainStage, Vocabulary};
+use asclepius_train::{Method, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{Device, Tensor};
 use serde::Serialize;
 
@@ -60,6 +61,10 @@ struct Training {
     optimizer_bytes: u64,
     activation_bytes: u64,
     total_bytes: u64,
+    /// What the bytes above suppose.
+    recompute: &'static str,
+    /// By a card's memory in GB: the least recomputation that fits, if any does. Empty for a run that no card has.
+    cards: BTreeMap<u64, Option<&'static str>>,
     tokens: Option<u64>,
     flops: Option<f64>,
     /// On this machine's CPU, from a matrix product timed now; none for a GPU.
@@ -206,23 +211,8 @@ fn train(
     rate: f64,
 ) -> Outcome<Training> {
     let (name, model) = model_of(config, stage, table)?;
-    let lora = table.adapters();
-    let method = match (table.method, lora) {
-        (Method::Full, _) | (_, None) => Adapters::Full,
-        (Method::Lora, Some(lora)) => Adapters::Lora(lora),
-        (Method::Qlora, Some(lora)) => Adapters::Qlora(lora),
-    };
-    let recompute = match table.recompute {
-        RecomputeChoice::None => Recompute::None,
-        _ => Recompute::Block,
-    };
-    let options = PlanOptions {
-        tokens: table.sequence_length * table.micro_batch,
-        bytes: if table.precision == Precision::Bf16 { 2 } else { 4 },
-        recompute,
-        eight_bit: table.optimizer == OptimizerChoice::Adamw8bit,
-    };
-    let memory = plan(&model, &method, &options)?;
+    let recompute = table.recompute(&model)?;
+    let memory = table.memory(&model)?;
     let tokens = once.map(|once| {
         let by_epochs = table.bounding_epochs(stage).map(|epochs| once * u64::from(epochs));
         let by_steps = table.max_steps.map(|steps| steps * (table.global_batch * table.sequence_length) as u64);
@@ -230,10 +220,14 @@ fn train(
     });
     // Forward 2, input gradients 2, weight gradients 2 operations a parameter and token; frozen weights cost no dW,
     // recomputing costs one more forward.
-    let per_token =
-        2.0 + 2.0 + if lora_only(&method) { 0.0 } else { 2.0 } + if recompute == Recompute::Block { 2.0 } else { 0.0 };
+    let per_token = 2.0
+        + 2.0
+        + if table.method == Method::Full { 2.0 } else { 0.0 }
+        + if recompute == Recompute::Block { 2.0 } else { 0.0 };
     let flops = tokens.map(|tokens| per_token * memory.parameters as f64 * tokens as f64);
     let on_cpu = table.device == "cpu" || (table.device == "auto" && asclepius_ops::device("auto")?.is_cpu());
+    let cards = if on_cpu { Vec::new() } else { table.cards(&model)? };
+    let cards = cards.into_iter().map(|(size, recompute)| (size, recompute.map(recompute_name))).collect();
     Ok(Training {
         stage: stage.table(),
         base: name,
@@ -245,14 +239,21 @@ fn train(
         optimizer_bytes: memory.optimizer_bytes,
         activation_bytes: memory.activation_bytes,
         total_bytes: memory.total_bytes(),
+        recompute: recompute_name(recompute),
+        cards,
         tokens,
         flops,
         seconds: flops.filter(|_| on_cpu).map(|flops| flops / rate),
     })
 }
 
-fn lora_only(method: &Adapters) -> bool {
-    method.lora().is_some()
+/// As the key is written.
+fn recompute_name(recompute: Recompute) -> &'static str {
+    match recompute {
+        Recompute::None => "none",
+        Recompute::Selective => "selective",
+        Recompute::Block => "block",
+    }
 }
 
 /// The architecture a stage trains: its own base or sizes, or what the stage before it will have made.
@@ -324,6 +325,14 @@ fn table(everything: &Everything) -> String {
             ("together", training.total_bytes),
         ] {
             lines.push(format!("  {label:<12} {:>12}", gibibytes(bytes)));
+        }
+        lines.push(format!("  recompute    {:>12}", training.recompute));
+        if !training.cards.is_empty() {
+            let fits = training.cards.iter().map(|(size, recompute)| match recompute {
+                Some(recompute) => format!("{size} GB {recompute}"),
+                None => format!("{size} GB no"),
+            });
+            lines.push(format!("  cards        {}", fits.collect::<Vec<_>>().join(", ")));
         }
         if let (Some(tokens), Some(flops)) = (training.tokens, training.flops) {
             lines.push(format!("  tokens       {tokens:>12}  {flops:.2e} operations"));

@@ -231,13 +231,13 @@ fn type_of(dtype: DType) -> Result<sys::cudaDataType> {
 /// `target += product`, summed in f32 (cuBLAS with beta = 1); everything contiguous.
 pub(crate) fn add_product(card: &Card, target: Matrix<'_>, product: Product<'_>) -> Result<()> {
     use sys::cublasOperation_t::{CUBLAS_OP_N as AS_IT_IS, CUBLAS_OP_T as TURNED};
-    let Product { left, right, form, rows, columns, inner } = product;
+    let Product { left, right, form, rows, columns, inner, scale } = product;
     let size = |size: usize| i32::try_from(size).map_err(|_| candle_core::Error::Msg(format!("a product over {size}")));
     let [rows, columns, inner] = [size(rows)?, size(columns)?, size(inner)?];
     let (target_memory, left_memory, right_memory) =
         (card.memory(target.0, target.1)?, card.memory(left.0, left.1)?, card.memory(right.0, right.1)?);
     let one = 1.0_f32;
-    let factor = std::ptr::from_ref(&one).cast::<c_void>();
+    let [scale, one] = [&scale, &one].map(|factor| std::ptr::from_ref(factor).cast::<c_void>());
     // cuBLAS counts down columns: what lies here row by row is transposed in its eyes, and it is asked for
     // `targetᵀ += rightᵀ leftᵀ`.
     let (right_turned, right_width) = if form == Form::RightTransposed { (TURNED, inner) } else { (AS_IT_IS, columns) };
@@ -254,14 +254,14 @@ pub(crate) fn add_product(card: &Card, target: Matrix<'_>, product: Product<'_>)
             columns,
             rows,
             inner,
-            factor,
+            scale,
             right_memory.address as *const c_void,
             type_of(right.0.dtype())?,
             right_width,
             left_memory.address as *const c_void,
             type_of(left.0.dtype())?,
             left_width,
-            factor,
+            one,
             target_memory.address as *mut c_void,
             type_of(target.0.dtype())?,
             columns,

@@ -180,16 +180,10 @@ pub(crate) fn decode_nf4(parts: &Nf4Parts, shape: &[usize], dtype: DType) -> Res
     let view = View { storage: &out, layout: &layout };
     let kernel = format!("nf4_dequantise_{}", suffix(dtype)?);
     let views = [codes, scale_codes, scale_scales, book, view];
-    // A thread decodes a pair.
-    launch(
-        &card,
-        Module::Nf4,
-        &kernel,
-        Grid::over(count.div_ceil(2)),
-        views,
-        |[codes, scales, seconds, book, out]| {
-            Ok(vec![codes, scales, seconds, Argument::Float(parts.offset), book, out, long(count)])
-        },
-    )?;
+    // A thread decodes eight.
+    let grid = Grid { shared: 16 * size_of::<f32>(), ..Grid::over(count.div_ceil(8)) };
+    launch(&card, Module::Nf4, &kernel, grid, views, |[codes, scales, seconds, book, out]| {
+        Ok(vec![codes, scales, seconds, Argument::Float(parts.offset), book, out, long(count)])
+    })?;
     Ok(tensor(out, shape))
 }

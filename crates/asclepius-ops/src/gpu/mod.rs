@@ -214,11 +214,12 @@ struct Product<'a> {
     rows: usize,
     columns: usize,
     inner: usize,
+    scale: f32,
 }
 
-/// `target += left right`, in place, with a factor transposed by `form`; summed in f32. All contiguous, the factors of one
-/// type, the target of theirs or f32.
-pub(crate) fn add_product(target: View<'_>, left: View<'_>, right: View<'_>, form: Form) -> Result<()> {
+/// `target += scale left right`, in place, with a factor transposed by `form`; summed in f32. All contiguous, the factors
+/// of one type, the target of theirs or f32.
+pub(crate) fn add_product(target: View<'_>, left: View<'_>, right: View<'_>, form: Form, scale: f64) -> Result<()> {
     let matrix = |view: View<'_>| {
         let dims = view.layout.dims();
         let columns = dims.last().copied().unwrap_or(1);
@@ -245,14 +246,15 @@ pub(crate) fn add_product(target: View<'_>, left: View<'_>, right: View<'_>, for
         rows,
         columns,
         inner,
+        scale: scale as f32,
     };
     card::add_product(&Card::of(target.storage)?, (target.storage, target.start()?), product)
 }
 
 /// [`add_product`] of whole tensors.
-pub(crate) fn add_product_of(target: &Tensor, left: &Tensor, right: &Tensor, form: Form) -> Result<()> {
+pub(crate) fn add_product_of(target: &Tensor, left: &Tensor, right: &Tensor, form: Form, scale: f64) -> Result<()> {
     let held = [target, left, right].map(Held::new);
-    add_product(held[0].view()?, held[1].view()?, held[2].view()?, form)
+    add_product(held[0].view()?, held[1].view()?, held[2].view()?, form, scale)
 }
 
 /// A copy of a tensor's memory, for an operation whose result was made of tensors.

@@ -121,7 +121,9 @@ pub fn adamw(
     let views = [held[0].view()?, held[1].view()?, held[2].view()?, held[3].view()?];
     let count = value.elem_count();
     let kernel = format!("adamw_{}", suffix(value.dtype())?);
-    launch(&Card::of(views[0].storage)?, Module::AdamW, &kernel, Grid::over(count), views, |views| {
+    // A thread to four numbers.
+    let grid = Grid::over(count.div_ceil(4));
+    launch(&Card::of(views[0].storage)?, Module::AdamW, &kernel, grid, views, |views| {
         Ok([&views[..], &[long(count), Argument::Factors(factors)], &rounding.arguments()].concat())
     })
 }
@@ -148,8 +150,8 @@ pub fn adamw_8bit(
     factors: AdamWFactors,
     rounding: Rounding,
 ) -> Result<()> {
-    /// Numbers that share a scale, and a block's threads.
-    const BLOCK: usize = 256;
+    /// Blocks at most: enough for any card, and each reads the books once.
+    const BLOCKS: usize = 2048;
     let EightBitMoments { codes, scales, books } = moments;
     expect_f32("adamw_8bit", &[gradient, scales[0], scales[1], books])?;
     let held = [value, gradient, codes[0], scales[0], codes[1], scales[1], books].map(Held::new);
@@ -164,8 +166,8 @@ pub fn adamw_8bit(
     ];
     let count = value.elem_count();
     let kernel = format!("adamw_8bit_{}", suffix(value.dtype())?);
-    let mut grid = Grid::summing(count.div_ceil(BLOCK), BLOCK);
-    grid.shared += 4 * BLOCK * size_of::<f32>();
+    let mut grid = Grid::summing(count.div_ceil(4 * THREADS).min(BLOCKS), THREADS);
+    grid.shared += books.count() * size_of::<f32>();
     let views = [value_view, gradient, first, first_scales, second, second_scales, books];
     launch(&Card::of(value_view.storage)?, Module::AdamW, &kernel, grid, views, |views| {
         Ok([&views[..], &[long(count), Argument::Factors(factors)], &rounding.arguments()].concat())

@@ -52,7 +52,7 @@ fn check<N: Number>(count: usize) {
                 Argument::Long(0),
                 Argument::Long(0),
             ];
-            launch(&format!("adamw_{}", N::NAME), Grid::threads_for(count, 64), &arguments, falling);
+            launch(&format!("adamw_{}", N::NAME), Grid::threads_for(count.div_ceil(4), 64), &arguments, falling);
             [wide(&after.take()), wide(&m.take()), wide(&v.take())].concat()
         });
         value = whole[..count].iter().map(|&value| N::of(value)).collect();
@@ -125,7 +125,8 @@ fn check_8bit<N: Number>(count: usize) {
                 Argument::Long(0),
                 Argument::Long(0),
             ];
-            let mut grid = Grid::blocks(count.div_ceil(CODES), CODES, 1, 4);
+            // Fewer blocks than there are numbers for: each goes on with the next.
+            let mut grid = Grid::blocks(count.div_ceil(3 * CODES), 128, 1, 4);
             grid.shared += 4 * CODES * 4;
             launch(&format!("adamw_8bit_{}", N::NAME), grid, &arguments, falling);
             let held = |codes: Output<u8>, scales: Output<f32>| Held { codes: codes.take(), scales: scales.take() };

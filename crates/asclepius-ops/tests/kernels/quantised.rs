@@ -52,7 +52,8 @@ fn check<N: Number>(values: &[N]) {
             out.pointer(),
             Argument::Long(count as i64),
         ];
-        launch(&name("nf4_dequantise"), Grid::threads_for(count.div_ceil(2), 64), &arguments, falling);
+        let grid = Grid { shared: 16 * size_of::<f32>(), ..Grid::threads_for(count.div_ceil(8), 64) };
+        launch(&name("nf4_dequantise"), grid, &arguments, falling);
         wide(&out.take())
     });
     let mut again = vec![0.0_f64; count];

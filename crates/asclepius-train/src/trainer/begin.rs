@@ -1,6 +1,7 @@
 //! A run's beginning: buffers and optimizer made, the newest step directory restored, the logs cut back to it.
 
 use asclepius_model::{Decoder, operations_per_token};
+use asclepius_ops::device::memory;
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use tracing::info;
 
@@ -76,7 +77,7 @@ impl<'a> Run<'a> {
             gradients,
             optimizer,
             rate,
-            recompute: config.recompute(decoder.config())?,
+            recompute: config.recompute_within(decoder.config(), memory(decoder.device()))?,
             steps_per_epoch,
             operations_per_token: operations_per_token(decoder.config(), config.method == Method::Full),
             state,
