@@ -19,6 +19,7 @@
 //! - `fetch`: articles from a bucket that answers as it is told.
 //! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
 //! - `serve`: models behind the API, and the page; `chat`: the same in the terminal.
+//! - `evaluation`: what models are asked, what their answers are worth, and how an evaluation goes on.
 //! - `publish`: the dataset as a folder and on a hub; a model on it.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
@@ -29,6 +30,7 @@ mod bad_input;
 mod chat;
 mod configuration;
 mod conservation;
+mod evaluation;
 mod faults;
 mod fetch;
 mod figures;

@@ -53,6 +53,15 @@ pub struct SynthArgs {
     pub shard: Option<asclepius_schema::Shard>,
 }
 
+/// What a report can be printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// The page, self-contained.
+    Html,
+    /// Markdown: the tables, without plots.
+    Md,
+}
+
 /// The whole pipeline, or a part of it.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -130,8 +139,15 @@ pub enum Command {
     Sft(StageArgs),
     /// Held-out loss and task scores.
     Eval(StageArgs),
-    /// One self-contained HTML page about the run.
-    Report(StageArgs),
+    /// One self-contained HTML page about the run, and the same in Markdown.
+    Report {
+        /// The pipeline and what to do with it.
+        #[command(flatten)]
+        stage: StageArgs,
+        /// Print the report in this format on stdout; without it the files are written and nothing is printed.
+        #[arg(long, value_name = "FORMAT")]
+        format: Option<ReportFormat>,
+    },
     /// The data half: ingest to dataset.
     Synth(SynthArgs),
     /// What a run will need: rows, tokens, money, memory and time, before anything runs.

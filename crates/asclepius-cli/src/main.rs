@@ -99,7 +99,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Pretrain(args) => run::stages(&args, &[Stage::Pretrain]),
         Command::Sft(args) => run::stages(&args, &[Stage::Sft]),
         Command::Eval(args) => run::stages(&args, &[Stage::Eval]),
-        Command::Report(args) => run::stages(&args, &[Stage::Report]),
+        Command::Report { stage, format } => commands::report::run(&stage, format),
         Command::Synth(args) => run::synth(&args),
         Command::Plan { pipeline, json } => commands::plan::run(&pipeline, json),
         Command::Preview { pipeline, rows, json } => commands::preview::run(&pipeline, rows, json),

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One item's ratings, by rater; `None` where a rater left it out.
 pub type Item = Vec<Option<u8>>;
 
 /// What raters said on one scale, and how far they agree.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agreement {
     /// Items at least one rater rated.
     pub items: usize,

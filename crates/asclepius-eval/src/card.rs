@@ -260,7 +260,7 @@ pub fn attributions(facts: &RunFacts) -> String {
 }
 
 /// A line from outside, which must not become mark-up.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -10,9 +10,51 @@ pub enum EvalError {
     #[error("eval.{key} {problem}")]
     Config {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
+    },
+    /// A prompt could not be made, or does not fit.
+    #[error("{model}, row {row}: {source}")]
+    Prompt {
+        /// The row.
+        row: String,
+        /// The model it was for.
+        model: String,
+        /// What happened.
+        source: Box<asclepius_text::TextError>,
+    },
+    /// The chat client stopped.
+    #[error("{model}: {source}")]
+    Llm {
+        /// The model behind the endpoint.
+        model: String,
+        /// What happened.
+        source: Box<asclepius_llm::LlmError>,
+    },
+    /// An endpoint answered nothing for now.
+    #[error(
+        "{model}: {pending} of {questions} questions are still pending ({detail}); the same command asks for them again"
+    )]
+    Pending {
+        /// The model behind the endpoint.
+        model: String,
+        /// Questions without an answer.
+        pending: usize,
+        /// Questions in all.
+        questions: usize,
+        /// Why, for the first of them.
+        detail: String,
+    },
+    /// There are no rows to draw examples from.
+    #[error("eval.shots = {shots}: {path} has no answerable row of another article for {row}", path = path.display())]
+    NoExamples {
+        /// Examples asked for.
+        shots: usize,
+        /// Where they would be drawn from.
+        path: PathBuf,
+        /// The question.
+        row: String,
     },
     /// A set is not a parquet file.
     #[error("eval.sets: {path} is not a .parquet file", path = path.display())]

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::EvalError;
 use crate::gather::{RunFacts, StageFacts};
 use crate::plot::{Series, loss_curves};
-use crate::results::Evaluation;
+use crate::scoreboard::Scoreboard;
 
 /// Rows of the list of dropped rows that the page shows; `dropped.jsonl` has them all.
 const DROPPED_SHOWN: usize = 200;
@@ -18,21 +18,21 @@ const DROPPED_SHOWN: usize = 200;
 const SOURCES_SHOWN: usize = 200;
 
 #[derive(Debug, Serialize)]
-struct Tile {
-    label: String,
-    value: String,
+pub(crate) struct Tile {
+    pub(crate) label: String,
+    pub(crate) value: String,
 }
 
 #[derive(Debug, Serialize)]
-struct FunnelRow {
-    stage: String,
-    unit: String,
-    input: u64,
-    out: u64,
-    dropped: u64,
-    pending: u64,
-    reasons: String,
-    seconds: String,
+pub(crate) struct FunnelRow {
+    pub(crate) stage: String,
+    pub(crate) unit: String,
+    pub(crate) input: u64,
+    pub(crate) out: u64,
+    pub(crate) dropped: u64,
+    pub(crate) pending: u64,
+    pub(crate) reasons: String,
+    pub(crate) seconds: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,9 +83,7 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
         .take(DROPPED_SHOWN)
         .map(|(stage, row)| json!({ "stage": stage, "id": row.id, "reason": row.reason.code(), "detail": row.detail }))
         .collect();
-    let evaluation = facts.evaluation.clone().unwrap_or_default();
-    let (loss_sets, losses) = loss_table(&evaluation);
-    let (score_models, scores) = score_table(&evaluation);
+    let board = facts.evaluation.as_ref().map(Scoreboard::new);
     let dataset_licence =
         facts.stage("dataset").and_then(|stage| stage.manifest.details.get("licence").cloned()).unwrap_or_default();
     let terms = crate::card::terms(facts);
@@ -121,8 +119,7 @@ pub fn render(facts: &RunFacts) -> Result<String, EvalError> {
         "lengths": lengths(facts),
         "samples": samples(facts),
         "trainings": trainings(facts)?,
-        "loss_sets": loss_sets, "losses": losses, "score_models": score_models, "scores": scores,
-        "answers": evaluation.answers,
+        "evaluation": board,
         "environment": environment_rows(facts),
         "fingerprints": fingerprints,
         "configuration": facts.configuration,
@@ -145,7 +142,7 @@ fn corpus(facts: &RunFacts) -> Option<serde_json::Value> {
     }))
 }
 
-fn tiles(facts: &RunFacts) -> Vec<Tile> {
+pub(crate) fn tiles(facts: &RunFacts) -> Vec<Tile> {
     let mut tiles = Vec::new();
     let mut tile = |label: &str, value: String| tiles.push(Tile { label: label.to_owned(), value });
     if let Some(stage) = facts.stage("ingest") {
@@ -194,7 +191,7 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-fn funnel(facts: &RunFacts) -> Vec<FunnelRow> {
+pub(crate) fn funnel(facts: &RunFacts) -> Vec<FunnelRow> {
     let mut rows = Vec::new();
     for stage in &facts.stages {
         let manifest = &stage.manifest;
@@ -330,67 +327,6 @@ fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
         all.push(Training { title: title.to_owned(), sentence, plot: loss_curves(&series)? });
     }
     Ok(all)
-}
-
-fn loss_table(evaluation: &Evaluation) -> (Vec<String>, Vec<serde_json::Value>) {
-    let (mut sets, mut models): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    for row in &evaluation.losses {
-        if !sets.contains(&row.set) {
-            sets.push(row.set.clone());
-        }
-        if !models.contains(&row.model) {
-            models.push(row.model.clone());
-        }
-    }
-    let find = |model: &str, set: &str| evaluation.losses.iter().find(|row| row.model == model && row.set == set);
-    let best = |set: &str| {
-        evaluation.losses.iter().filter(|row| row.set == set).map(|row| row.loss).fold(f64::INFINITY, f64::min)
-    };
-    let rows = models
-        .iter()
-        .map(|model| {
-            let cells: Vec<_> = sets
-                .iter()
-                .map(|set| match find(model, set) {
-                    Some(row) => json!({
-                        "text": format!("{:.3} ({:.1})", row.loss, row.perplexity), "best": row.loss <= best(set),
-                    }),
-                    None => json!({ "text": "", "best": false }),
-                })
-                .collect();
-            json!({ "model": model, "cells": cells })
-        })
-        .collect();
-    (sets, rows)
-}
-
-fn score_table(evaluation: &Evaluation) -> (Vec<String>, Vec<serde_json::Value>) {
-    let mut models: Vec<String> = Vec::new();
-    let mut tasks: Vec<(String, usize)> = Vec::new();
-    for row in &evaluation.scores {
-        if !models.contains(&row.model) {
-            models.push(row.model.clone());
-        }
-        if !tasks.iter().any(|(task, _)| *task == row.task) {
-            tasks.push((row.task.clone(), row.rows));
-        }
-    }
-    let rows = tasks
-        .iter()
-        .map(|(task, count)| {
-            let cells: Vec<String> = models
-                .iter()
-                .flat_map(|model| {
-                    let score = evaluation.scores.iter().find(|row| row.model == *model && row.task == *task);
-                    score.map_or([String::new(), String::new()], |score| {
-                        [format!("{:.2}", score.token_f1), format!("{:.2}", score.rouge_l)]
-                    })
-                })
-                .collect();
-            json!({ "task": task, "rows": count, "cells": cells })
-        })
-        .collect();
-    (models, rows)
 }
 
 fn environment_rows(facts: &RunFacts) -> Vec<Tile> {

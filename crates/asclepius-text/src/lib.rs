@@ -10,7 +10,7 @@
 //! - [`normalise`]: the form in which two texts count as the same.
 //! - [`shingles`]: a text as a set of word sequences; [`minhash`]: such sets in short, to find those that are alike.
 //! - [`style`]: shorthand, haste and headings, put on a note without a change of what it says.
-//! - [`score`]: token F1 and ROUGE-L of an answer against a reference.
+//! - [`score`]: an answer against a reference, by the measures of each task.
 //!
 //! Nothing here knows a stage, a network or a tensor. Files are touched only where a tokenizer or template is loaded
 //! or saved.

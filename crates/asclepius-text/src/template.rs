@@ -230,6 +230,51 @@ impl InstructionTemplate {
         shorten_note(tokenizer, note, max_tokens, |note| self.encode_prompt(tokenizer, note, question), Vec::len)
     }
 
+    /// As [`Self::encode_prompt_within`] behind worked examples (note, question, answer) of earlier turns. Each example's note
+    /// is shortened to its share of `max_tokens`, the last note to what is left.
+    ///
+    /// # Errors
+    /// As [`Self::render`] and [`Self::encode`], and when an example or the prompt does not fit without its note.
+    pub fn encode_after_examples(
+        &self,
+        tokenizer: &TextTokenizer,
+        examples: &[(&str, &str, &str)],
+        note: &str,
+        question: &str,
+        max_tokens: usize,
+    ) -> Result<(Vec<u32>, bool), TextError> {
+        let share = max_tokens / (examples.len() + 1);
+        let mut turns = Vec::new();
+        for &(note, question, answer) in examples {
+            let (note, _) = shorten_note(
+                tokenizer,
+                note,
+                share,
+                |note| Ok((note.to_owned(), self.encode(tokenizer, note, question, answer)?.ids.len())),
+                |(_, length)| *length,
+            )
+            .map(|((note, _), shortened)| (note, shortened))?;
+            turns.push((note, question, answer));
+        }
+        let encode = |note: &str| {
+            if self.conversational {
+                let mut messages = Vec::with_capacity(2 * turns.len() + 1);
+                for (note, question, answer) in &turns {
+                    messages.extend([Self::user_message(note, question), Message::assistant(*answer)]);
+                }
+                messages.push(Self::user_message(note, question));
+                return self.encode_conversation(tokenizer, &messages);
+            }
+            let mut ids = Vec::new();
+            for (note, question, answer) in &turns {
+                ids.extend(self.encode(tokenizer, note, question, answer)?.ids);
+            }
+            ids.extend(self.encode_prompt(tokenizer, note, question)?);
+            Ok(ids)
+        };
+        shorten_note(tokenizer, note, max_tokens, encode, Vec::len)
+    }
+
     /// Ids of a conversation that waits for the assistant, for a server. Every message is text from outside.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub enum Act {
     Answer,
     /// The same, billed as this many tokens received and none sent.
     AnswerFor(u32),
-    /// Answer with this text.
+    /// Answer with this text, whatever is asked.
     Say(&'static str),
     /// The same, but refuse to hold a reply to a schema.
     SayInWords(&'static str),
@@ -143,7 +143,11 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
 
 fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
-    while let Some((headers, body)) = request(&mut reader)? {
+    while let Some((line, headers, body)) = request(&mut reader)? {
+        if line.starts_with("GET ") && line.contains("/models ") {
+            send(stream, 200, "", &json!({"object": "list", "data": [{"id": MODEL, "object": "model"}]}).to_string())?;
+            continue;
+        }
         let header = |name: &str| {
             headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
         };
@@ -214,14 +218,18 @@ fn trickle(mut stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
 }
 
-type Request = (Vec<(String, String)>, Value);
+type Request = (String, Vec<(String, String)>, Value);
+
+/// The one model that the server lists.
+pub const MODEL: &str = "stand-in";
 
 /// The next request of a connection; none at its end.
 fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
+    let mut first = String::new();
+    if reader.read_line(&mut first)? == 0 {
         return Ok(None);
     }
+    let mut line = String::new();
     let mut headers = Vec::new();
     loop {
         line.clear();
@@ -233,7 +241,7 @@ fn request(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     let length = length.map_or(0, |(_, value)| value.parse().expect("a length is a number"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some((headers, serde_json::from_slice(&body).unwrap_or(Value::Null))))
+    Ok(Some((first, headers, serde_json::from_slice(&body).unwrap_or(Value::Null))))
 }
 
 fn send(mut stream: &TcpStream, status: u16, header: &str, body: &str) -> std::io::Result<()> {

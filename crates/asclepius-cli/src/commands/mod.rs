@@ -7,6 +7,7 @@ pub mod model;
 pub mod plan;
 pub mod preview;
 pub mod publish;
+pub mod report;
 pub mod serve;
 mod served;
 

@@ -1,18 +1,23 @@
-//! Held-out loss and answers of the base, the pre-trained and the tuned model.
+//! Held-out loss and answers of the run's models, and of those they are compared with.
+
+mod api;
+mod held;
+mod kept;
+mod tested;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_eval::{BATCH, Candidate, Evaluation, HeldOutSets, Lengths, score};
-use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
-use asclepius_text::InstructionTemplate;
-use asclepius_train::TrainConfig;
+use asclepius_eval::{Settings, evaluate, files};
+use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir};
 
 use crate::failure::{Failure, Hinted, Outcome};
-use crate::models::RunModel;
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
+use held::Held;
+use kept::Kept;
+use tested::Weights;
 
 fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
     let directory = run.input_dir(run.config().eval.input.as_deref(), Stage::Dataset);
@@ -21,67 +26,76 @@ fn held_out(run: &Run, name: &str) -> Outcome<PathBuf> {
 
 /// The held-out files, the settings, and what the models were made from.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
-    let config = run.config();
+    let config = &run.config().eval;
     let mut fingerprint = Fingerprint::new("eval")
         .file("notes", &held_out(run, "notes-validation.parquet")?)?
         .file("instructions", &held_out(run, "instructions-validation.parquet")?)?
-        .setting("questions", &config.eval.questions)
-        .setting("max_tokens", &config.eval.max_tokens)
-        .setting("seed", &config.seed);
-    for set in &config.eval.sets {
-        fingerprint = fingerprint.file("set", set).map_err(Failure::usage)?;
+        .setting("questions", &config.questions)
+        .setting("max_tokens", &config.max_tokens)
+        .setting("rows", &config.rows)
+        .setting("sampling", &(config.temperature, config.top_p))
+        .setting("resamples", &config.resamples)
+        .setting("seed", &config.seed.unwrap_or(run.config().seed));
+    if config.shots > 0 {
+        let examples = held_out(run, "instructions-train.parquet")?;
+        fingerprint = fingerprint.setting("shots", &config.shots).file("examples", &examples)?;
+    }
+    if let Some(judge) = &config.judge {
+        let asked = (&judge.model, &judge.extra_body, config.judge_runs, asclepius_eval::judge::prompt_hash());
+        fingerprint = fingerprint.setting("judge", &asked);
+    }
+    for file in config.sets.iter().chain(&config.general) {
+        fingerprint = fingerprint.file("set", file).map_err(Failure::usage)?;
     }
     for stage in [Stage::Pretrain, Stage::Sft] {
         let manifest = Manifest::read(&run.stage_dir(stage))?;
         fingerprint = fingerprint.setting(stage.name(), &manifest.map(|manifest| manifest.fingerprint));
     }
-    Ok(fingerprint.finish())
+    Ok(tested::identify(&config.compare, fingerprint)?.finish())
 }
 
-/// Evaluates one model after the other, so that only one is in memory.
+/// Evaluates one model after the other, so that only one is in memory. What a model gave is kept until all are done.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
-    let config = run.config();
-    let notes = held_out(run, "notes-validation.parquet")?;
-    if RunModel::ALL.into_iter().all(|(model, _)| model.directory(run).is_none()) {
+    let config = &run.config().eval;
+    let held = Held::gather(run)?;
+    let models = tested::list(run)?;
+    if models.is_empty() {
         let hint = format!("`asclepius run {}` makes everything that is missing", run.pipeline.label);
-        return Err(Failure::usage(Hinted::new(
-            format!("eval: there is no model in {}", run.directory.display()),
-            hint,
-        )));
+        let message = format!("eval: there is no model in {}, and eval.compare names none", run.directory.display());
+        return Err(Failure::usage(Hinted::new(message, hint)));
     }
-    let sets = HeldOutSets::load(&notes, &held_out(run, "instructions-validation.parquet")?, &config.eval.sets)?;
-    let mut questions = sets.questions(config.eval.questions);
-    let mut evaluation = Evaluation::default();
-    let (mut counts, mut done) = (Counts::default(), 0);
-    let bar = StageBar::start("eval", (RunModel::ALL.len() * (questions.len() + 1)) as u64);
-    for (model, name) in RunModel::ALL {
-        let Some(start) = model.load(run)? else { continue };
-        counts.input += 1;
-        bar.say(model.title(run, name));
-        let choice = config.sft.as_ref().and_then(|sft| sft.template.as_deref()).unwrap_or("asclepius");
-        let template = InstructionTemplate::choose(choice, &start.tokenizer)?;
-        let candidate =
-            Candidate { name: model.title(run, name), decoder: start.decoder, tokenizer: start.tokenizer, template };
-        let length = |table: &Option<TrainConfig>| table.as_ref().map_or(usize::MAX, |table| table.sequence_length);
-        let lengths = Lengths { notes: length(&config.pretrain), instructions: length(&config.sft) };
-        evaluation.losses.extend(sets.losses(&candidate, lengths)?);
-        for questions in questions.chunks_mut(BATCH) {
-            run.check_interrupt()?;
-            score(&candidate, questions, config.eval.max_tokens)?;
-            done += questions.len() as u64;
-            bar.set(done);
-        }
-        counts.out += 1;
+    let kept = Kept::open(run, fingerprint)?;
+    let bar = StageBar::start("eval", (held.questions.len() as u64 + 1) * models.len() as u64);
+    let mut outcomes = Vec::with_capacity(models.len());
+    for (index, model) in models.iter().enumerate() {
+        run.check_interrupt()?;
+        bar.say(model.name.clone());
+        outcomes.push(kept.outcome(index, || match &model.weights {
+            Weights::Api(api) => api::ask(run, model, api, &held.questions, &held.asking, &bar),
+            _ => held.put_to(run, model, &bar),
+        })?);
+        bar.set((held.questions.len() as u64 + 1) * (index as u64 + 1));
     }
+    let settings = Settings { asking: held.asking, questions: config.questions, resamples: config.resamples };
+    let names: Vec<String> = held.sets.names().map(str::to_owned).collect();
+    bar.say("the judge");
+    let judged = api::judge(run, &held.questions, &outcomes, held.asking.seed)?;
     bar.finish();
-    evaluation.answers = questions.into_iter().map(|question| question.answered).collect();
-    evaluation.score_answers();
+    let evaluation = evaluate(&outcomes, &names, settings, judged.as_ref());
     let directory = StageDir::begin(&run.directory, Stage::Eval.directory())?;
-    let text = serde_json::to_string_pretty(&evaluation)?;
-    write_atomically(&directory.path().join("report.json"), text.as_bytes())?;
+    files::write(directory.path(), &evaluation, &outcomes, judged.as_ref())?;
     let mut manifest = Manifest::new(Stage::Eval.name(), fingerprint.to_owned(), "model");
-    (manifest.counts, manifest.seconds) = (counts, started.elapsed().as_secs_f64());
+    let count = outcomes.len() as u64;
+    manifest.counts = Counts { input: count, out: count, ..Counts::default() };
+    for model in &evaluation.models {
+        manifest.tokens.input += model.prompt_tokens;
+        manifest.tokens.output += model.answer_tokens;
+        manifest.cost_usd += model.cost_usd;
+    }
+    manifest.cost_usd += judged.map_or(0.0, |judged| judged.cost_usd);
+    manifest.seconds = started.elapsed().as_secs_f64();
     directory.commit(&manifest)?;
+    kept.forget()?;
     Ok(manifest)
 }

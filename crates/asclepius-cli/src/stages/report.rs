@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use asclepius_eval::{RunFacts, render};
+use asclepius_eval::{RunFacts, markdown, render};
 use asclepius_schema::{Counts, Fingerprint, Manifest, StageDir, write_atomically};
 
 use crate::failure::{Failure, Hinted, Outcome};
@@ -23,7 +23,7 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     Ok(fingerprint.finish())
 }
 
-/// Gathers the run's files and writes `index.html`.
+/// Gathers the run's files and writes `index.html` and `report.md`.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
     let configuration = toml::to_string(run.config())?;
@@ -37,6 +37,7 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let page = render(&facts)?;
     let directory = StageDir::begin(&run.directory, Stage::Report.directory())?;
     write_atomically(&directory.path().join("index.html"), page.as_bytes())?;
+    write_atomically(&directory.path().join("report.md"), markdown::render(&facts).as_bytes())?;
     let mut manifest = Manifest::new(Stage::Report.name(), fingerprint.to_owned(), "stage");
     let stages = facts.stages.len() as u64;
     manifest.counts = Counts { input: stages, out: stages, ..Counts::default() };

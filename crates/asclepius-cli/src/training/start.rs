@@ -88,12 +88,7 @@ fn pretrained(run: &Run, stage: TrainStage) -> Outcome<PathBuf> {
 }
 
 /// Adds to a fingerprint what the start depends on beside the settings.
-pub fn identify(
-    run: &Run,
-    stage: TrainStage,
-    table: &TrainConfig,
-    mut fingerprint: Fingerprint,
-) -> Outcome<Fingerprint> {
+pub fn identify(run: &Run, stage: TrainStage, table: &TrainConfig, fingerprint: Fingerprint) -> Outcome<Fingerprint> {
     let directory = match (&table.init, &table.base) {
         (Some(InitConfig { tokenizer: Some(tokenizer), .. }), _) => {
             return Ok(fingerprint.file("tokenizer", &tokenizer_file(tokenizer))?);
@@ -103,8 +98,13 @@ pub fn identify(
         (None, Some(base)) => PathBuf::from(base),
         (None, None) => pretrained(run, stage)?,
     };
+    fingerprint_files(&directory, fingerprint)
+}
+
+/// Adds to a fingerprint what lies in a model's directory.
+pub fn fingerprint_files(directory: &Path, mut fingerprint: Fingerprint) -> Outcome<Fingerprint> {
     let mut files: Vec<PathBuf> =
-        fs_err::read_dir(&directory)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+        fs_err::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     files.sort_unstable();
     for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "json" || kind == "safetensors"))
     {
