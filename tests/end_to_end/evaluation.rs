@@ -309,7 +309,7 @@ fn a_judge_rates_blind_and_what_it_says_otherwise_is_no_rating() {
         }
     });
     let judge = format!(
-        "{{ endpoint = {}, model = \"judge\", concurrency = 1, price_per_million_input = 1e5, price_per_million_output = 0.0 }}",
+        "{{ endpoint = {}, model = \"judge\", concurrency = 1, price_per_million_input = 0.0, price_per_million_output = 1e5 }}",
         server.url()
     );
     let command = || eval(&workspace).set("eval.judge", &judge).set("eval.questions", 4);
@@ -321,7 +321,8 @@ fn a_judge_rates_blind_and_what_it_says_otherwise_is_no_rating() {
         (&8.into(), &1.into(), &2.into()),
         "{judged}"
     );
-    assert!(judged["cost_usd"].as_f64().is_some_and(|cost| (cost - 8.0 * 0.3).abs() < 1e-9), "{judged}");
+    // A tenth of a dollar a word: seven replies of six and one of five.
+    assert!(judged["cost_usd"].as_f64().is_some_and(|cost| (cost - 4.7).abs() < 1e-9), "{judged}");
     assert!(judged["agreement"]["items_compared"] == 9, "{judged}");
     let judgements = lines(&workspace.stage("eval").join("judgements.jsonl"));
     assert_eq!(judgements.len(), 24);

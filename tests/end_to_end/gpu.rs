@@ -20,7 +20,7 @@ fn the_way_a_card_goes_agrees_with_the_kernels_on_the_cpu() {
     assert_eq!(named(operations, "operation", "f32"), named(operations, "operation", "bf16"));
     assert!(named(operations, "operation", "f32").len() >= 14, "{operations:?}");
     for dtype in ["f32", "bf16"] {
-        assert_eq!(named(training, "method", dtype), ["full", "lora"]);
+        assert_eq!(named(training, "method", dtype), ["full", "full, 8-bit moments", "lora", "qlora"]);
     }
     for row in training {
         let losses: Vec<f64> = row["losses"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
