@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use asclepius_llm::{Call, Client, Completion};
 use asclepius_ops::PhiloxKey;
-use asclepius_text::Prompt;
+use asclepius_text::judge::objects;
+use asclepius_text::{Prompt, Rating};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,9 +29,6 @@ const MAX_TOKENS: u32 = 1024;
 
 /// Calls begun at a time; the client holds back those that may not be in flight yet.
 const AT_ONCE: usize = 256;
-
-/// The best rating.
-const BEST: u64 = 4;
 
 /// One model's rating for one question in one run of the judge: a line of `judgements.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,18 +264,15 @@ fn letter(place: usize) -> String {
 }
 
 /// The ratings of a reply in the order of the letters: of the last JSON object that rates every answer with one of the
-/// rubric's integers, and nothing else.
+/// rubric's integers, be it inside another.
 fn read(reply: &str, answers: usize) -> Option<Vec<u8>> {
-    let mut found = None;
-    for (start, _) in reply.match_indices('{') {
-        let mut values = serde_json::Deserializer::from_str(&reply[start..]).into_iter::<Map<String, Value>>();
-        if let Some(Ok(object)) = values.next() {
-            let rating = |place| object.get(&letter(place))?.as_u64().filter(|rating| (1..=BEST).contains(rating));
-            let ratings: Option<Vec<u8>> = (0..answers).map(|place| rating(place).map(|rating| rating as u8)).collect();
-            found = ratings.or(found);
-        }
-    }
-    found
+    let ratings = |object: &Map<String, Value>| -> Option<Vec<u8>> {
+        (0..answers).map(|place| Rating::of(object.get(&letter(place))?).map(Rating::get)).collect()
+    };
+    let of_either = |object: &Map<String, Value>| {
+        ratings(object).or_else(|| object.values().rev().find_map(|inner| ratings(inner.as_object()?)))
+    };
+    objects(reply).iter().rev().find_map(of_either)
 }
 
 #[cfg(test)]
@@ -289,6 +284,7 @@ mod tests {
         for (reply, ratings) in [
             ("{\"A\": 1, \"B\": 4}", Some(vec![1, 4])),
             ("First {\"A\": 2, \"B\": 2}, no: ```json\n{\"B\": 3, \"A\": 4}\n```", Some(vec![4, 3])),
+            ("{\"ratings\": {\"A\": \"3/4\", \"B\": 2}}", Some(vec![3, 2])),
             ("{\"A\": 1}", None),
             ("{\"A\": 0, \"B\": 4}", None),
             ("{\"A\": 5, \"B\": 4}", None),

@@ -1,6 +1,6 @@
 //! Loss and gradients, a block at a time, the way back through the blocks in reverse. On the CPU in f32 and f64 the blocks
-//! run on slices, by [`crate::direct`]. Elsewhere each runs on a cut-off input as a graph of candle's, so that at most one
-//! block's graph need exist.
+//! run on slices, by [`crate::direct`]; on a card on tapes, by [`crate::taped`]. Elsewhere (bf16 on the CPU, and the twins)
+//! each runs on a cut-off input as a graph of candle's, so that at most one block's graph need exist.
 
 use asclepius_ops::cross_entropy::loss_and_gradient;
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
@@ -205,8 +205,8 @@ fn check_buffers(parameters: &[Parameter]) -> Result<()> {
     }
 }
 
-/// [`loss_and_gradients`] through candle's graph whatever the device: the way of every device but the CPU, where it is what
-/// the other one is held to. A graph keeps what its operations keep, so `Selective` is `None` here.
+/// [`loss_and_gradients`] through candle's graph whatever the device: the way of what has no kernels, and what the other ways
+/// are held to. A graph keeps what its operations keep, so `Selective` is `None` here.
 ///
 /// # Errors
 /// As [`loss_and_gradients`].

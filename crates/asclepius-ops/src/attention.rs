@@ -1,6 +1,7 @@
 //! Attention inside documents: causal, grouped-query, optionally within a sliding window.
 //!
-//! The kernel is [`crate::cpu::heads`]; on a card FlashAttention's, or plain products where it takes a call not.
+//! The kernel is [`crate::cpu::heads`]; on a card FlashAttention's, and plain products for calls that it does not
+//! take.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -111,4 +111,41 @@ mod tests {
         assert_eq!(choose(128, RecomputeChoice::None), Recompute::None);
         assert_eq!(choose(1, RecomputeChoice::Block), Recompute::Block);
     }
+
+    #[test]
+    fn a_larger_card_recomputes_no_more_and_too_small_a_one_says_so() {
+        let vocabulary = Vocabulary { size: 128_256, bos: Some(0), eos: Some(1), pad: Some(2) };
+        let sizes = InitConfig {
+            hidden_size: 4096,
+            intermediate_size: 14_336,
+            num_hidden_layers: 32,
+            num_attention_heads: 32,
+            num_key_value_heads: 8,
+            tie_word_embeddings: false,
+            ..InitConfig::default()
+        };
+        let model = ModelConfig::from_json(sizes.config_json(vocabulary, 8192)).expect("a Llama");
+        let config = |method, optimizer| TrainConfig {
+            method,
+            optimizer,
+            lora: (method == Method::Lora).then(asclepius_model::LoraConfig::default),
+            precision: Precision::Bf16,
+            device: "cuda:0".to_owned(),
+            sequence_length: 2048,
+            micro_batch: 2,
+            ..TrainConfig::default()
+        };
+        let fits = |config: &TrainConfig| -> Vec<Option<Recompute>> {
+            config.cards(&model).expect("every linear layer").into_iter().map(|(_, recompute)| recompute).collect()
+        };
+        let (none, block) = (Some(Recompute::None), Some(Recompute::Block));
+        // 16, 24, 40, 80 and 141 GB.
+        let lora = config(Method::Lora, OptimizerChoice::Adamw);
+        assert_eq!(fits(&lora), [None, block, none, none, none]);
+        let full = config(Method::Full, OptimizerChoice::Adamw8bit);
+        assert_eq!(fits(&full), [None, None, None, block, none]);
+        assert_eq!(fits(&config(Method::Full, OptimizerChoice::Adamw)), [None, None, None, None, none]);
+        assert_eq!(full.recompute_within(&model, Some(80_000_000_000)).expect("fits"), Recompute::Block);
+        assert_eq!(full.recompute_within(&model, Some(141_000_000_000)).expect("fits"), Recompute::None);
+    }
 }

@@ -70,7 +70,7 @@ pub fn read(reply: &str) -> Result<Assessment, Fault> {
         return Err(if objects.is_empty() { Fault::NoObject } else { Fault::NoRating });
     };
     Ok(Assessment {
-        rating: rating_of(rating).ok_or(Fault::OutOfRange)?,
+        rating: Rating::of(rating).ok_or(Fault::OutOfRange)?,
         reason: field(object, "reason").and_then(Value::as_str).map(one_line).unwrap_or_default(),
         added: statements(object, "added"),
         contradicted: statements(object, "contradicted"),
@@ -104,17 +104,19 @@ fn rating_field(object: &Map<String, Value>) -> Option<&Value> {
     RATING_FIELDS.into_iter().find_map(|name| field(object, name))
 }
 
-/// 3, 3.0, "3" and "3/4" are ratings; 3.5, 0, null and "good" are none.
-fn rating_of(value: &Value) -> Option<Rating> {
-    let whole = match value {
-        Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0)?,
-        Value::String(text) => {
-            let text = text.trim();
-            text.strip_suffix("/4").unwrap_or(text).trim().parse::<u8>().ok()?.into()
-        }
-        _ => return None,
-    };
-    (0.0..=9.0).contains(&whole).then(|| Rating::new(whole as u8)).flatten()
+impl Rating {
+    /// A rating as models write it: 3, 3.0, "3" and "3/4" are ratings; 3.5, 0, null and "good" are none.
+    pub fn of(value: &Value) -> Option<Self> {
+        let whole = match value {
+            Value::Number(number) => number.as_f64().filter(|number| number.fract() == 0.0)?,
+            Value::String(text) => {
+                let text = text.trim();
+                text.strip_suffix("/4").unwrap_or(text).trim().parse::<u8>().ok()?.into()
+            }
+            _ => return None,
+        };
+        (0.0..=9.0).contains(&whole).then(|| Self::new(whole as u8)).flatten()
+    }
 }
 
 fn statements(object: &Map<String, Value>, name: &str) -> Vec<String> {
