@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::judge::JudgeReport;
-use crate::measures::{lower_is_better, of_table, tables, title};
+use crate::measures::{FAITHFULNESS, lower_is_better, of_table, tables, title};
 use crate::results::{AnsweredQuestion, Difference, Evaluation, Kind, TaskScore};
 use crate::statistics::Spread;
 
@@ -131,7 +131,10 @@ impl Scoreboard {
             });
             let scores: Vec<Option<&TaskScore>> = scores.collect();
             let mut cells: Vec<Cell> = scores.iter().map(|score| score_cell(*score)).collect();
-            mark_best(&mut cells, &scores, lower_is_better(measure));
+            // Who claims nothing is faithful: the most faithful is not the best.
+            if table != FAITHFULNESS {
+                mark_best(&mut cells, &scores, lower_is_better(measure));
+            }
             let known = scores.iter().flatten().next();
             ScoreRow {
                 task: title(table).to_owned(),
