@@ -9,7 +9,9 @@ its SHA-256. Only the kernels and the CUTLASS headers that they include are unpa
 
 import hashlib
 import html.parser
+import os
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -33,10 +35,14 @@ class Links(html.parser.HTMLParser):
 
 
 def index():
-    """The index's address, from pip's own settings."""
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return (answer.stdout.strip() or "https://pypi.org/simple").rstrip("/")
+    """The index's address: pip's help tells its default as settings and environment have changed it."""
+    asked = [sys.executable, "-m", "pip", "download", "--help"]
+    wide = {**os.environ, "COLUMNS": "1000"}
+    answer = subprocess.run(asked, capture_output=True, text=True, check=True, env=wide).stdout
+    found = re.search(r"--index-url <url>.*?\(default (\S+)\)", answer, re.DOTALL)
+    if not found:
+        sys.exit("pip does not say which index it uses")
+    return found[1].rstrip("/")
 
 
 def fetch(url):
