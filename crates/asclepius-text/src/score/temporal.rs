@@ -8,7 +8,7 @@ use regex::{Captures, Regex};
 
 use super::Matches;
 
-const NUMBER: &str = r"(?:\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|ninety|half an?)";
+const NUMBER: &str = r"(?:\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|half an?)";
 const UNIT: &str = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|weeks?|wks?|months?|mos?|years?|yrs?)";
 const MONTH: &str = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?";
 
@@ -66,6 +66,10 @@ static EXPRESSIONS: LazyLock<Vec<(Regex, Read)>> = LazyLock::new(|| {
             Some(vec![format!("every {}", duration(number(n)?, unit)?)])
         }),
         (format!(r"\b(?P<low>{NUMBER})\s?(?:-|–|to|or)\s?(?P<high>{NUMBER})[\s-]*(?P<unit>{UNIT})\b"), |hit| {
+            // "Twenty-one" is one number.
+            if let Some(count) = number(&format!("{}-{}", &hit["low"], &hit["high"])) {
+                return Some(vec![duration(count, &hit["unit"])?]);
+            }
             let both = [&hit["low"], &hit["high"]].map(|n| duration(number(n)?, &hit["unit"]));
             both.into_iter().collect()
         }),
@@ -151,18 +155,15 @@ fn number(text: &str) -> Option<f64> {
         "eighteen",
         "nineteen",
     ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let place = |words: &[&str], word: &str| words.iter().position(|known| *known == word).map(|at| at as f64);
+    let (head, tail) = text.split_once(['-', ' ']).unwrap_or((text, ""));
     match text {
         "a" | "an" => Some(1.0),
         "half a" | "half an" => Some(0.5),
-        "twenty" => Some(20.0),
-        "thirty" => Some(30.0),
-        "forty" => Some(40.0),
-        "fifty" => Some(50.0),
-        "sixty" => Some(60.0),
-        "ninety" => Some(90.0),
-        word => match WORDS.iter().position(|known| *known == word) {
-            Some(value) => Some(value as f64),
-            None => word.parse().ok(),
+        _ => match place(&TENS, head) {
+            Some(tens) => Some(10.0 * (tens + 2.0) + if tail.is_empty() { 0.0 } else { place(&WORDS, tail)? }),
+            None => place(&WORDS, text).or_else(|| text.parse().ok()),
         },
     }
 }
@@ -214,6 +215,7 @@ mod tests {
             ("at 06:15, 6:15 am and 9 pm", &["T06:15", "T21:00"]),
             ("half an hour; one and a half hours", &["PT30M", "PT90M"]),
             ("500 mg daily", &[]),
+            ("twenty-one days, seventy days and eighty five minutes", &["P21D", "P70D", "PT85M"]),
         ] {
             let expected: BTreeSet<String> = values.iter().map(|value| (*value).to_owned()).collect();
             assert_eq!(expressions(text), expected, "{text}");
