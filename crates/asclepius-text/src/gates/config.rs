@@ -302,7 +302,8 @@ pub struct GatesConfig {
     /// 0: note, question and answer must not open with a refusal.
     pub refusal: Threshold,
     /// Greatest cosine similarity of two notes' meaning, as `dataset.sentence_encoder` reads it; of two that are more
-    /// alike, the one whose id sorts first stays.
+    /// alike, the one whose id sorts first stays. By all-MiniLM-L6-v2, two notes about one patient in different words are
+    /// 0.83 to 0.93 alike (18 pairs), notes about different patients up to 0.84, half of them below 0.56.
     pub same_meaning: Threshold,
     /// 0: the patient's sex must be the report's, or the note's.
     pub sex: Threshold,
