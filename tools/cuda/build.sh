@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The binary with CUDA, built where there is neither a card nor a CUDA installation.
 #
-#   CUDA_COMPUTE_CAP   the card's compute capability without its dot (default 90: H100, H200)
+#   CUDA_COMPUTE_CAP   the card's compute capability without its dot (default 90: H100, H200; 75 is the least)
 #   PYTHON             a Python with venv, which fetches the toolkit (default python3)
 #   CARGO_FLAGS        more for cargo, as in "-j 2"
 #   FLASH_JOBS         how many of FlashAttention's kernels are compiled at a time (default: processors; 6 GB each)

@@ -52,9 +52,9 @@ for nvcc in "$out"/toolkit/lib/python3*/site-packages/nvidia/cu13/bin/nvcc; do
         break
     fi
     for source in crates/asclepius-ops/kernels/*.cu; do
-        for capability in 80 90; do
+        for capability in 75 80 90; do
             "$nvcc" -cubin -std=c++17 -O3 -arch "sm_$capability" -Werror all-warnings -o /dev/null "$source"
         done
     done
-    echo "kernels compiled for 8.0 and 9.0"
+    echo "kernels compiled for 7.5, 8.0 and 9.0"
 done

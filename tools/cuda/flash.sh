@@ -7,6 +7,8 @@
 FLASH_SIZES="64 80 96 128"
 
 flash_attention() {
+    # They want Ampere; before it attention runs in plain products.
+    [ "$CUDA_COMPUTE_CAP" -ge 80 ] || return 0
     local sources=$out/flash-attention kernels=$PWD/crates/asclepius-ops/kernels/flash
     [ -d "$sources/csrc/flash_attn" ] || "${PYTHON:-python3}" tools/cuda/flash_attention.py "$sources"
     export FLASH_OUT=$out/flash-$CUDA_COMPUTE_CAP FLASH_KERNELS=$kernels

@@ -39,6 +39,9 @@ pub struct StageArgs {
     /// Check the configuration, print it resolved, and stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Of training, trace three steps after the first one into the stage's profile.json, which Perfetto opens.
+    #[arg(long)]
+    pub profile: bool,
 }
 
 /// The data half, or one process's share of it.

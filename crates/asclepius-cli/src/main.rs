@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 /// What `asclepius` without arguments means.
 fn run_the_demo() -> Command {
     let pipeline = PipelineArgs { pipeline: "demo".to_owned(), set: Vec::new() };
-    let stage = StageArgs { pipeline, fresh: false, dry_run: false };
+    let stage = StageArgs { pipeline, fresh: false, dry_run: false, profile: false };
     Command::Run(RunArgs { stage, only: Vec::new(), from: None })
 }
 

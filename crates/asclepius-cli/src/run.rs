@@ -31,6 +31,8 @@ pub struct Run {
     pub teacher: std::sync::OnceLock<String>,
     /// The judge's, likewise.
     pub judge: std::sync::OnceLock<String>,
+    /// Whether training is traced.
+    pub profile: bool,
     /// Set by Ctrl-C.
     pub interrupt: Interrupt,
     /// Where async stages run.
@@ -123,6 +125,7 @@ fn execute(
     }
     let selected = select(&pipeline.config);
     let mut run = open(pipeline)?;
+    run.profile = args.profile;
     if let Some(shard) = shard {
         run.directory = run.directory.join("shards").join(shard.name());
         run.shard = Some(shard);
@@ -168,7 +171,7 @@ fn surrounded(pipeline: Pipeline, interrupt: fn(&tokio::runtime::Runtime) -> Int
     let directory = pipeline.run_dir();
     let ledger = directory.join("ledger");
     let (teacher, judge) = Default::default();
-    Ok(Run { pipeline, directory, ledger, shard: None, teacher, judge, interrupt, runtime })
+    Ok(Run { pipeline, directory, ledger, shard: None, teacher, judge, profile: false, interrupt, runtime })
 }
 
 /// Keeps other processes out of a directory until it is dropped: two of them would take turns at removing each other's

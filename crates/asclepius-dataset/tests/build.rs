@@ -50,8 +50,17 @@ fn corpus(reports: &[Report], notes: &[Note], instructions: &[Instruction]) -> C
 
 fn run(corpus: &Corpus, out: &str, seed: u64) -> (Result<Summary, DatasetError>, PathBuf) {
     // Made from one text, the notes here are alike: what is done about that has tests of its own.
-    let gates = GatesConfig { near_duplicate: Threshold::Off, ..GatesConfig::default() };
+    let gates = GatesConfig { near_duplicate: Threshold::Off, ..made_up() };
     run_with(corpus, &DatasetConfig { gates, ..DatasetConfig::default() }, out, seed)
+}
+
+/// Gates for notes whose words are made up, and not their report's.
+fn made_up() -> GatesConfig {
+    GatesConfig { grounded: Threshold::Off, ..GatesConfig::default() }
+}
+
+fn settings() -> DatasetConfig {
+    DatasetConfig { gates: made_up(), ..DatasetConfig::default() }
 }
 
 fn run_with(corpus: &Corpus, config: &DatasetConfig, out: &str, seed: u64) -> (Result<Summary, DatasetError>, PathBuf) {
@@ -243,7 +252,7 @@ fn notes_almost_alike_leave_the_one_whose_id_sorts_first_in_whatever_order_they_
     notes[9].note = notes[4].note.replace("fever, cough", "pyrexia and cough");
     notes[11].note = notes[9].note.replace('\n', "\n\n").to_uppercase();
     let forward = corpus(&reports, &notes, &instructions);
-    let (summary, out) = run_with(&forward, &DatasetConfig::default(), "dataset", 5);
+    let (summary, out) = run_with(&forward, &settings(), "dataset", 5);
     let summary = summary.expect("rows are left");
     let dropped = reasons(&out);
     let notes_dropped: Vec<&String> = dropped.keys().filter(|id| !id.contains('#')).collect();
@@ -260,7 +269,7 @@ fn notes_almost_alike_leave_the_one_whose_id_sorts_first_in_whatever_order_they_
 
     notes.reverse();
     let backward = corpus(&reports, &notes, &instructions);
-    let (other, out) = run_with(&backward, &DatasetConfig::default(), "dataset", 5);
+    let (other, out) = run_with(&backward, &settings(), "dataset", 5);
     assert_eq!(reasons(&out), dropped);
     assert_eq!(other.expect("rows are left"), summary);
 }
@@ -272,7 +281,7 @@ fn threads_change_no_byte() {
     let files = |threads: usize| -> Vec<Vec<u8>> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let name = format!("threads-{threads}");
-        let (_, out) = pool.install(|| run_with(&corpus, &DatasetConfig::default(), &name, 5));
+        let (_, out) = pool.install(|| run_with(&corpus, &settings(), &name, 5));
         let mut names: Vec<PathBuf> = fs_err::read_dir(out).expect("there").map(|e| e.expect("there").path()).collect();
         names.sort_unstable();
         names.iter().map(|path| fs_err::read(path).expect("readable")).collect()
@@ -294,7 +303,7 @@ fn what_an_evaluation_set_holds_is_dropped_and_says_from_which() {
         serde_json::json!({"answer": {"long": instructions[8].answer}}),
     ];
     fs_err::write(&exam, items.map(|item| item.to_string()).join("\n")).expect("writable");
-    let config = DatasetConfig { evaluation_sets: vec![exam], ..DatasetConfig::default() };
+    let config = DatasetConfig { evaluation_sets: vec![exam], ..settings() };
     let (summary, out) = run_with(&corpus, &config, "dataset", 0);
     let summary = summary.expect("rows are left");
     let dropped = reasons(&out);
@@ -308,7 +317,7 @@ fn what_an_evaluation_set_holds_is_dropped_and_says_from_which() {
     let other = corpus.directory.path().join("exam.parquet");
     let own: Vec<&str> = notes[4].note.lines().rev().take(3).collect();
     write(&other, &[rows::note(&reports[4], &own.into_iter().rev().collect::<Vec<_>>().join("\n"))]);
-    let config = DatasetConfig { evaluation_sets: vec![other], ..DatasetConfig::default() };
+    let config = DatasetConfig { evaluation_sets: vec![other], ..settings() };
     run_with(&corpus, &config, "again", 0).0.expect("rows are left");
     let dropped = reasons(&corpus.directory.path().join("again"));
     assert_eq!(dropped["PMC3.1-1"].0, Reason::Contaminated);
@@ -321,12 +330,12 @@ fn membership_is_measured_against_held_out_articles() {
         report.report = format!("{REPORT} {}", note.note);
     }
     let corpus = corpus(&reports, &notes, &instructions);
-    let (summary, _) = run_with(&corpus, &DatasetConfig::default(), "dataset", 5);
+    let (summary, _) = run_with(&corpus, &settings(), "dataset", 5);
     let summary = summary.expect("rows are left");
     let membership = summary.membership.expect("both sides hold notes");
     assert_eq!(membership.members, summary.sides[&Split::Train].notes);
     assert_eq!(membership.non_members, summary.sides[&Split::Validation].notes);
     assert_eq!((membership.auc, membership.advantage), (1.0, 1.0), "the notes are copies: {membership:?}");
-    let config = DatasetConfig { validation_fraction: 0.0, ..DatasetConfig::default() };
+    let config = DatasetConfig { validation_fraction: 0.0, ..settings() };
     assert_eq!(run_with(&corpus, &config, "all", 5).0.expect("rows are left").membership, None);
 }

@@ -3,6 +3,7 @@
 //! each runs on a cut-off input as a graph of candle's, so that at most one block's graph need exist.
 
 use asclepius_ops::cross_entropy::loss_and_gradient;
+use asclepius_ops::profile::{self, Kind};
 use asclepius_ops::{Documents, Parameter, PhiloxKey, Targets, seed};
 use candle_core::{DType, Tensor, Var};
 
@@ -175,7 +176,7 @@ fn by_tape(
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
-    let embedded = decoder.embed(&batch.ids)?;
+    let embedded = profiled(Kind::Embedding, "embedding", || decoder.embed(&batch.ids))?;
     // A gradient goes on to the embedding, or to blocks that are trained; below the first of those nobody asks for it.
     let mut below = embedded.track_op();
     let mut wants_input = Vec::with_capacity(decoder.block_count());
@@ -193,10 +194,11 @@ fn by_tape(
         kept.push(if recompute == Recompute::Block { Segment::Input(input) } else { Segment::Tape(tape) });
     }
 
-    let (normed, norm) = decoder.final_norm().taped_alone(&x)?;
+    let (normed, norm) = profiled(Kind::Norm, "norm", || decoder.final_norm().taped_alone(&x))?;
     drop(x);
     let (weight, bias) = decoder.head_parameters();
-    let (loss, gradient) = loss_and_gradient(&normed, weight, bias, &batch.targets)?;
+    let head = || loss_and_gradient(&normed, weight, bias, &batch.targets);
+    let (loss, gradient) = profiled(Kind::Head, "head", head)?;
     let sum = Loss(Found::OnCard(loss));
     if batch.targets.is_empty() {
         return Ok(sum);
@@ -216,6 +218,7 @@ fn by_tape(
     }
 
     if embedded.track_op() {
+        let _span = profile::span(Kind::Embedding, "embedding, back");
         let mut store = seed(&embedded, &gradient)?.backward()?;
         Parameter::collect(&parameters, &mut store)?;
     }
@@ -263,12 +266,13 @@ fn by_graph(
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
-    let embedded = decoder.embed(&batch.ids)?;
+    let embedded = profiled(Kind::Embedding, "embedding", || decoder.embed(&batch.ids))?;
 
     let frozen = decoder.frozen();
     let mut x = embedded.detach();
     let mut segments = Vec::with_capacity(decoder.block_count());
     for index in 0..decoder.block_count() {
+        let _span = profile::span(Kind::Block, "block");
         let (input, output) = match recompute {
             Recompute::None | Recompute::Selective => {
                 let input = leaf(&x)?;
@@ -285,6 +289,7 @@ fn by_graph(
         segments.push((input, output));
     }
 
+    let head = profile::span(Kind::Head, "head");
     let input = leaf(&x)?;
     let loss = decoder.loss(&decoder.head(&input)?, &batch.targets)?;
     let sum = Loss(Found::OnCard(loss.detach()));
@@ -292,9 +297,10 @@ fn by_graph(
         return Ok(sum);
     }
     let mut gradient = scaled(backward(&loss, &input, &parameters)?, scale)?;
-    drop(loss);
+    drop((loss, head));
 
     for (index, (input, output)) in segments.into_iter().enumerate().rev() {
+        let _span = profile::span(Kind::Block, "block, back");
         let (input, output) = if let Some(output) = output {
             (input, output)
         } else {
@@ -306,6 +312,7 @@ fn by_graph(
     }
 
     if embedded.track_op() {
+        let _span = profile::span(Kind::Embedding, "embedding, back");
         let mut store = seed(&embedded, &gradient)?.backward()?;
         Parameter::collect(&parameters, &mut store)?;
     }
@@ -329,6 +336,11 @@ pub fn evaluate(decoder: &Decoder, batch: &MicroBatch) -> Result<f64> {
         x = decoder.block(index, &x, &context)?;
     }
     scalar(&decoder.loss(&decoder.head(&x)?, &batch.targets)?)
+}
+
+fn profiled<T>(kind: Kind, name: &'static str, work: impl FnOnce() -> T) -> T {
+    let _span = profile::span(kind, name);
+    work()
 }
 
 /// A variable of its own that a block's graph begins at.

@@ -55,7 +55,12 @@ pub fn forget_peak_memory(device: &Device) {
     }
 }
 
-/// What a card's makers promise of bf16 products with sums in f32, in operations a second, by the name it gives itself;
+/// Whether products of bf16 run on the device: on the CPU, and on cards from Ampere (compute capability 8.0) on.
+pub fn knows_bf16(device: &Device) -> bool {
+    !device.is_cuda() || gpu::capability(device).is_some_and(|capability| capability >= 80)
+}
+
+/// What a card's makers promise of 16-bit products with sums in f32, in operations a second, by the name it gives itself;
 /// none for a card that is not in the table. Dense, without sparsity (NVIDIA's data sheets).
 pub fn peak_rate(device: &Device) -> Option<f64> {
     let name = describe(device).ok().filter(|_| device.is_cuda())?;
@@ -75,6 +80,7 @@ pub fn peak_rate(device: &Device) -> Option<f64> {
         ("L4", 121.0),
         ("RTX 4090", 165.2),
         ("RTX 3090", 71.0),
+        ("T4", 65.0),
     ];
     promised.into_iter().find(|(card, _)| name.contains(card)).map(|(_, rate)| rate * 1e12)
 }
@@ -108,23 +114,30 @@ mod gpu {
 
     /// Machine code runs on cards of its own generation only, from its own capability on.
     fn check_capability(name: &str, device: &Device) -> Result<()> {
-        let stream = device.as_cuda_device()?.cuda_stream();
-        let found = stream.context().compute_capability();
-        let (major, minor) = found.map_err(|source| unavailable(name, source.to_string()))?;
-        let (built, found) = (BUILT_FOR.parse::<i32>().unwrap_or(0), 10 * major + minor);
-        if built / 10 == major && built <= found {
+        let found =
+            capability(device).ok_or_else(|| unavailable(name, "the driver does not say what the card can do"))?;
+        let built = BUILT_FOR.parse::<i32>().unwrap_or(0);
+        if built / 10 == found / 10 && built <= found {
             return Ok(());
         }
         let card = describe(device).unwrap_or_else(|_| "the card".to_owned());
         Err(unavailable(
             name,
             format!(
-                "{card} has compute capability {major}.{minor}, and this program is built for {}.{}: build it with \
+                "{card} has compute capability {}.{}, and this program is built for {}.{}: build it with \
                  CUDA_COMPUTE_CAP={found}",
+                found / 10,
+                found % 10,
                 built / 10,
                 built % 10
             ),
         ))
+    }
+
+    /// A card's compute capability without its dot.
+    pub fn capability(device: &Device) -> Option<i32> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        stream.context().compute_capability().ok().map(|(major, minor)| 10 * major + minor)
     }
 
     /// The pool that the card's tensors come from.
@@ -212,6 +225,10 @@ mod gpu {
         Err(unavailable("cuda", "this build has no CUDA support"))
     }
 
+    pub fn capability(_: &Device) -> Option<i32> {
+        None
+    }
+
     pub fn memory(_: &Device) -> Option<u64> {
         None
     }
@@ -221,6 +238,71 @@ mod gpu {
     }
 
     pub fn forget_peak_memory(_: &Device) {}
+}
+
+/// Events in a card's stream, for [`crate::profile`].
+#[cfg(feature = "cuda")]
+pub(crate) mod marks {
+    use std::sync::Arc;
+
+    use candle_core::Device;
+    use cudarc::driver::{CudaEvent, CudaStream, sys};
+
+    pub type Mark = CudaEvent;
+
+    /// A card's stream, and the event its times are counted from.
+    pub struct Clock {
+        stream: Arc<CudaStream>,
+        zero: CudaEvent,
+    }
+
+    fn event(stream: &CudaStream) -> Option<CudaEvent> {
+        stream.record_event(Some(sys::CUevent_flags::CU_EVENT_DEFAULT)).ok()
+    }
+
+    impl Clock {
+        /// None on the CPU, and where the driver has no events.
+        pub fn start(device: &Device) -> Option<Self> {
+            let stream = device.as_cuda_device().ok()?.cuda_stream();
+            let zero = event(&stream)?;
+            Some(Self { stream, zero })
+        }
+
+        pub fn mark(&self) -> Option<Mark> {
+            event(&self.stream)
+        }
+
+        /// Seconds from the clock's start to the event; waits for it.
+        pub fn seconds(&self, mark: &Mark) -> f64 {
+            self.zero.elapsed_ms(mark).map_or(0.0, |milliseconds| f64::from(milliseconds) / 1e3)
+        }
+    }
+}
+
+/// What stands there in a build for the CPU.
+#[cfg(not(feature = "cuda"))]
+pub(crate) mod marks {
+    use std::convert::Infallible;
+
+    use candle_core::Device;
+
+    pub type Mark = Infallible;
+
+    pub struct Clock(Infallible);
+
+    impl Clock {
+        pub fn start(_: &Device) -> Option<Self> {
+            None
+        }
+
+        pub fn mark(&self) -> Option<Mark> {
+            match self.0 {}
+        }
+
+        pub fn seconds(&self, _: &Mark) -> f64 {
+            match self.0 {}
+        }
+    }
 }
 
 #[cfg(test)]

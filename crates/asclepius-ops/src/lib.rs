@@ -38,6 +38,7 @@ pub mod nf4;
 pub mod norm;
 pub mod parameter;
 pub mod philox;
+pub mod profile;
 pub mod reference;
 pub mod rope;
 pub mod seed;

@@ -12,6 +12,7 @@ use crate::gpu::{self, Form};
 use crate::kernel;
 use crate::linear::expect;
 use crate::lora::Low;
+use crate::profile::{self, Kind};
 use crate::{
     AttentionOptions, Documents, Gelu, OpsError, Parameter, PhiloxKey, Result, RopeLayout, activation, dropout, gelu,
     layer_norm, lora, norm, rms_norm, rope, swiglu,
@@ -73,6 +74,24 @@ enum Step {
     Split { x: Value, part: usize, parts: usize },
 }
 
+impl Step {
+    /// What its way back is called in a profile.
+    fn back_named(&self) -> (Kind, &'static str) {
+        match self {
+            Self::Linear { .. } => (Kind::Product, "linear, back"),
+            Self::Lora { .. } => (Kind::Product, "linear with adapter, back"),
+            Self::Norm { .. } => (Kind::Norm, "norm, back"),
+            Self::Rope { .. } => (Kind::Elementwise, "rotary embedding, back"),
+            Self::Attention { .. } => (Kind::Attention, "attention, back"),
+            Self::SwiGlu { .. } => (Kind::Elementwise, "swiglu, back"),
+            Self::Gelu { .. } => (Kind::Elementwise, "gelu, back"),
+            Self::Dropout { .. } => (Kind::Elementwise, "dropout, back"),
+            Self::Add { .. } | Self::Shaped { .. } => (Kind::Elementwise, "add, back"),
+            Self::Split { .. } => (Kind::Elementwise, "split, back"),
+        }
+    }
+}
+
 /// Whether tapes run on tensors like these: where the operations have kernels.
 pub fn can_run(tensors: &[&Tensor]) -> bool {
     kernel::has_kernel(tensors)
@@ -94,6 +113,7 @@ impl Tape {
     /// # Errors
     /// As there; so with the others.
     pub fn linear(&mut self, x: Value, w: &Parameter, bias: Option<&Parameter>) -> Result<Value> {
+        let _span = profile::span(Kind::Product, "linear");
         let y = with_bias(crate::linear(&self.get(x)?, &constant(w), None)?, bias)?;
         if w.is_trainable() {
             self.read(x);
@@ -115,6 +135,7 @@ impl Tape {
         scaling: f64,
         dropped: Option<(f32, PhiloxKey)>,
     ) -> Result<Value> {
+        let _span = profile::span(Kind::Product, "linear with adapter");
         if w.is_trainable() {
             return Err(broken(&format!("{} is trained below an adapter", w.name())));
         }
@@ -132,6 +153,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn norm(&mut self, x: Value, w: &Parameter, bias: Option<&Parameter>, epsilon: f64) -> Result<Value> {
+        let _span = profile::span(Kind::Norm, "norm");
         let y = normed(&self.get(x)?, w, bias, epsilon)?;
         self.read(x);
         let is_wanted = self.wants(x) || w.is_trainable() || bias.is_some_and(Parameter::is_trainable);
@@ -143,6 +165,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn rope(&mut self, x: Value, cos: &Tensor, sin: &Tensor) -> Result<Value> {
+        let _span = profile::span(Kind::Elementwise, "rotary embedding");
         let y = rope(&self.get(x)?, cos, sin, RopeLayout::Halves)?;
         let is_wanted = self.wants(x);
         Ok(self.push(y, Step::Rope { x, cos: cos.clone(), sin: sin.clone() }, is_wanted))
@@ -153,6 +176,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn attention(&mut self, qkv: [Value; 3], documents: &Documents, options: &AttentionOptions) -> Result<Value> {
+        let _span = profile::span(Kind::Attention, "attention");
         let [q, k, v] = [self.get(qkv[0])?, self.get(qkv[1])?, self.get(qkv[2])?];
         let (y, operation) = Attention::forward_kept([&q, &k, &v], documents, options)?;
         let is_wanted = qkv.iter().any(|&value| self.wants(value));
@@ -169,6 +193,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn swiglu(&mut self, gate: Value, up: Value) -> Result<Value> {
+        let _span = profile::span(Kind::Elementwise, "swiglu");
         let y = swiglu(&self.get(gate)?, &self.get(up)?)?;
         self.read(gate);
         self.read(up);
@@ -181,6 +206,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn gelu(&mut self, x: Value, kind: Gelu) -> Result<Value> {
+        let _span = profile::span(Kind::Elementwise, "gelu");
         let y = gelu(&self.get(x)?, kind)?;
         self.read(x);
         let is_wanted = self.wants(x);
@@ -192,6 +218,7 @@ impl Tape {
     /// # Errors
     /// As there.
     pub fn dropout(&mut self, x: Value, p: f32, key: PhiloxKey) -> Result<Value> {
+        let _span = profile::span(Kind::Elementwise, "dropout");
         let y = dropout(&self.get(x)?, p, key)?;
         let is_wanted = self.wants(x);
         Ok(self.push(y, Step::Dropout { x, p, key }, is_wanted))
@@ -202,6 +229,7 @@ impl Tape {
     /// # Errors
     /// When the shapes differ.
     pub fn add(&mut self, a: Value, b: Value) -> Result<Value> {
+        let _span = profile::span(Kind::Elementwise, "add");
         let (left, right) = (self.get(a)?, self.get(b)?);
         expect("add", "b", left.dims(), right.dims())?;
         let y = sum(&left, &right)?;
@@ -225,6 +253,7 @@ impl Tape {
     /// # Errors
     /// When they are not `n` together.
     pub fn split(&mut self, x: Value, sizes: &[usize]) -> Result<Vec<Value>> {
+        let _span = profile::span(Kind::Elementwise, "split");
         let whole = self.get(x)?;
         let is_wanted = self.wants(x);
         let mut start = 0;
@@ -274,6 +303,8 @@ impl Tape {
             let made = made.ok_or_else(|| broken("a step made nothing"))?;
             if let Some(dy) = self.nodes[made].gradient.take() {
                 let y = self.nodes[made].value.take();
+                let (kind, name) = step.back_named();
+                let _span = profile::span(kind, name);
                 self.step_back(step, y, dy, &mut split)?;
             }
             // Nothing that ran earlier reads what came out later.

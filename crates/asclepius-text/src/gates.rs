@@ -6,6 +6,7 @@
 
 mod config;
 pub mod faithful;
+mod grounded;
 mod numbers;
 pub mod phi;
 
@@ -15,6 +16,7 @@ use regex::Regex;
 use rustc_hash::FxHashSet;
 
 pub use config::{Gate, GatesConfig, Judgement, Threshold};
+pub use grounded::grounded;
 
 use crate::score::words;
 use crate::shingles::word_hashes;

@@ -8,6 +8,7 @@ use asclepius_model::TrainableParameters;
 use crate::config::{TrainConfig, TrainStage};
 use crate::horizon::Best;
 use crate::metrics::{EvaluationRow, StepRow};
+use crate::profile::Profile;
 
 /// A run to be made, or to be gone on with.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +81,16 @@ pub trait Control {
     /// An evaluation is done.
     fn evaluated(&self, row: &EvaluationRow) {
         let _ = row;
+    }
+
+    /// Which of this process's steps to trace, counted from 0; none are by default.
+    fn profiled_steps(&self) -> std::ops::Range<u64> {
+        0..0
+    }
+
+    /// The trace is written.
+    fn profiled(&self, profile: &Profile) {
+        let _ = profile;
     }
 
     /// Whether to stop at the next micro-batch; what the step has summed is then dropped and a checkpoint of the last

@@ -31,6 +31,7 @@ pub mod metrics;
 mod on_card;
 pub mod optimizer;
 pub mod persist;
+pub mod profile;
 pub mod schedule;
 pub mod trainer;
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 use asclepius_dataset::Batch;
 use asclepius_model::{Decoder, Loss, MicroBatch, ModelError, Recompute, add_scaled_gradients};
 use asclepius_ops::device::{forget_peak_memory, peak_memory, peak_rate};
+use asclepius_ops::profile::{self, Kind};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
 use tracing::{info, warn};
 
@@ -25,6 +26,7 @@ use crate::job::{Control, Job, Summary};
 use crate::loss_scale::LossScale;
 use crate::metrics::{MetricsLog, MetricsRow, StepRow};
 use crate::optimizer::Optimizer;
+use crate::profile::Trace;
 use crate::schedule::LearningRate;
 
 /// Trains `decoder` (as it came: without adapters, all frozen) as `job` says, going on from the newest step directory.
@@ -34,6 +36,7 @@ use crate::schedule::LearningRate;
 /// checkpoint kept; when data, model or disk fail.
 pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Result<Summary, TrainError> {
     job.check()?;
+    job.check_device(decoder.device())?;
     if job.config.precision != Precision::F32 {
         decoder.convert(job.config.precision.dtype())?;
     }
@@ -53,7 +56,7 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
         run.dry_step()?;
     }
     while !run.is_done() {
-        if !run.step()? {
+        if !run.step_traced()? {
             run.save()?;
             return run.summary(None);
         }
@@ -94,6 +97,9 @@ struct Run<'a> {
     events: Option<EventLog>,
     /// Whether every trained tensor has been seen to get a gradient, LoRA's A included.
     all_reached: bool,
+    /// Steps of this process.
+    steps_here: u64,
+    trace: Trace,
 }
 
 impl Run<'_> {
@@ -118,6 +124,32 @@ impl Run<'_> {
         self.state.step as f64 / self.steps_per_epoch as f64
     }
 
+    /// [`Self::step`], recorded where the caller asked for a trace of it.
+    fn step_traced(&mut self) -> Result<bool, TrainError> {
+        let wanted = self.control.profiled_steps();
+        let here = self.steps_here;
+        self.steps_here += 1;
+        if !wanted.contains(&here) {
+            return self.step();
+        }
+        profile::start(self.decoder.device());
+        let done = {
+            let _span = profile::span(Kind::Step, "step");
+            self.step()
+        };
+        let spans = profile::stop();
+        if !done? {
+            return Ok(false);
+        }
+        self.trace.add(self.state.step, spans);
+        if (here + 1 == wanted.end || self.is_done())
+            && let Some(profile) = self.trace.write(self.job.directory)?
+        {
+            self.control.profiled(&profile);
+        }
+        Ok(true)
+    }
+
     /// One optimizer step. False if it was abandoned because the caller wants to stop.
     fn step(&mut self) -> Result<bool, TrainError> {
         let started = Instant::now();
@@ -126,7 +158,10 @@ impl Run<'_> {
             let Some(sums) = self.sums()? else { return Ok(false) };
             // The mean is over the supervised tokens of the whole global batch, however they fell into micro-batches.
             let (mean, scale) = (1.0 / sums.supervised as f64, self.loss_scale());
-            let grad_norm = self.gradients.norm()? * mean / scale;
+            let grad_norm = {
+                let _span = profile::span(Kind::Gradients, "norm of the gradients");
+                self.gradients.norm()? * mean / scale
+            };
             if grad_norm.is_finite() {
                 break (sums, mean, scale, grad_norm);
             }
@@ -140,7 +175,10 @@ impl Run<'_> {
         self.check_gradients()?;
         let learning_rate = self.rate.at(step - 1);
         let factor = mean / scale * clip_factor(grad_norm, self.job.config.max_grad_norm);
-        self.optimizer.update(factor, learning_rate, step)?;
+        {
+            let _span = profile::span(Kind::Optimizer, "update");
+            self.optimizer.update(factor, learning_rate, step)?;
+        }
         if let Some(scale) = &mut self.state.loss_scale {
             scale.held();
         }
@@ -178,12 +216,18 @@ impl Run<'_> {
     fn sums(&mut self) -> Result<Option<Sums>, TrainError> {
         let done = self.state.step;
         let (mut losses, mut tokens, mut supervised, mut capacity) = (Vec::new(), 0, 0, 0);
-        self.gradients.zero()?;
+        {
+            let _span = profile::span(Kind::Gradients, "zeros");
+            self.gradients.zero()?;
+        }
         for micro in 0..self.job.train.micro_batches(done as usize) {
             if self.control.should_stop() {
                 return Ok(None);
             }
-            let batch = self.job.train.batch(done as usize, micro);
+            let batch = {
+                let _span = profile::span(Kind::Data, "micro-batch");
+                self.job.train.batch(done as usize, micro)
+            };
             (tokens, supervised, capacity) =
                 (tokens + batch.tokens(), supervised + batch.supervised, capacity + batch.capacity);
             losses.push(self.accumulate(&batch, micro as u64)?);

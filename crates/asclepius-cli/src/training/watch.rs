@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use asclepius_train::profile::Profile;
 use asclepius_train::{Beginning, Control, EvaluationRow, StepRow, TrainConfig, TrainStage};
 
 use crate::failure::Outcome;
@@ -70,6 +71,24 @@ impl Control for Watch<'_> {
 
     fn evaluated(&self, row: &EvaluationRow) {
         tracing::info!(step = row.step, eval_loss = row.eval_loss, "evaluated");
+    }
+
+    fn profiled_steps(&self) -> std::ops::Range<u64> {
+        // The first one compiles, allocates and warms caches.
+        if self.run.profile { 1..4 } else { 0..0 }
+    }
+
+    fn profiled(&self, profile: &Profile) {
+        let share = |(kind, share): &(&str, f64)| format!("{kind} {:.1} %", 100.0 * share);
+        let shares: Vec<String> = profile.shares.iter().map(share).collect();
+        let [first, last] = profile.steps;
+        progress::line(&format!(
+            "{:>9}  steps {first} to {last}, {:.3} s each: {}; {}",
+            "profile",
+            profile.step_seconds,
+            shares.join(", "),
+            profile.path.display()
+        ));
     }
 
     fn should_stop(&self) -> bool {

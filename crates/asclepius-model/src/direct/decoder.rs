@@ -1,6 +1,7 @@
 //! A decoder on slices: embedding, blocks and head.
 
 use asclepius_ops::cpu::{Host, Matrix, Real, head, in_pool, matrix, rows};
+use asclepius_ops::profile::{self, Kind};
 use asclepius_ops::{Parameter, PhiloxKey};
 
 use super::attention::DirectCache;
@@ -123,6 +124,7 @@ pub(crate) fn next_scores<R: Real>(
 }
 
 fn embed<R: Real>(decoder: &Decoder, ids: &[u32]) -> Result<Vec<R>> {
+    let _span = profile::span(Kind::Embedding, "embedding");
     let table = decoder.embedding();
     let (v, d) = table.value().dims2()?;
     if let Some(&id) = ids.iter().find(|&&id| id as usize >= v) {
@@ -137,6 +139,7 @@ fn embed<R: Real>(decoder: &Decoder, ids: &[u32]) -> Result<Vec<R>> {
 
 /// Adds each row of `gradient [t, d]` to its token's row, in order: tokens repeat.
 fn add_rows<R: Real>(table: &Parameter, ids: &[u32], gradient: &[R]) -> Result<()> {
+    let _span = profile::span(Kind::Embedding, "embedding, back");
     let (_, d) = table.value().dims2()?;
     table.with_gradient(|slot: &mut [R]| {
         for (&id, source) in ids.iter().zip(gradient.chunks_exact(d)) {

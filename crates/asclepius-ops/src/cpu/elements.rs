@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::cpu::fresh_rows;
 use crate::kernel::{self, Real, fast};
+use crate::profile::{self, Kind};
 use crate::{Gelu, PhiloxKey};
 
 /// Rows a thread works through at a time. No sum runs over rows, so the number changes speed only.
@@ -11,6 +12,7 @@ const ROWS: usize = 8;
 
 /// `silu(gate) * up` of rows `[gate, up]`, `[t, 2 f]` -> `[t, f]`; see [`crate::swiglu`].
 pub fn swiglu<R: Real>(inner: &[R], f: usize) -> Vec<R> {
+    let _span = profile::span(Kind::Elementwise, "swiglu");
     fresh_rows(inner, 2 * f, f, ROWS, |inner, y| {
         let (gate, up) = inner.split_at(f);
         for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
@@ -22,6 +24,7 @@ pub fn swiglu<R: Real>(inner: &[R], f: usize) -> Vec<R> {
 /// Replaces rows `[gate, up]`, `[t, 2 f]`, by their gradients, and `dy [t, f]` by `silu(gate) * up`, which the layer behind
 /// needs for its weight's gradient.
 pub fn swiglu_backward<R: Real>(inner: &mut [R], dy: &mut [R], f: usize) {
+    let _span = profile::span(Kind::Elementwise, "swiglu, back");
     dy.par_chunks_mut(ROWS * f).zip(inner.par_chunks_mut(2 * ROWS * f)).for_each(|(dy, inner)| {
         for (dy, inner) in dy.chunks_exact_mut(f).zip(inner.chunks_exact_mut(2 * f)) {
             let (gate, up) = inner.split_at_mut(f);
@@ -45,6 +48,7 @@ pub fn swiglu_backward<R: Real>(inner: &mut [R], dy: &mut [R], f: usize) {
 
 /// The Gaussian error linear unit of every element; see [`crate::gelu()`].
 pub fn gelu<R: Real>(x: &[R], kind: Gelu) -> Vec<R> {
+    let _span = profile::span(Kind::Elementwise, "gelu");
     let mut y = x.to_vec();
     y.par_chunks_mut(kernel::CHUNK).for_each(|y| {
         fast(
@@ -61,6 +65,7 @@ pub fn gelu<R: Real>(x: &[R], kind: Gelu) -> Vec<R> {
 
 /// Replaces `x` by its gradient, and `dy` by `gelu(x)`, which the layer behind needs for its weight's gradient.
 pub fn gelu_backward<R: Real>(x: &mut [R], dy: &mut [R], kind: Gelu) {
+    let _span = profile::span(Kind::Elementwise, "gelu, back");
     x.par_chunks_mut(kernel::CHUNK).zip(dy.par_chunks_mut(kernel::CHUNK)).for_each(|(x, dy)| {
         fast(
             #[inline(always)]
@@ -101,10 +106,12 @@ pub(crate) fn logistic<R: Real>(x: R) -> R {
 
 /// Zeroes element `i` where `key.uniform(i) < p`, scales the others by `1 / (1 - p)`; see [`crate::dropout()`].
 pub fn drop_elements<R: Real>(values: &mut [R], p: f32, key: PhiloxKey) {
+    let _span = profile::span(Kind::Elementwise, "dropout");
     kernel::drop_elements(values, p, key);
 }
 
 /// `target += source`.
 pub fn add<R: Real>(target: &mut [R], source: &[R]) {
+    let _span = profile::span(Kind::Elementwise, "add");
     kernel::add_assign(target, source);
 }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::cpu::matrix::{self, Matrix, MatrixMut, Workers};
 use crate::kernel::{self, Host, Real, fast};
+use crate::profile::{self, Kind};
 use crate::{Parameter, Result, Targets};
 
 /// Scores of this many elements exist at a time.
@@ -28,6 +29,7 @@ pub fn loss_and_gradient<R: Real>(
     bias: Option<&Parameter>,
     targets: &Targets,
 ) -> Result<(f64, Vec<R>)> {
+    let _span = profile::span(Kind::Head, "head");
     let mut dx = vec![R::zero(); x.len()];
     let (v, d) = weight.value().dims2()?;
     let host = Host::new(weight.value());

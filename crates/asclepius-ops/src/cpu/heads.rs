@@ -11,6 +11,7 @@ use crate::cpu::matrix::{Matrix, Place};
 use crate::cpu::shared::Shared;
 use crate::documents::Document;
 use crate::kernel::{self, Real, fast};
+use crate::profile::{self, Kind};
 use crate::{AttentionOptions, Documents, RopeLayout};
 
 /// Queries whose scores exist at a time.
@@ -88,6 +89,7 @@ pub struct Rotation<'a, R> {
 /// # Panics
 /// When there are not as many angles as rows.
 pub fn rotate<R: Real>(data: &mut [R], layout: HeadLayout, rotation: &Rotation<'_, R>) {
+    let _span = profile::span(Kind::Attention, "rotary embedding");
     let Rotation { cos, sin, half, pairs, backwards } = *rotation;
     if half == 0 {
         return;
@@ -204,6 +206,7 @@ impl<R: Real> Attention<'_, R> {
     /// # Panics
     /// When the heads do not lie in their slices.
     pub fn forward(&self) -> Attended<R> {
+        let _span = profile::span(Kind::Attention, "attention");
         let (t, h, d) = (self.documents.query_tokens(), self.q.layout.count, self.q.layout.d);
         let mut output = vec![R::zero(); t * h * d];
         let mut normalisers = vec![R::zero(); t * h];
@@ -269,6 +272,7 @@ impl<R: Real> Attention<'_, R> {
     /// # Panics
     /// When the heads do not lie in their slices.
     pub fn backward(&self, attended: &Attended<R>, dy: &[R], gradients: QkvGradients<'_, R>) {
+        let _span = profile::span(Kind::Attention, "attention, back");
         match gradients {
             QkvGradients::Together(all) => {
                 let all = Shared::new(all);

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::cpu::shared::Shared;
 use crate::kernel::Real;
+use crate::profile::{self, Kind};
 
 /// Products below this many multiplications stay on one thread.
 const ALONE: usize = 1 << 16;
@@ -233,6 +234,7 @@ struct Out<'a, R> {
 }
 
 fn multiply<R: Real>(out: Out<'_, R>, add: bool, factor: R, a: Matrix<'_, R>, b: Matrix<'_, R>, workers: Workers) {
+    let _span = (workers == Workers::All).then(|| profile::span(Kind::Product, "product"));
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(k == b.rows, "[{m}, {n}] = [{m}, {k}] [{}, {n}]", b.rows);
     if m == 0 || n == 0 {

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::cpu::fresh_rows;
 use crate::kernel::{self, Real, fast};
+use crate::profile::{self, Kind};
 
 /// Rows one thread works through, whose share of the weight's gradient it sums; part of the result's bits.
 const ROWS: usize = 64;
@@ -31,6 +32,7 @@ pub struct NormGradients<R> {
 impl<R: Real> Norm<'_, R> {
     /// `[rows, d]` -> `[rows, d]`, by the formulas of [`crate::rms_norm`] and [`crate::layer_norm`].
     pub fn forward(&self, x: &[R]) -> Vec<R> {
+        let _span = profile::span(Kind::Norm, "norm");
         let size = self.weight.len();
         fresh_rows(
             x,
@@ -62,6 +64,7 @@ impl<R: Real> Norm<'_, R> {
 
     /// Adds to `dx` what reaches `x` of the gradient `dy`, all `[rows, d]`; gives the gradients of weight and bias.
     pub fn backward(&self, x: &[R], dy: &[R], dx: &mut [R]) -> NormGradients<R> {
+        let _span = profile::span(Kind::Norm, "norm, back");
         let size = self.weight.len();
         let partial: Vec<(Vec<R>, Vec<R>)> = dx
             .par_chunks_mut(ROWS * size)

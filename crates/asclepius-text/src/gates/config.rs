@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::faithful::{Pair, Reading};
 use super::phi::phi;
-use super::{Verdict, copies, ends_in_question, headings, language, length, model_talk, numbers, refusal, told};
+use super::{
+    Verdict, copies, ends_in_question, grounded, headings, language, length, model_talk, numbers, refusal, told,
+};
 use crate::TextError;
 use crate::judge::Rating;
 
@@ -95,6 +97,8 @@ pub enum Gate {
     CopiedStretch,
     /// [`Pair::drugs`] of note or answer, at most.
     Drugs,
+    /// [`grounded`] of the note, at least.
+    Grounded,
     /// [`headings`] of the note, at least.
     Headings,
     /// [`Pair::intervals`] of note or answer, at most.
@@ -135,13 +139,14 @@ pub enum Gate {
 
 impl Gate {
     /// Every gate, sorted by name.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Age,
         Self::AnswerWords,
         Self::Contaminated,
         Self::Copied,
         Self::CopiedStretch,
         Self::Drugs,
+        Self::Grounded,
         Self::Headings,
         Self::Intervals,
         Self::Judge,
@@ -183,6 +188,7 @@ impl Gate {
             Self::Copied => "copied",
             Self::CopiedStretch => "copied_stretch",
             Self::Drugs => "drugs",
+            Self::Grounded => "grounded",
             Self::Headings => "headings",
             Self::Intervals => "intervals",
             Self::Judge => "judge",
@@ -222,6 +228,7 @@ impl Gate {
             Self::Refusal => Reason::Refusal,
             Self::Age
             | Self::Drugs
+            | Self::Grounded
             | Self::Intervals
             | Self::Laterality
             | Self::Negation
@@ -234,7 +241,10 @@ impl Gate {
 
     /// Whether a high score is the good one.
     pub fn wants_at_least(self) -> bool {
-        matches!(self, Self::AnswerWords | Self::Headings | Self::Judge | Self::MinWords | Self::Numbers)
+        matches!(
+            self,
+            Self::AnswerWords | Self::Grounded | Self::Headings | Self::Judge | Self::MinWords | Self::Numbers
+        )
     }
 
     /// The gate of this name.
@@ -243,7 +253,10 @@ impl Gate {
     }
 
     fn is_share(self) -> bool {
-        matches!(self, Self::Copied | Self::Language | Self::NearDuplicate | Self::Numbers | Self::SameMeaning)
+        matches!(
+            self,
+            Self::Copied | Self::Grounded | Self::Language | Self::NearDuplicate | Self::Numbers | Self::SameMeaning
+        )
     }
 }
 
@@ -265,6 +278,10 @@ pub struct GatesConfig {
     pub copied_stretch: Threshold,
     /// Most drugs in a note, or an answer, that its report, or note, does not name there.
     pub drugs: Threshold,
+    /// Least share of the different words of a note, of four letters or more, that its report has, too. Faithful notes in
+    /// words of their own have 0.52 and more (60 notes), those about another patient 0.31 and less (19 of 20), what a model
+    /// that is too small says instead of a note 0.23 and less.
+    pub grounded: Threshold,
     /// Fewest headings of a note.
     pub headings: Threshold,
     /// Most times and intervals without support in the report, or the note. Off by default: of 18 faithful notes in
@@ -321,6 +338,7 @@ impl Default for GatesConfig {
             copied: Threshold::Off,
             copied_stretch: Threshold::Off,
             drugs: Threshold::At(0.0),
+            grounded: Threshold::At(0.4),
             headings: Threshold::Off,
             intervals: Threshold::Off,
             judge: Threshold::Off,
@@ -378,6 +396,7 @@ impl GatesConfig {
             Gate::Copied => self.copied,
             Gate::CopiedStretch => self.copied_stretch,
             Gate::Drugs => self.drugs,
+            Gate::Grounded => self.grounded,
             Gate::Headings => self.headings,
             Gate::Intervals => self.intervals,
             Gate::Judge => self.judge,
@@ -443,6 +462,7 @@ impl GatesConfig {
         if let Some(report) = report {
             let (copied, stretch) = copies(note, report);
             verdicts.extend([(Gate::Copied, copied), (Gate::CopiedStretch, stretch)]);
+            verdicts.push((Gate::Grounded, grounded(note, report)));
             verdicts.push((Gate::Numbers, numbers(note, report)));
             let (note, report) = (Reading::of(note), Reading::of(report));
             verdicts.extend(faithfulness(&Pair::new(&note, &report)));
@@ -585,7 +605,7 @@ mod tests {
         let report = "Hemoglobin was 9.5 g/dL on day 3.";
         let good = config.judge_note("Hb 9.5 on day 3", Some(report));
         assert_eq!(good.failed, None);
-        assert!(good.scores.is_sorted_by(|a, b| a.0 < b.0) && good.scores.len() == 18);
+        assert!(good.scores.is_sorted_by(|a, b| a.0 < b.0) && good.scores.len() == 19);
         let bad = config.judge_note("Hb 10.5 on day 3", Some(report));
         assert_eq!(bad.reason(), Some(Reason::Unfaithful));
         assert_eq!(

@@ -1,8 +1,9 @@
 //! A run's beginning: buffers and optimizer made, the newest step directory restored, the logs cut back to it.
 
 use asclepius_model::{Decoder, operations_per_token};
-use asclepius_ops::device::memory;
+use asclepius_ops::device::{knows_bf16, memory};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
+use candle_core::Device;
 use tracing::info;
 
 use super::Run;
@@ -17,6 +18,7 @@ use crate::loss_scale::LossScale;
 use crate::metrics::MetricsLog;
 use crate::optimizer::Optimizer;
 use crate::persist;
+use crate::profile::Trace;
 use crate::schedule::LearningRate;
 
 impl Job<'_> {
@@ -26,6 +28,16 @@ impl Job<'_> {
         if self.config.early_stop.is_some() && self.held_out.is_none() {
             let problem = Problem::Missing { because: "it needs held-out data, and there is none" };
             return Err(TrainError::Setting { table: self.stage.table(), key: "early_stop", problem });
+        }
+        Ok(())
+    }
+
+    /// Refuses what this device cannot do.
+    pub(super) fn check_device(&self, device: &Device) -> Result<(), TrainError> {
+        if self.config.precision == Precision::Bf16 && !knows_bf16(device) {
+            let with = "a card before Ampere, which knows no bf16: use \"f16\" with adapters, or \"f32\"";
+            let problem = Problem::Conflict { with };
+            return Err(TrainError::Setting { table: self.stage.table(), key: "precision", problem });
         }
         Ok(())
     }
@@ -88,6 +100,8 @@ impl<'a> Run<'a> {
             metrics,
             events,
             all_reached: false,
+            steps_here: 0,
+            trace: Trace::default(),
         })
     }
 }
