@@ -304,7 +304,7 @@ fn remarks(evaluation: &Evaluation) -> Vec<String> {
             Kind::FewShot => {
                 parts.push(format!("the base behind {} worked examples of the training split", model.shots));
             }
-            Kind::Compared => parts.push(format!("from {}", model.source)),
+            Kind::Compared if !model.source.is_empty() => parts.push(format!("from {}", model.source)),
             _ => {}
         }
         if model.cut_off > 0 {
