@@ -1,11 +1,11 @@
 //! The model card: Markdown with the front matter the hub reads, written from the run that made the model. Nothing in it
 //! depends on when or where the run took place: the same run has the same card on every machine.
 
+mod front_matter;
+
 use std::collections::BTreeMap;
 
-use asclepius_dataset::{Terms, Whole};
-use asclepius_schema::Task;
-use serde_json::json;
+use asclepius_dataset::Terms;
 
 use crate::card::{self, ATTRIBUTIONS, PromptFile, plain};
 use crate::gather::{RunFacts, StageFacts};
@@ -80,35 +80,12 @@ impl ModelFacts {
     fn is_extractive(&self) -> bool {
         self.datasets.iter().any(card::extractive)
     }
-
-    /// The hub's name for the licence and, where that is `other`, a name for what it is: the base's, unless the sources ask
-    /// for more than credit.
-    fn licence(&self) -> (String, Option<String>) {
-        let terms = self.terms();
-        let data = card::hub_licence(terms.name());
-        let base = self.origin_licence.as_deref().unwrap_or("unknown");
-        let credit_only = matches!(data.as_str(), "cc0-1.0" | "cc-by-4.0");
-        match (terms.whole(), &self.origin, credit_only) {
-            (Whole::Withheld, ..) => ("other".to_owned(), Some("not-to-be-published".to_owned())),
-            (Whole::InParts, ..) => ("other".to_owned(), Some("none-fits-all-sources".to_owned())),
-            (Whole::Under(_), Base::Random, _) => (data, None),
-            (Whole::Nothing, Base::Random, _) => ("other".to_owned(), Some("unknown".to_owned())),
-            (Whole::Under(_), _, true) if self.origin_licence.is_some() => (base.to_owned(), None),
-            (Whole::Under(_), ..) => ("other".to_owned(), Some(format!("{base}-and-{data}"))),
-            (Whole::Nothing, ..) => ("other".to_owned(), Some(format!("{base}-and-unknown"))),
-        }
-    }
-}
-
-/// A string as YAML has it: JSON's strings are some of YAML's.
-fn quoted(text: &str) -> String {
-    json!(text).to_string()
 }
 
 /// Renders the card. Of `prompts`, those that wrote a row are named.
 pub fn render(model: &ModelFacts, prompts: &[PromptFile]) -> String {
     let mut card = String::from("---\n");
-    front_matter(&mut card, model);
+    front_matter::front_matter(&mut card, model);
     card.push_str("---\n");
     heading(&mut card, model);
     loading(&mut card, model);
@@ -119,81 +96,6 @@ pub fn render(model: &ModelFacts, prompts: &[PromptFile]) -> String {
     limits(&mut card, model);
     fingerprints(&mut card, model);
     card
-}
-
-fn front_matter(card: &mut String, model: &ModelFacts) {
-    let mut key = |name: &str, value: &str| card.push_str(&format!("{name}: {value}\n"));
-    let (licence, named) = model.licence();
-    key("license", &quoted(&licence));
-    if let Some(named) = named {
-        key("license_name", &quoted(&named));
-    }
-    key("library_name", if model.is_adapter { "peft" } else { "transformers" });
-    if let Some(id) = &model.base_model {
-        key("base_model", &quoted(id));
-        key("base_model_relation", if model.is_adapter { "adapter" } else { "finetune" });
-    }
-    key("pipeline_tag", "text-generation");
-    key("language", "[en]");
-    let adapter = if model.is_adapter { ", lora" } else { "" };
-    key("tags", &format!("[medical, clinical, synthetic, asclepius{adapter}]"));
-    if let Some(id) = &model.dataset_id {
-        key("datasets", &format!("[{}]", quoted(id)));
-    }
-    index(card, model);
-}
-
-/// The figures of this model as the hub's `model-index` has them.
-fn index(card: &mut String, model: &ModelFacts) {
-    let Some((evaluation, _)) = &model.evaluation else { return };
-    let Some(tested) = tested(model, evaluation) else { return };
-    // By set and table, each with the measures in it: type, name, value.
-    let mut tables: Vec<(String, String, Vec<(String, String, f64)>)> = Vec::new();
-    let mut figure = |set: &str, table: String, measure: &str, over: String, value: f64| {
-        let found = tables.iter().position(|(known, name, _)| known == set && *name == table);
-        let at = found.unwrap_or_else(|| {
-            tables.push((set.to_owned(), table, Vec::new()));
-            tables.len() - 1
-        });
-        tables[at].2.push((measure.to_owned(), format!("{} ({over})", measure.replace('_', " ")), value));
-    };
-    for row in evaluation.losses.iter().filter(|row| row.model == tested && row.perplexity.is_finite()) {
-        let over = format!("{} rows, {} articles", row.rows, row.articles);
-        figure(&row.set, format!("{}: loss", row.set), "perplexity", over, row.perplexity);
-    }
-    for row in evaluation.scores.iter().filter(|row| row.model == tested) {
-        let Some(value) = row.value.filter(|value| value.is_finite()) else { continue };
-        let mut over = format!("{} rows, {} articles", row.rows, row.articles);
-        if let Some(spread) = row.spread {
-            over.push_str(&format!(", 95 %: {:.3} to {:.3}", spread.low, spread.high));
-        }
-        let task = Task::ALL.into_iter().find(|task| task.key() == row.task).map(Task::title);
-        figure(&row.set, format!("{}: {}", row.set, task.unwrap_or(&row.task)), &row.measure, over, value);
-    }
-    if tables.is_empty() {
-        return;
-    }
-    let measures: std::collections::BTreeSet<&String> =
-        tables.iter().flat_map(|(_, _, figures)| figures.iter().map(|(measure, ..)| measure)).collect();
-    let measures: Vec<String> = measures.into_iter().map(|measure| quoted(measure)).collect();
-    card.push_str(&format!("metrics: [{}]\n", measures.join(", ")));
-    card.push_str(&format!("model-index:\n- name: {}\n  results:\n", quoted(&model.name)));
-    let dataset = model.dataset_id.as_deref().unwrap_or("asclepius");
-    for (set, table, figures) in tables {
-        card.push_str(&format!(
-            "  - task:\n      type: text-generation\n      name: {}\n    dataset:\n      type: {}\n      name: {}\n    metrics:\n",
-            quoted(&table),
-            quoted(dataset),
-            quoted(&format!("{set}, held out"))
-        ));
-        for (measure, name, value) in figures {
-            card.push_str(&format!(
-                "    - type: {}\n      name: {}\n      value: {value:.6}\n",
-                quoted(&measure),
-                quoted(&name)
-            ));
-        }
-    }
 }
 
 /// What the evaluation calls the model.
@@ -407,6 +309,9 @@ fn evaluation(card: &mut String, model: &ModelFacts) {
     // Questions quote their notes.
     board.open.clear();
     board.more.clear();
+    for (_, rows) in &mut board.sets {
+        rows.retain(|row| row.rows > 0);
+    }
     let name = tested(model, evaluation).unwrap_or_default();
     card.push_str(&format!(
         "On held-out articles; this model is `{}`. Intervals are of draws of articles. A few rows make rough figures.\n",
@@ -448,5 +353,78 @@ fn fingerprints(card: &mut String, model: &ModelFacts) {
     }
     if let Some((_, fingerprint)) = &model.evaluation {
         card.push_str(&format!("| eval | {} | `{fingerprint}` |\n", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asclepius_schema::Licence;
+
+    use crate::results::{ModelUnderTest, TaskScore};
+
+    pub(super) fn model(origin: Base, licence: Option<&str>, sources: &[Licence]) -> ModelFacts {
+        let licences = sources.iter().map(|licence| (*licence, 1)).collect();
+        ModelFacts {
+            name: "x".to_owned(),
+            repository: None,
+            stage: "sft",
+            origin,
+            origin_licence: licence.map(str::to_owned),
+            base_model: None,
+            is_on_merged: false,
+            is_adapter: true,
+            converses: true,
+            trainings: Vec::new(),
+            datasets: vec![RunFacts { licences, ..RunFacts::default() }],
+            dataset_id: None,
+            evaluation: None,
+        }
+    }
+
+    #[test]
+    fn names_from_outside_are_no_mark_up_and_where_models_lay_is_not_told() {
+        let hostile = "x\"\n---\n<script> | [a](b)";
+        let mut model = model(Base::Directory, None, &[Licence::Cc0]);
+        model.datasets[0].teachers.push(hostile.to_owned());
+        let tested = |name: &str, kind| ModelUnderTest::new(name, kind, "/home/somebody/models", 0);
+        let compared = ModelUnderTest { cut_off: 1, ..tested(hostile, Kind::Compared) };
+        let score = TaskScore {
+            model: "tuned".to_owned(),
+            set: hostile.to_owned(),
+            task: "ner".to_owned(),
+            measure: "entity_f1".to_owned(),
+            rows: 3,
+            articles: 2,
+            value: Some(0.5),
+            spread: None,
+        };
+        let evaluation = Evaluation {
+            models: vec![tested("tuned", Kind::Tuned), compared],
+            scores: vec![score],
+            ..Evaluation::default()
+        };
+        model.evaluation = Some((evaluation, "0123".to_owned()));
+        let card = render(&model, &[]);
+        let (front, body) = card[4..].split_once("\n---\n").expect("front matter");
+        assert!(front.contains(r#"name: "x\"\n---\n<script> | [a](b): Named Entity Recognition""#), "{front}");
+        assert!(!body.contains("<script>") && !body.contains("[a](b)"), "{body}");
+        assert!(!card.contains("somebody"), "{card}");
+        assert!(body.contains("1 of 0 answers cut off"), "{body}");
+    }
+
+    #[test]
+    fn an_adapter_says_which_model_it_fits() {
+        let mut model = model(Base::Hub("us/base".to_owned()), Some("mit"), &[Licence::Cc0]);
+        model.is_on_merged = true;
+        let card = render(&model, &[]);
+        assert!(card.contains("and not the bare base") && !card.contains("base_model"), "{card}");
+        assert!(card.contains("--model BASE --adapter NAME"), "{card}");
+        model.base_model = Some("us/merged".to_owned());
+        let card = render(&model, &[]);
+        assert!(
+            card.contains("base_model: \"us/merged\"\n") && card.contains("fits us/merged, and no other"),
+            "{card}"
+        );
     }
 }

@@ -159,7 +159,8 @@ impl Scoreboard {
     }
 }
 
-fn words(measure: &str) -> String {
+/// A measure's name for people.
+pub(crate) fn words(measure: &str) -> String {
     measure.replace('_', " ").replace(" f1", " F1").replace("rouge l", "ROUGE-L")
 }
 

@@ -180,12 +180,14 @@ fn evaluation(run: &Run, own: &RunFacts) -> Outcome<Option<(asclepius_eval::Eval
 
 /// Every setting that can change the weights, as `key = value`.
 fn settings(table: &TrainConfig, stage: TrainStage, seed: u64) -> Outcome<Vec<(String, String)>> {
-    let own = |template: &String| !Path::new(template).is_file();
     let table = TrainConfig { lora: table.adapters(), seed: Some(table.seed.unwrap_or(seed)), ..table.clone() };
     let mut rows = Vec::new();
     flatten("", &serde_json::to_value(&table)?, &mut rows);
     if stage == TrainStage::Sft {
-        let template = table.template.filter(own).unwrap_or_else(|| "a file".to_owned());
+        let template = match table.template {
+            Some(template) if Path::new(&template).is_file() => "a file".to_owned(),
+            template => template.unwrap_or_else(|| "asclepius".to_owned()),
+        };
         rows.push(("template".to_owned(), template));
     }
     Ok(rows)
