@@ -56,25 +56,59 @@ pub(super) fn front_matter(card: &mut String, model: &ModelFacts) {
     index(card, model);
 }
 
+/// The figures of one table of one set.
+struct Table {
+    set: String,
+    name: String,
+    figures: Vec<Figure>,
+}
+
+struct Figure {
+    measure: String,
+    name: String,
+    value: f64,
+}
+
 /// The figures of this model as the hub's `model-index` has them.
 fn index(card: &mut String, model: &ModelFacts) {
-    let Some((evaluation, _)) = &model.evaluation else { return };
-    let Some(tested) = tested(model, evaluation) else { return };
-    // By set and table, each with the measures in it: type, name, value.
-    let mut tables: Vec<(String, String, Vec<(String, String, f64)>)> = Vec::new();
-    let mut figure = |set: &str, table: String, measure: &str, over: String, value: f64| {
-        let found = tables.iter().position(|(known, name, _)| known == set && *name == table);
-        let at = found.unwrap_or_else(|| {
-            tables.push((set.to_owned(), table, Vec::new()));
-            tables.len() - 1
-        });
-        tables[at].2.push((measure.to_owned(), format!("{} ({over})", scoreboard::words(measure)), value));
+    let tables = tables(model);
+    if tables.is_empty() {
+        return;
+    }
+    let figures = tables.iter().flat_map(|table| &table.figures);
+    let named: BTreeSet<String> = figures.map(|figure| quoted(&figure.measure)).collect();
+    card.push_str(&format!("metrics: [{}]\n", named.into_iter().collect::<Vec<_>>().join(", ")));
+    card.push_str(&format!("model-index:\n- name: {}\n  results:\n", quoted(&model.name)));
+    let dataset = quoted(model.dataset_id.as_deref().unwrap_or("asclepius"));
+    for table in tables {
+        let (task, set) = (quoted(&table.name), quoted(&format!("{}, held out", table.set)));
+        card.push_str(&format!("  - task:\n      type: text-generation\n      name: {task}\n"));
+        card.push_str(&format!("    dataset:\n      type: {dataset}\n      name: {set}\n    metrics:\n"));
+        for Figure { measure, name, value } in table.figures {
+            let (measure, name) = (quoted(&measure), quoted(&name));
+            card.push_str(&format!("    - type: {measure}\n      name: {name}\n      value: {value:.6}\n"));
+        }
+    }
+}
+
+fn tables(model: &ModelFacts) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    let Some((evaluation, _)) = &model.evaluation else { return tables };
+    let Some(tested) = tested(model, evaluation) else { return tables };
+    let mut add = |set: &str, title: &str, measure: &str, over: String, value: f64| {
+        let name = format!("{set}: {title}");
+        let measured = format!("{} ({over})", scoreboard::words(measure));
+        let figure = Figure { measure: measure.to_owned(), name: measured, value };
+        match tables.iter_mut().find(|table| table.set == set && table.name == name) {
+            Some(table) => table.figures.push(figure),
+            None => tables.push(Table { set: set.to_owned(), name, figures: vec![figure] }),
+        }
     };
     for row in evaluation.losses.iter().filter(|row| row.model == tested && row.perplexity.is_finite()) {
         let over = format!("{} rows, {} articles", row.rows, row.articles);
-        figure(&row.set, format!("{}: loss", row.set), "perplexity", over, row.perplexity);
+        add(&row.set, "loss", "perplexity", over, row.perplexity);
     }
-    // Which kind of claim has no support is for the tables below.
+    // Which kind of claim has no support is for the card's own tables.
     let is_indexed = |row: &&TaskScore| row.model == tested && !row.measure.starts_with("unsupported_");
     for row in evaluation.scores.iter().filter(is_indexed) {
         let Some(value) = row.value.filter(|value| value.is_finite()) else { continue };
@@ -82,31 +116,9 @@ fn index(card: &mut String, model: &ModelFacts) {
         if let Some(spread) = row.spread {
             over.push_str(&format!(", 95 %: {:.3} to {:.3}", spread.low, spread.high));
         }
-        figure(&row.set, format!("{}: {}", row.set, measures::title(&row.task)), &row.measure, over, value);
+        add(&row.set, measures::title(&row.task), &row.measure, over, value);
     }
-    if tables.is_empty() {
-        return;
-    }
-    let figures = tables.iter().flat_map(|(_, _, figures)| figures);
-    let named: BTreeSet<String> = figures.map(|(measure, ..)| quoted(measure)).collect();
-    card.push_str(&format!("metrics: [{}]\n", named.into_iter().collect::<Vec<_>>().join(", ")));
-    card.push_str(&format!("model-index:\n- name: {}\n  results:\n", quoted(&model.name)));
-    let dataset = model.dataset_id.as_deref().unwrap_or("asclepius");
-    for (set, table, figures) in tables {
-        card.push_str(&format!(
-            "  - task:\n      type: text-generation\n      name: {}\n    dataset:\n      type: {}\n      name: {}\n    metrics:\n",
-            quoted(&table),
-            quoted(dataset),
-            quoted(&format!("{set}, held out"))
-        ));
-        for (measure, name, value) in figures {
-            card.push_str(&format!(
-                "    - type: {}\n      name: {}\n      value: {value:.6}\n",
-                quoted(&measure),
-                quoted(&name)
-            ));
-        }
-    }
+    tables
 }
 
 #[cfg(test)]

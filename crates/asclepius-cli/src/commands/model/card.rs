@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use asclepius_eval::RunFacts;
 use asclepius_eval::model_card::{Base, ModelFacts, Training, render};
+use asclepius_eval::{Evaluation, RunFacts};
 use asclepius_schema::{Manifest, write_atomically};
 use asclepius_text::TextTokenizer;
 use asclepius_train::{FINAL_DIRECTORY, TrainConfig, TrainStage};
@@ -101,7 +101,7 @@ impl Made {
             trainings,
             datasets: datasets.into_iter().map(|(_, facts)| facts).collect(),
             dataset_id: card.dataset_id.clone(),
-            evaluation: evaluation(run, &own)?,
+            evaluation: evaluation(run, &own),
         };
         Ok(Self { directory, facts })
     }
@@ -164,18 +164,14 @@ fn finished(run: &Run, stage: TrainStage) -> Outcome {
 }
 
 /// The run's evaluation, unless it is of an earlier model.
-fn evaluation(run: &Run, own: &RunFacts) -> Outcome<Option<(asclepius_eval::Evaluation, String)>> {
-    let (Some(evaluation), Some(stage)) = (&own.evaluation, own.stage(Stage::Eval.name())) else { return Ok(None) };
-    let fingerprint = &stage.manifest.fingerprint;
-    let now = stages::fingerprint(run, Stage::Eval);
-    if !now.is_ok_and(|now| now == *fingerprint) {
-        tracing::warn!(
-            "the card has no scores: `asclepius eval {}` evaluates the run as it is now",
-            run.pipeline.label
-        );
-        return Ok(None);
+fn evaluation(run: &Run, own: &RunFacts) -> Option<(Evaluation, String)> {
+    let (evaluation, stage) = own.evaluation.clone().zip(own.stage(Stage::Eval.name()))?;
+    let fingerprint = stage.manifest.fingerprint.clone();
+    if stages::fingerprint(run, Stage::Eval).is_ok_and(|now| now == fingerprint) {
+        return Some((evaluation, fingerprint));
     }
-    Ok(Some((evaluation.clone(), fingerprint.clone())))
+    tracing::warn!("the card has no scores: `asclepius eval {}` evaluates the run as it is now", run.pipeline.label);
+    None
 }
 
 /// Every setting that can change the weights, as `key = value`.
