@@ -176,6 +176,9 @@ fn an_adapter_on_a_merged_base_is_pushed_under_the_merged_models_name_only() {
     let copy = workspace.path().join("mine");
     crate::support::copy(&workspace.stage("sft").join("final"), &copy);
     let copy = copy.display().to_string();
+    push(&copy, &hub, &workspace).ends(2).says(&["it gives another model", "--base-id"]);
+    // One without a file of ours is taken at its word.
+    fs_err::remove_file(workspace.path().join("mine/origin.json")).expect("a copy of it");
     push(&copy, &hub, &workspace).ends(2).says(&["nobody else has it under that name", "--base-id"]);
     push(&copy, &hub, &workspace).args(&["--stage", "sft"]).ends(2).says(&["are of a pipeline"]);
     let corpus = workspace.stage("corpus").display().to_string();

@@ -46,7 +46,10 @@ impl Origin {
             parsed.map(Some).with_context(|| format!("{}: not readable JSON", path.display()))
         };
         let Some(seen) = read(ORIGIN_FILE)? else { return Ok(read(EARLIER_ORIGIN_FILE)?.unwrap_or_default()) };
-        let from_here = |path: PathBuf| adapter.join(path);
+        let from_here = |path: PathBuf| {
+            let path = adapter.join(path);
+            fs_err::canonicalize(&path).unwrap_or(path)
+        };
         Ok(Self { base: seen.base.map(from_here), merged_adapter: seen.merged_adapter.map(from_here) })
     }
 }

@@ -89,7 +89,12 @@ fn of_directory(directory: &Path, base_id: Option<&str>, args: &PushArgs) -> Out
             ),
         )));
     }
-    let named = if is_adapter { Some(adapter::named_base(directory)?).filter(|base| on_the_hub(base)) } else { None };
+    let is_on_merged = is_adapter && adapter::merged_before(directory)?.is_some();
+    if is_on_merged && base_id.is_none() {
+        return Err(on_merged(directory)?);
+    }
+    let named = if is_adapter { Some(adapter::named_base(directory)?) } else { None };
+    let named = named.filter(|base| !is_on_merged && on_the_hub(base));
     let base_id = the_one(named, base_id)?;
     let mut files = files(directory, base_id.as_deref())?;
     if !files.iter().any(|file| file.name == CARD) {
