@@ -40,8 +40,8 @@ pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
 pub use encoder::SentenceEncoder;
 pub use engine::{
-    Loss, MicroBatch, Recompute, add_gradients, evaluate, loss_and_gradients, loss_and_gradients_by_graph,
-    loss_and_gradients_by_tape,
+    Loss, MicroBatch, Recompute, add_gradients, add_scaled_gradients, evaluate, loss_and_gradients,
+    loss_and_gradients_by_graph, loss_and_gradients_by_tape,
 };
 pub use error::{ModelError, Result};
 pub use families::Activation;
