@@ -4,7 +4,7 @@
 use crate::support::{Workspace, asclepius, finished, lines, quoted};
 
 /// The tiny pipeline with LoRA in both stages, on the shared run's model.
-fn twice_adapted() -> Workspace {
+pub(crate) fn twice_adapted() -> Workspace {
     let tiny = include_str!("tiny.toml");
     let (before, rest) = tiny.split_once("[pretrain.init]").expect("the tiny pipeline starts from random weights");
     let (_, after) = rest.split_once("[sft]").expect("and tunes");

@@ -21,7 +21,8 @@
 //! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
 //! - `serve`: models behind the API, and the page; `chat`: the same in the terminal.
 //! - `evaluation`: what models are asked, what their answers are worth, and how an evaluation goes on.
-//! - `publish`: the dataset as a folder and on a hub; a model on it.
+//! - `publish`: the dataset as a folder and on a hub; `model_card`: what is said of a model, and when it is not pushed;
+//!   `pull`: both fetched again, and used.
 //!
 //! No test sleeps or reads a clock: they wait for lines on the binary's stderr and for requests at their own server.
 
@@ -43,8 +44,10 @@ mod interrupted;
 mod judge;
 mod ledger;
 mod licences;
+mod model_card;
 mod models;
 mod publish;
+mod pull;
 mod rerun;
 mod secrets;
 mod serve;

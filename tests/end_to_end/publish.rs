@@ -4,11 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::support::hub::{Habits, Held, Hub, Repository, TOKEN};
 use crate::support::jats::{sample, write};
-use crate::support::{Asclepius, Ended, Workspace, asclepius, finished, quoted, root};
+use crate::support::{Asclepius, Ended, Workspace, asclepius, quoted, root};
 
 const ROWS: [&str; 4] = [
     "instructions-train.parquet",
@@ -18,7 +17,7 @@ const ROWS: [&str; 4] = [
 ];
 
 /// A command with a home of its own, so that nobody's token is found.
-fn with_home(command: Asclepius, home: &Path) -> Asclepius {
+pub(crate) fn with_home(command: Asclepius, home: &Path) -> Asclepius {
     command.env("HOME", home.to_str().expect("UTF-8")).without("HF_TOKEN").without("HF_HOME")
 }
 
@@ -246,28 +245,6 @@ fn a_repository_that_leaves_files_out_is_an_error_and_no_silence() {
     hub.put("datasets/us/notes", there);
     push(&workspace, &hub, &[]).ends(1).says(&["us/notes leaves out attributions.tsv by its .gitignore"]);
     assert!(!hub.asked().contains(&"commit".to_owned()));
-}
-
-#[test]
-fn an_adapter_goes_to_a_model_repository() {
-    let hub = Hub::start();
-    let run = finished();
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let push = |directory: &Path| {
-        let command = asclepius(["model", "push"]).arg(directory).args(&["--repo", "us/adapter"]);
-        with_home(command.args(&["--endpoint", &hub.url()]), home.path()).env("HF_TOKEN", TOKEN)
-    };
-    push(&run.stage("sft").join("final")).ends(0).says(&["names a base by where it lies here"]);
-    let repository = hub.repository("models/us/adapter").expect("made");
-    assert!(repository.private);
-    let Held::Large(sha256, _) = &repository.files["adapter_model.safetensors"] else { panic!("it is large") };
-    let weights = fs_err::read(run.stage("sft").join("final/adapter_model.safetensors")).expect("trained");
-    let expected = format!("{:x}", Sha256::digest(&weights));
-    assert_eq!(sha256, &expected);
-    let Held::Small(card) = &repository.files["README.md"] else { panic!("it is small") };
-    assert!(String::from_utf8_lossy(card).starts_with("---\nlibrary_name: peft\n"));
-    push(&run.stage("dataset")).ends(2).says(&["neither a model nor an adapter directory"]);
-    hub.was_asked_rightly();
 }
 
 /// Through the library that people load datasets with; skipped, saying so, where `ASCLEPIUS_PYTHON` has it not.

@@ -1,8 +1,12 @@
 //! The command line: clap structs only, no logic.
 
+mod hub;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use hub::{CardArgs, PullArgs, PushArgs, ReachArgs};
 
 /// Case reports in, a clinical model out: synthetic notes, instructions, continued pre-training, instruction tuning.
 #[derive(Debug, Parser)]
@@ -325,14 +329,35 @@ pub enum ModelCommand {
         #[arg(long, value_enum)]
         dtype: Option<WeightType>,
     },
-    /// Push a model or an adapter directory to a model repository on the hub, private unless told otherwise.
+    /// Print the card of the model a run made: what went in, how it was trained, what it scores, how it is loaded.
+    Card {
+        /// The pipeline.
+        #[command(flatten)]
+        pipeline: PipelineArgs,
+        /// What the run cannot know of it.
+        #[command(flatten)]
+        card: CardArgs,
+        /// Write it to this file instead.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Push the model a run made, with its card, to a model repository on the hub; private unless told otherwise.
     Push {
-        /// A Hugging Face model directory or a PEFT adapter directory, such as a run's `sft/final`.
-        directory: PathBuf,
+        /// A pipeline, or the directory of a model or an adapter that no run here made.
+        #[arg(default_value = "demo", value_name = "PIPELINE|DIR")]
+        model: String,
+        /// Changes one key of the pipeline: `--set name=mine`.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// What the run cannot know of it.
+        #[command(flatten)]
+        card: CardArgs,
         /// The repository.
         #[command(flatten)]
-        hub: HubArgs,
+        hub: PushArgs,
     },
+    /// Pull a model or an adapter from the hub into a directory, every file checked; run again, it goes on where it ended.
+    Pull(PullArgs),
     /// Load a model (and an adapter) strictly and run one forward pass.
     Check {
         /// A Hugging Face model directory.
@@ -371,7 +396,7 @@ pub struct FetchArgs {
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
     pub tries: u32,
     /// Seconds before the second try; the wait doubles with each, to two minutes at most.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = hub::seconds)]
     pub retry_seconds: f64,
     /// The bucket's address over HTTP.
     #[arg(long, value_name = "URL", default_value = asclepius_corpus::fetch::PUBLIC_BUCKET)]
@@ -396,40 +421,6 @@ fn rate(text: &str) -> Result<f64, String> {
 
 fn method(text: &str) -> Result<asclepius_train::Method, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let fits = |seconds: &f64| (0.0..=120.0).contains(seconds);
-    text.parse().ok().filter(fits).ok_or_else(|| "a number from 0 to 120".to_owned())
-}
-
-/// A repository on the hub, and how it is reached.
-#[derive(Debug, Args)]
-pub struct HubArgs {
-    /// The repository: NAMESPACE/NAME. Made, private, where there is none.
-    #[arg(long, value_name = "NAMESPACE/NAME")]
-    pub repo: String,
-    /// Everybody may see it: a new one is made public, and one that is public already is pushed to.
-    #[arg(long)]
-    pub public: bool,
-    /// Say what would be sent, and change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Environment variable that holds a token which may write. Without it HF_TOKEN, then what `hf auth login` keeps.
-    #[arg(long, value_name = "NAME")]
-    pub token_env: Option<String>,
-    /// The hub's address.
-    #[arg(long, value_name = "URL", default_value = crate::hub::PUBLIC_HUB)]
-    pub endpoint: String,
-    /// How often a request is tried.
-    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
-    pub tries: u32,
-    /// Seconds before the second try; the wait doubles with each, to two minutes at most.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    pub retry_seconds: f64,
-    /// Print JSON on stdout.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `asclepius data ..`
@@ -489,8 +480,10 @@ pub enum DataCommand {
         pipeline: PipelineArgs,
         /// The repository.
         #[command(flatten)]
-        hub: HubArgs,
+        hub: PushArgs,
     },
+    /// Pull a dataset from the hub into a directory, every file checked; run again, it goes on where it ended.
+    Pull(PullArgs),
     /// Write a sheet of sampled rows for clinicians to rate blind, as CSV and as a page, and the key to it.
     Review {
         /// The pipeline.

@@ -9,8 +9,17 @@ use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use crate::failure::{Failure, Hinted, Outcome};
 
 /// Files a base may bring beside its weights; only the first two must be there.
-const FILES: [&str; 5] =
-    ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"];
+const FILES: [&str; 6] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    CARD,
+];
+
+/// What says, among other things, under which licence a base is.
+const CARD: &str = "README.md";
 
 /// Configurations that are public knowledge, so that a plan needs neither network nor licence click.
 const KNOWN: [(&str, &str); 2] = [
@@ -104,6 +113,28 @@ pub fn config(key: &str, base: &str) -> Outcome<ModelConfig> {
     Ok(ModelConfig::from_file(path.parent().unwrap_or(Path::new(".")))?)
 }
 
+/// The licence that a base's own card states, where that card lies here; nobody is asked.
+pub fn licence(base: &str) -> Option<String> {
+    let directory = Path::new(base);
+    let card = match directory.is_dir() {
+        true => directory.join(CARD),
+        false => std::env::home_dir().and_then(|_| hf_hub::Cache::default().model(base.to_owned()).get(CARD))?,
+    };
+    stated_licence(&fs_err::read_to_string(card).ok()?)
+}
+
+/// `license` in a card's front matter, or `license_name` where the licence is none the hub has a name for.
+fn stated_licence(card: &str) -> Option<String> {
+    let (front, _) = card.strip_prefix("---\n")?.split_once("\n---")?;
+    let of = |key: &str| {
+        let value = front.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        let sound = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        (!value.is_empty() && value.chars().all(sound)).then(|| value.to_owned())
+    };
+    of("license").filter(|licence| licence != "other").or_else(|| of("license_name"))
+}
+
 fn hub(key: &str, base: &str) -> Outcome<ApiRepo> {
     // `new`, not `from_env`: no variable is read that the configuration does not name.
     let api = ApiBuilder::new().with_progress(true).build().with_context(|| unreachable_hub(key, base))?;
@@ -112,4 +143,23 @@ fn hub(key: &str, base: &str) -> Outcome<ApiRepo> {
 
 fn unreachable_hub(key: &str, base: &str) -> String {
     format!("{key} = {base:?} is no directory here, and could not be fetched from the hub")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_is_under_the_licence_its_card_states() {
+        for (card, licence) in [
+            ("---\nlicense: apache-2.0\ntags: [x]\n---\n# A", Some("apache-2.0")),
+            ("---\nlibrary_name: x\nlicense: other\nlicense_name: llama3\n---\n", Some("llama3")),
+            ("---\nlicense: \"mit\"\n---\n", Some("mit")),
+            ("---\nlicense: |\n  words\n---\n", None),
+            ("# A card without front matter\nlicense: mit\n", None),
+            ("---\ntags: [x]\n---\nlicense: mit\n", None),
+        ] {
+            assert_eq!(stated_licence(card).as_deref(), licence, "{card}");
+        }
+    }
 }

@@ -3,12 +3,12 @@
 //! - `args`: clap structs only; `main`: dispatch, and the one place that decides the exit code.
 //! - `pipeline`, `keys`: a pipeline file, `--set` on top, unknown keys answered with the nearest known one.
 //! - `run`: which stages run, which stand; `stages`: one runner each, joining a stage's crate to the dataset's files.
-//! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `models`: those of
-//!   a run; `teacher`: the embedded
-//!   teacher.
-//! - `commands`: everything that is not a stage; `hub`: where they push to; `device`: where things are computed.
+//! - `training`: rows, start and view of a training run; `base`: models by directory or hub id; `adapter`: what an
+//!   adapter was trained on; `models`: those of a run; `teacher`: the embedded teacher.
+//! - `commands`: everything that is not a stage; `hub`: where they push to and pull from; `device`: where things are computed.
 //! - `progress`, `summary`, `output`, `interrupt`, `failure`: what a person sees, and how a command ends.
 
+mod adapter;
 mod args;
 mod base;
 mod commands;

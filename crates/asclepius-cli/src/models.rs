@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use asclepius_model::Decoder;
 use asclepius_serve::Voice;
 use asclepius_text::{InstructionTemplate, TextTokenizer};
 use asclepius_train::FINAL_DIRECTORY;
 use candle_core::{DType, Device};
 
+use crate::adapter::{find_base, merged_before};
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
-use crate::training::start::{Start, merged_before};
+use crate::training::start::Start;
 
 /// The models of a run that can be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +129,7 @@ impl Bases<'_> {
         if directory.join("config.json").is_file() {
             return Ok((self.whole(directory)?, TextTokenizer::load(directory)?));
         }
-        let base = base_of(directory)?;
+        let base = find_base(directory)?;
         let mut decoder = self.whole(&base)?;
         if let Some(earlier) = merged_before(directory)? {
             decoder.load_adapter(&earlier).with_context(|| format!("merged before {}", directory.display()))?;
@@ -138,13 +139,4 @@ impl Bases<'_> {
         let own = directory.join("tokenizer.json").is_file();
         Ok((decoder, TextTokenizer::load(if own { directory } else { &base })?))
     }
-}
-
-fn base_of(adapter: &Path) -> Outcome<PathBuf> {
-    let text = fs_err::read_to_string(adapter.join("adapter_config.json"))?;
-    let config: serde_json::Value =
-        serde_json::from_str(&text).with_context(|| format!("{}: adapter_config.json", adapter.display()))?;
-    let base = config.get("base_model_name_or_path").and_then(serde_json::Value::as_str);
-    let base = base.ok_or_else(|| anyhow!("{}: adapter_config.json names no base", adapter.display()))?;
-    crate::base::resolve("base_model_name_or_path", base)
 }

@@ -61,7 +61,7 @@ impl Run {
     }
 
     /// Whether the stage's result stands: finished, made from the same inputs and settings, and all there.
-    fn stands(&self, stage: Stage, fingerprint: &str) -> Outcome<bool> {
+    pub fn stands(&self, stage: Stage, fingerprint: &str) -> Outcome<bool> {
         let directory = self.stage_dir(stage);
         let again = || format!("{stage}: delete {} to make it anew", directory.display());
         let Some(manifest) = Manifest::read(&directory).with_context(again)? else { return Ok(false) };

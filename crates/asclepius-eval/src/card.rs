@@ -39,7 +39,7 @@ impl PromptFile {
 }
 
 /// The hub's name for the licence computed from the sources; `other` where there is none.
-fn hub_licence(licence: &str) -> String {
+pub(crate) fn hub_licence(licence: &str) -> String {
     match licence {
         "CC0" => "cc0-1.0".to_owned(),
         known if known.starts_with("CC ") => format!("{}-4.0", known.to_lowercase().replace(' ', "-")),
@@ -214,7 +214,7 @@ pub fn terms(facts: &RunFacts) -> Terms {
     Terms::of("note", facts.licences.iter().map(|(licence, notes)| (*licence, *notes)))
 }
 
-fn extractive(facts: &RunFacts) -> bool {
+pub(crate) fn extractive(facts: &RunFacts) -> bool {
     facts.teachers.iter().any(|model| model.starts_with("extractive"))
 }
 
@@ -476,7 +476,8 @@ fn copying(card: &mut String, dataset: Option<&Manifest>) {
     ));
 }
 
-fn membership(card: &mut String, dataset: Option<&Manifest>) {
+/// What the notes give away, as a section.
+pub(crate) fn membership(card: &mut String, dataset: Option<&Manifest>) {
     card.push_str("\n## What the notes give away\n\n");
     identifiers(card, dataset);
     copying(card, dataset);
@@ -503,6 +504,20 @@ fn membership(card: &mut String, dataset: Option<&Manifest>) {
     }
 }
 
+/// Which evaluation sets the dataset was compared with, in a sentence.
+pub(crate) fn contamination(dataset: Option<&Manifest>) -> String {
+    match detail::<Sets>(dataset, "evaluation_sets").filter(|sets| !sets.files.is_empty()) {
+        None => {
+            "Not compared with any evaluation set: a model made from it may have seen what it is tested on.".to_owned()
+        }
+        Some(sets) => format!(
+            "Compared with {} ({} sequences of 13 words): rewordings of their texts, and texts shorter than that, are not found.",
+            sets.files.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "),
+            sets.sequences
+        ),
+    }
+}
+
 fn limits(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>, judged: bool) {
     card.push_str("\n## Limits\n\n");
     let mut limit = |text: &str| card.push_str(&format!("- {text}\n"));
@@ -522,14 +537,7 @@ fn limits(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>, judge
             "A language model wrote notes, questions and answers. The gates are rules: they miss errors no rule describes.",
         );
     }
-    match detail::<Sets>(dataset, "evaluation_sets").filter(|sets| !sets.files.is_empty()) {
-        None => limit("Not compared with any evaluation set: a model made from it may have seen what it is tested on."),
-        Some(sets) => limit(&format!(
-            "Compared with {} ({} sequences of 13 words): rewordings of their texts, and texts shorter than that, are not found.",
-            sets.files.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "),
-            sets.sequences
-        )),
-    }
+    limit(&contamination(dataset));
     limit("Near duplicates are near in their words; the same case told in other words stays.");
     limit("No substitute for clinical judgement; nothing trained on it is a medical device.");
 }

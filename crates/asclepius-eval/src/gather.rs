@@ -96,18 +96,26 @@ impl RunFacts {
                 facts.stages.push(StageFacts { manifest, dropped, metrics });
             }
         }
-        for split in ["train", "validation"] {
-            facts.add_notes(&run_dir.join(format!("dataset/notes-{split}.parquet")))?;
-            facts.add_instructions(&run_dir.join(format!("dataset/instructions-{split}.parquet")))?;
-        }
-        facts.teachers.sort_unstable();
-        facts.samples.sort_by_key(|row| row.task);
+        facts.add_dataset(&run_dir.join("dataset"))?;
         let path = run_dir.join("eval/report.json");
         if path.is_file() {
             let text = fs_err::read_to_string(&path)?;
             let evaluation = serde_json::from_str(&text).map_err(|source| EvalError::Json { path, source })?;
             facts.evaluation = Some(evaluation);
         }
+        Ok(facts)
+    }
+
+    /// Reads a dataset's directory alone, which may have come from elsewhere.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read as what it should be.
+    pub fn of_dataset(directory: &Path) -> Result<Self, EvalError> {
+        let mut facts = Self::default();
+        if let Some(manifest) = Manifest::read(directory)? {
+            facts.stages.push(StageFacts { manifest, dropped: read_dropped(directory)?, metrics: Vec::new() });
+        }
+        facts.add_dataset(directory)?;
         Ok(facts)
     }
 
@@ -126,6 +134,16 @@ impl RunFacts {
         if !call.prompt_hash.is_empty() {
             *self.prompts.entry((asked_for, call.prompt_hash.clone())).or_default() += 1;
         }
+    }
+
+    fn add_dataset(&mut self, directory: &Path) -> Result<(), EvalError> {
+        for split in ["train", "validation"] {
+            self.add_notes(&directory.join(format!("notes-{split}.parquet")))?;
+            self.add_instructions(&directory.join(format!("instructions-{split}.parquet")))?;
+        }
+        self.teachers.sort_unstable();
+        self.samples.sort_by_key(|row| row.task);
+        Ok(())
     }
 
     fn add_notes(&mut self, path: &Path) -> Result<(), EvalError> {

@@ -7,7 +7,8 @@
 //! - [`judge`]: a chat model's ratings of all models' answers, blind.
 //! - [`results`]: what lies in `eval/`; [`harness`]: the same for readers of lm-evaluation-harness.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`markdown`]: as Markdown;
-//!   [`scoreboard`]: the evaluation in both; [`plot`]: curves; [`card`]: the dataset card; [`corpus`]: what the case reports are.
+//!   [`scoreboard`]: the evaluation in both; [`plot`]: curves; [`card`], [`model_card`]: the cards of dataset and model;
+//!   [`corpus`]: what the case reports are.
 //! - [`review`]: rows for clinicians to rate blind, and their ratings; [`agreement`]: how far raters agree.
 
 pub mod agreement;
@@ -27,6 +28,7 @@ pub mod held_out;
 pub mod judge;
 pub mod markdown;
 pub mod measures;
+pub mod model_card;
 pub mod page;
 pub mod plot;
 pub mod results;

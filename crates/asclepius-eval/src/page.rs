@@ -173,7 +173,7 @@ pub(crate) fn tiles(facts: &RunFacts) -> Vec<Tile> {
 }
 
 /// First and last held-out loss, or training loss where nothing was held out; and which of them it is.
-fn ends(stage: &StageFacts) -> Option<(&'static str, f64, f64)> {
+pub(crate) fn ends(stage: &StageFacts) -> Option<(&'static str, f64, f64)> {
     let held_out: Vec<f64> = stage.metrics.iter().filter_map(|row| row.eval_loss).collect();
     let (which, losses) = match held_out.len() {
         0 | 1 => ("training", stage.metrics.iter().filter_map(|row| row.loss).collect()),

@@ -159,7 +159,8 @@ impl Scoreboard {
     }
 }
 
-fn words(measure: &str) -> String {
+/// A measure's name for people.
+pub(crate) fn words(measure: &str) -> String {
     measure.replace('_', " ").replace(" f1", " F1").replace("rouge l", "ROUGE-L")
 }
 
@@ -304,7 +305,7 @@ fn remarks(evaluation: &Evaluation) -> Vec<String> {
             Kind::FewShot => {
                 parts.push(format!("the base behind {} worked examples of the training split", model.shots));
             }
-            Kind::Compared => parts.push(format!("from {}", model.source)),
+            Kind::Compared if !model.source.is_empty() => parts.push(format!("from {}", model.source)),
             _ => {}
         }
         if model.cut_off > 0 {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// The one token that may write.
@@ -56,6 +57,12 @@ pub struct Habits {
     pub loses_the_answer: bool,
     /// Somebody else commits before the next commit.
     pub is_overtaken: bool,
+    /// An object that is fetched breaks off after so many bytes, each time.
+    pub breaks_off_after: Option<usize>,
+    /// What is fetched comes from the beginning, whatever was asked for.
+    pub knows_no_ranges: bool,
+    /// Every file that is fetched has another first byte than it should.
+    pub garbles: bool,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +131,13 @@ impl Hub {
         self.state(|state| state.repositories.insert(name.to_owned(), repository));
     }
 
+    /// Puts a large file's content there, and gives what a repository holds of it.
+    pub fn store(&self, content: &[u8]) -> Held {
+        let oid = format!("{:x}", Sha256::digest(content));
+        self.state(|state| state.objects.insert(oid.clone(), content.to_vec()));
+        Held::Large(oid, content.len() as u64)
+    }
+
     /// An object of the storage.
     pub fn object(&self, sha256: &str) -> Option<Vec<u8>> {
         self.state(|state| state.objects.get(sha256).cloned())
@@ -159,6 +173,8 @@ enum Reply {
     Status(u16, String, Vec<u8>),
     /// The connection ends without an answer.
     Silence,
+    /// It ends after so many bytes of the body.
+    BrokenOff(u16, usize, Vec<u8>),
 }
 
 fn status(code: u16) -> Reply {
@@ -198,12 +214,14 @@ fn connection(stream: &TcpStream, shared: &Shared, serve: fn(&Shared, &Request) 
         None => chunked(&mut reader, &request)?,
     };
     let mut stream = stream;
-    if let Reply::Status(code, header, body) = serve(shared, &request) {
-        let length = body.len();
-        let head = format!("HTTP/1.1 {code} X\r\nConnection: close\r\n{header}Content-Length: {length}\r\n\r\n");
-        stream.write_all(&[head.into_bytes(), body].concat())?;
-    }
-    Ok(())
+    let (code, header, sent, body) = match serve(shared, &request) {
+        Reply::Status(code, header, body) => (code, header, body.len(), body),
+        Reply::BrokenOff(code, sent, body) => (code, String::new(), sent.min(body.len()), body),
+        Reply::Silence => return Ok(()),
+    };
+    let length = body.len();
+    let head = format!("HTTP/1.1 {code} X\r\nConnection: close\r\n{header}Content-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), &body[..sent]].concat())
 }
 
 fn chunked(reader: &mut impl BufRead, request: &Request) -> std::io::Result<Vec<u8>> {
@@ -249,12 +267,14 @@ fn on_hub(shared: &Shared, request: &Request) -> Reply {
             let held = state.objects.get(told["oid"].as_str().unwrap_or_default());
             ("verify", status(if held.is_some_and(|held| told["size"] == held.len()) { 200 } else { 422 }))
         }
+        ("GET", ["api", kind, namespace, id, "revision", revision]) => {
+            ("info", revised(&state, &name(kind, namespace, id), writes, revision))
+        }
         ("GET", ["datasets", namespace, id, "resolve", _, path @ ..]) => {
-            let repository = state.repositories.get(&name("datasets", namespace, id));
-            match repository.and_then(|repository| repository.files.get(&path.join("/"))) {
-                Some(Held::Small(content)) => ("read", Reply::Status(200, String::new(), content.clone())),
-                _ => ("read", status(404)),
-            }
+            ("read", read(shared, &state, &name("datasets", namespace, id), &path.join("/")))
+        }
+        ("GET", [namespace, id, "resolve", _, path @ ..]) => {
+            ("read", read(shared, &state, &name("models", namespace, id), &path.join("/")))
         }
         ("POST", _) if !writes => ("a write", status(401)),
         _ => {
@@ -293,6 +313,58 @@ fn info(state: &State, name: &str, writes: bool) -> Reply {
     }
 }
 
+fn revised(state: &State, name: &str, writes: bool, revision: &str) -> Reply {
+    let known = |repository: &Repository| revision == "main" || revision == repository.sha();
+    match state.repositories.get(name) {
+        Some(repository) if !known(repository) => {
+            Reply::Status(404, format!("X-Error-Message: Invalid rev id: {revision}\r\n"), Vec::new())
+        }
+        _ => info(state, name, writes),
+    }
+}
+
+/// A small file itself; of a large one, where it is.
+fn read(shared: &Shared, state: &State, name: &str, path: &str) -> Reply {
+    match state.repositories.get(name).and_then(|repository| repository.files.get(path)) {
+        Some(Held::Small(content)) => Reply::Status(200, String::new(), garbled(state, content)),
+        Some(Held::Large(oid, _)) => {
+            let location = format!("Location: http://{}/object/{oid}?signature=secret\r\n", shared.storage);
+            Reply::Status(302, location, Vec::new())
+        }
+        None => status(404),
+    }
+}
+
+fn garbled(state: &State, content: &[u8]) -> Vec<u8> {
+    let mut content = content.to_vec();
+    if let Some(first) = content.first_mut().filter(|_| state.habits.garbles) {
+        *first ^= 1;
+    }
+    content
+}
+
+/// An object, or the rest of one.
+fn object(state: &State, request: &Request, oid: &str) -> Reply {
+    let Some(content) = state.objects.get(oid) else { return status(404) };
+    let content = garbled(state, content);
+    let range = request.headers.get("range").filter(|_| !state.habits.knows_no_ranges);
+    let from = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let (code, rest) = match from {
+        Some(from) if from >= content.len() => return status(416),
+        Some(from) => (206, content[from..].to_vec()),
+        None => (200, content),
+    };
+    match state.habits.breaks_off_after {
+        Some(bytes) if bytes < rest.len() => Reply::BrokenOff(code, bytes, rest),
+        _ => Reply::Status(code, String::new(), rest),
+    }
+}
+
+/// Git's name of a file's content.
+fn git_name(content: &[u8]) -> String {
+    format!("{:x}", Sha1::new().chain_update(format!("blob {}\0", content.len())).chain_update(content).finalize())
+}
+
 fn tree(shared: &Shared, state: &State, name: &str, request: &Request) -> Reply {
     let Some(repository) = state.repositories.get(name) else { return status(404) };
     let after = request.query.split_once("cursor=").map_or("", |(_, cursor)| cursor);
@@ -302,7 +374,9 @@ fn tree(shared: &Shared, state: &State, name: &str, request: &Request) -> Reply 
         .filter(|(path, _)| path.as_str() > after)
         .take(PAGE)
         .map(|(path, held)| match held {
-            Held::Small(content) => json!({ "type": "file", "path": path, "oid": "0", "size": content.len() }),
+            Held::Small(content) => {
+                json!({ "type": "file", "path": path, "oid": git_name(content), "size": content.len() })
+            }
             Held::Large(oid, size) => json!({
                 "type": "file", "path": path, "oid": "0", "size": size,
                 "lfs": { "oid": oid, "size": size, "pointerSize": 134 },
@@ -425,6 +499,7 @@ fn on_storage(shared: &Shared, request: &Request) -> Reply {
         status(200)
     };
     let (what, reply) = match (request.method.as_str(), parts.as_slice()) {
+        ("GET", ["object", oid]) => ("object", object(&state, request, oid)),
         ("PUT", ["whole", oid]) => ("put", keep(&mut state, oid, request.body.clone())),
         ("PUT", ["part", number, oid]) => {
             let number: usize = number.parse().expect("the hub numbered it");

@@ -2,7 +2,7 @@
 
 mod calls;
 mod fetch;
-pub mod publish;
+mod publish;
 mod review;
 mod validate;
 
@@ -16,7 +16,9 @@ use asclepius_schema::{Licence, Manifest};
 use serde_json::Value;
 
 use crate::args::{DataCommand, PipelineArgs};
+use crate::commands::pull;
 use crate::failure::{Failure, Hinted, Outcome};
+use crate::hub::Kind;
 use crate::output;
 use crate::pipeline::Pipeline;
 use crate::stage::Stage;
@@ -32,6 +34,7 @@ pub fn run(command: DataCommand) -> Outcome {
         DataCommand::Card { pipeline, attributions } => card(&load(&pipeline)?, attributions),
         DataCommand::Export { pipeline, out } => publish::export(&load(&pipeline)?, &out),
         DataCommand::Push { pipeline, hub } => publish::push(&load(&pipeline)?, &hub),
+        DataCommand::Pull(args) => pull::run(&args, Kind::Dataset),
         DataCommand::Review { pipeline, rows, out, seed } => review::sheet(&load(&pipeline)?, rows.get(), out, seed),
         DataCommand::Agreement { sheets, key, json } => review::agreement(&sheets, key.as_deref(), json),
     }
@@ -124,7 +127,7 @@ fn card(pipeline: &Pipeline, attributions: bool) -> Outcome {
 
 /// The prompts a row of this pipeline can come from: those built in, and those the pipeline names, where they can still
 /// be read. The card shows the ones whose hash is in the rows.
-fn prompts(pipeline: &Pipeline) -> Vec<PromptFile> {
+pub fn prompts(pipeline: &Pipeline) -> Vec<PromptFile> {
     let built_in = asclepius_synth::prompts::ALL.map(|prompt| PromptFile::new(prompt.name, prompt.source));
     let config = &pipeline.config;
     let judge = [&config.dataset.judge_note_prompt, &config.dataset.judge_answer_prompt];

@@ -7,6 +7,8 @@ pub mod model;
 pub mod plan;
 pub mod preview;
 pub mod publish;
+pub mod pull;
+pub mod reach;
 pub mod report;
 pub mod serve;
 mod served;

@@ -1,5 +1,6 @@
 //! `asclepius model ..`: models on disk.
 
+mod card;
 mod info;
 mod push;
 
@@ -12,11 +13,16 @@ use asclepius_text::TextTokenizer;
 use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device};
 
+use crate::adapter::refuse_unmerged;
 use crate::args::{ModelCommand, WeightType};
-use crate::commands::{adapter_directory, model_directory};
+use crate::commands::{adapter_directory, model_directory, pull};
 use crate::failure::{Failure, Hinted, Outcome};
+use crate::hub::Kind;
 use crate::output;
-use crate::training::start::refuse_unmerged;
+
+/// Endings of the files that a model or an adapter on the hub consists of: settings, weights, templates, vocabularies, the
+/// card, the sources to credit.
+pub const ENDINGS: [&str; 7] = [".json", ".safetensors", ".jinja", ".model", ".md", ".txt", ".tsv"];
 
 /// Dispatches.
 pub fn run(command: ModelCommand) -> Outcome {
@@ -25,7 +31,9 @@ pub fn run(command: ModelCommand) -> Outcome {
         ModelCommand::Import { file, out, dtype } => import(&file, &out, dtype),
         ModelCommand::Export { model, adapter, out, dtype } => export(&model, adapter.as_deref(), &out, dtype),
         ModelCommand::Merge { model, adapter, out } => merge(&model, &adapter, &out),
-        ModelCommand::Push { directory, hub } => push::run(&directory, &hub),
+        ModelCommand::Card { pipeline, card, out } => card::run(&pipeline, &card, out.as_deref()),
+        ModelCommand::Push { model, set, card, hub } => push::run(&model, &set, &card, &hub),
+        ModelCommand::Pull(args) => pull::run(&args, Kind::Model),
         ModelCommand::Check { model, adapter } => check(&model, adapter.as_deref()),
     }
 }

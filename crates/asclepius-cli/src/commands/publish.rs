@@ -1,42 +1,30 @@
 //! What `data push` and `model push` share: who pushes, to which repository, how it ends and what is said of it.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
-use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::args::HubArgs;
+use crate::args::PushArgs;
+use crate::commands::reach;
 use crate::failure::{Failure, Hinted, Outcome};
-use crate::hub::{Api, ApiOptions, Broken, File, Kind, Push, Pushed, Repository, Stopped, push};
+use crate::hub::{File, Kind, Push, Pushed, Repository, Stopped, push};
 use crate::interrupt::Interrupt;
 use crate::output;
 use crate::progress::StageBar;
 
-/// The variable that a token is looked for in when none is named.
-const USUAL_VARIABLE: &str = "HF_TOKEN";
-
 /// Pushes `files` and prints what came of it.
-pub fn run(args: &HubArgs, kind: Kind, files: &[File], is_left_over: fn(&str) -> bool, summary: &str) -> Outcome {
-    let repository = repository(&args.repo, kind)?;
-    let token = token(args.token_env.as_deref())?;
-    if token.is_none() && !args.dry_run {
+pub fn run(args: &PushArgs, kind: Kind, files: &[File], is_left_over: fn(&str) -> bool, summary: &str) -> Outcome {
+    let repository = reach::repository("--repo", &args.repo, kind)?;
+    let api = reach::api(&args.reach)?;
+    if !api.is_known() && !args.dry_run {
         return Err(Failure::usage(Hinted::new(
             format!("--repo {repository}: there is no token to push with"),
             format!(
-                "a token that may write goes into the variable {USUAL_VARIABLE} (or one that --token-env names), or `hf auth \
-                 login` keeps it; --dry-run looks without one"
+                "a token that may write goes into the variable {} (or one that --token-env names), or `hf auth \
+                 login` keeps it; --dry-run looks without one",
+                reach::USUAL_VARIABLE
             ),
         )));
     }
-    let options = ApiOptions {
-        endpoint: args.endpoint.clone(),
-        token,
-        tries: args.tries,
-        wait: Duration::from_secs_f64(args.retry_seconds),
-    };
-    let api =
-        Api::new(options).map_err(|problem| Failure::usage(anyhow!("--endpoint {}: {problem}", args.endpoint)))?;
     let pushing =
         Push { repository: &repository, files, is_left_over, public: args.public, dry_run: args.dry_run, summary };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -58,31 +46,7 @@ pub fn run(args: &HubArgs, kind: Kind, files: &[File], is_left_over: fn(&str) ->
     }
 }
 
-/// Refuses what can be no repository's name.
-fn repository(text: &str, kind: Kind) -> Outcome<Repository> {
-    if let Some((namespace, name)) = text.split_once('/').filter(|_| crate::base::is_hub_id(text)) {
-        return Ok(Repository { kind, namespace: namespace.to_owned(), name: name.to_owned() });
-    }
-    Err(Failure::usage(Hinted::new(
-        format!("--repo {text:?} is no repository"),
-        "NAMESPACE/NAME: a user's or an organisation's name, and one of letters, digits, `-`, `_` and `.`",
-    )))
-}
-
-/// The token of the variable that is named; of the usual one; or the one that the hub's own tools keep.
-fn token(variable: Option<&str>) -> Outcome<Option<String>> {
-    let of =
-        |name: &str| std::env::var(name).ok().map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-    match variable {
-        Some(name) => match of(name) {
-            Some(token) => Ok(Some(token)),
-            None => Err(Failure::usage(anyhow!("--token-env {name}: the variable is not set, or empty"))),
-        },
-        None => Ok(of(USUAL_VARIABLE).or_else(|| std::env::home_dir().and_then(|_| hf_hub::Cache::default().token()))),
-    }
-}
-
-fn failure(args: &HubArgs, repository: &Repository, stopped: Stopped) -> Failure {
+fn failure(args: &PushArgs, repository: &Repository, stopped: Stopped) -> Failure {
     let hinted = |message: String, hint: &str| Hinted::new(message, hint);
     match stopped {
         Stopped::IsPublic => Failure::usage(hinted(
@@ -106,31 +70,15 @@ fn failure(args: &HubArgs, repository: &Repository, stopped: Stopped) -> Failure
         Stopped::Overtaken => Failure::Limit(anyhow!(
             "somebody else committed to {repository} in between; the same command looks again at what differs"
         )),
-        Stopped::Broken(broken) => match &broken {
-            Broken::Unreachable { .. } => Failure::Limit(
-                hinted(format!("{broken}"), "the same command goes on from here: what was sent is not sent again")
-                    .into(),
-            ),
-            Broken::Refused { status: StatusCode::UNAUTHORIZED, .. } => Failure::Failed(
-                hinted(format!("{broken}"), "the token is not valid at this hub, or has run out").into(),
-            ),
-            Broken::Refused { status: StatusCode::FORBIDDEN, .. } => Failure::Failed(
-                Hinted::new(
-                    format!("{broken}"),
-                    format!("the token has to be allowed to write to {}", repository.namespace),
-                )
-                .into(),
-            ),
-            Broken::Refused { .. } | Broken::Unreadable { .. } if args.endpoint != crate::hub::PUBLIC_HUB => {
-                Failure::Failed(Hinted::new(format!("{broken}"), format!("is {} a hub?", args.endpoint)).into())
-            }
-            Broken::Here(_) | Broken::Refused { .. } | Broken::Unreadable { .. } => Failure::Failed(broken.into()),
-        },
+        Stopped::Broken(broken) => {
+            let rights = format!("the token has to be allowed to write to {}", repository.namespace);
+            reach::failure(&args.reach, broken, &rights)
+        }
     }
 }
 
-fn report(args: &HubArgs, repository: &Repository, pushed: &Pushed, page: &str) -> Outcome {
-    if args.json {
+fn report(args: &PushArgs, repository: &Repository, pushed: &Pushed, page: &str) -> Outcome {
+    if args.reach.json {
         let value = json!({
             "repository": repository.to_string(), "page": page, "dry_run": args.dry_run, "created": pushed.created,
             "public": pushed.public, "changed": pushed.changed, "unchanged": pushed.unchanged,

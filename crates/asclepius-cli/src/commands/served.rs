@@ -9,13 +9,13 @@ use asclepius_serve::model::name_of;
 use asclepius_serve::{Engine, ModelEngine, Page, Question, Sample, TaskExamples};
 use asclepius_synth::seeds;
 
+use crate::adapter::refuse_unmerged;
 use crate::args::ModelArgs;
 use crate::commands::{adapter_directory, model_directory};
 use crate::failure::{Failure, Outcome};
 use crate::pipeline::Pipeline;
 use crate::run::{self, Run};
 use crate::stage::Stage;
-use crate::training::start::refuse_unmerged;
 
 /// For those who have no note at hand; written for this project, about nobody.
 const NOTE: &str = include_str!("../../../../data/sample-note.txt");

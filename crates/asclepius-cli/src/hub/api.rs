@@ -17,7 +17,7 @@ use super::{Kind, Measured, Repository};
 /// Longer than any answer of the hub but a file.
 const MOST_BYTES: usize = 64 << 20;
 /// Longer than this nobody is made to wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_mins(2);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(2);
 /// For a request that brings or fetches little.
 const SHORT: Duration = Duration::from_mins(1);
 /// The hub checks every file of a commit before it answers.
@@ -27,7 +27,7 @@ const BRANCH: &str = "main";
 /// Files asked about at a time; the hub refuses more than a thousand.
 const FILES_AT_A_TIME: usize = 256;
 
-/// Why a push did not come about.
+/// Why a push or a pull did not come about.
 #[derive(Debug)]
 pub enum Broken {
     /// The hub, or its storage, said no.
@@ -96,8 +96,8 @@ pub struct Api {
     client: Client,
     endpoint: Url,
     authorization: Option<HeaderValue>,
-    tries: u32,
-    wait: Duration,
+    pub(super) tries: u32,
+    pub(super) wait: Duration,
 }
 
 /// What the hub says of a repository.
@@ -118,6 +118,9 @@ pub(super) struct Entry {
     pub path: String,
     #[serde(default)]
     pub size: u64,
+    /// Git's name of the content; of the pointer to it where Git LFS keeps it.
+    #[serde(default)]
+    pub oid: String,
     #[serde(default)]
     pub lfs: Option<LargeEntry>,
 }
@@ -212,7 +215,7 @@ impl Api {
         url
     }
 
-    fn api(&self, repository: &Repository, parts: &[&str]) -> Url {
+    pub(super) fn api(&self, repository: &Repository, parts: &[&str]) -> Url {
         let kind = match repository.kind {
             Kind::Dataset => "datasets",
             Kind::Model => "models",
@@ -221,7 +224,7 @@ impl Api {
         self.url(head.into_iter().chain(parts.iter().copied()))
     }
 
-    fn files(&self, repository: &Repository, parts: &[&str]) -> Url {
+    pub(super) fn files(&self, repository: &Repository, parts: &[&str]) -> Url {
         let head = match repository.kind {
             Kind::Dataset => Some("datasets"),
             Kind::Model => None,
@@ -262,10 +265,20 @@ impl Api {
         what: &str,
         request: impl AsyncFn() -> Result<RequestBuilder, Broken>,
     ) -> Result<Response, Broken> {
+        self.send_for(what, |status| status.is_success(), request).await
+    }
+
+    /// The same, where other statuses are answers, too.
+    pub(super) async fn send_for(
+        &self,
+        what: &str,
+        is_answer: impl Fn(StatusCode) -> bool,
+        request: impl AsyncFn() -> Result<RequestBuilder, Broken>,
+    ) -> Result<Response, Broken> {
         let mut wait = self.wait;
         for attempt in 1.. {
             let (problem, asked) = match request().await?.send().await {
-                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) if is_answer(response.status()) => return Ok(response),
                 Ok(response) if may_pass(response.status()) => {
                     let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
                     (format!("status {}", response.status()), after.map(Duration::from_secs))
@@ -286,7 +299,7 @@ impl Api {
         unreachable!("the last try returns")
     }
 
-    async fn json<T: DeserializeOwned>(
+    pub(super) async fn json<T: DeserializeOwned>(
         &self,
         what: &str,
         request: impl AsyncFn() -> Result<RequestBuilder, Broken>,
@@ -444,7 +457,7 @@ fn may_pass(status: StatusCode) -> bool {
 }
 
 /// Why a request came to nothing. Addresses are left out: those of the storage hold what opens it.
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {

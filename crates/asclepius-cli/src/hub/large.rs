@@ -79,7 +79,7 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn time_for(bytes: u64) -> Duration {
+pub(super) fn time_for(bytes: u64) -> Duration {
     Duration::from_secs(60 + bytes / SLOWEST_BYTES_PER_SECOND)
 }
 

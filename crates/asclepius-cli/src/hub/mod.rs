@@ -1,4 +1,5 @@
-//! The Hugging Face hub, written to: a repository made where there is none, what differs sent, one commit a push.
+//! The Hugging Face hub, written to and read from: a repository made where there is none, what differs sent, one commit a
+//! push; the files of one commit a pull.
 //!
 //! `hf-hub` 0.5, which fetches base models, has no upload, and 1.0 would bring a hundred crates and a C build. What it
 //! takes is a handful of requests, made here on the connection the chat client stands on already. The way of a push:
@@ -8,11 +9,13 @@
 //! - `api`: requests, tries, and the answers as types.
 //! - `large`: files by Git LFS, whole or in parts.
 //! - `push`: what differs, in which order it goes, and what came of it.
+//! - `pull`: what a commit holds, brought here and checked.
 //!
 //! The token goes to the hub alone: never to the storage that large files are sent to, to another host, or to a log.
 
 mod api;
 mod large;
+mod pull;
 mod push;
 
 use std::io::Read;
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use api::{Api, ApiOptions, Broken};
+pub use pull::{Pull, Pulled, Unfetched, pull};
 pub use push::{Push, Pushed, Stopped, push};
 
 /// The public hub.

@@ -7,6 +7,7 @@ use asclepius_dataset::Plan;
 use asclepius_schema::{Fingerprint, Manifest, write_atomically};
 use asclepius_train::{Job, TrainError, TrainStage};
 
+use crate::adapter;
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
@@ -85,6 +86,7 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     };
     // Only now: a typo in a key of the data must not stand in the way of its correction.
     write_atomically(&directory.join(FINGERPRINT_FILE), fingerprint.as_bytes())?;
+    let base = adapter::name_of_base(&start.base)?;
     let job = Job {
         stage,
         config: table,
@@ -93,7 +95,7 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
         held_out: held_out.as_ref(),
         directory: &directory,
         identity: fingerprint,
-        base: &start.base,
+        base: &base,
         tokenizer: Some(&start.tokenizer_dir),
     };
     let summary = asclepius_train::run(&mut start.decoder, &job, &watch).map_err(refused)?;
@@ -101,7 +103,9 @@ pub fn execute(run: &Run, stage: TrainStage, fingerprint: &str) -> Outcome<Manif
     let Some(last) = &summary.final_directory else { return Err(Failure::Interrupted) };
     // An adapter is talked to through the template it was trained with, whatever its base brings.
     start.tokenizer.save(last)?;
-    start.record_merge(last)?;
+    if last.join(adapter::CONFIG_FILE).is_file() {
+        adapter::record_origin(last, &base, start.merged_adapter.as_deref())?;
+    }
     let manifest = describe(stage, fingerprint, &summary, facts, &start);
     manifest.write(&directory)?;
     Ok(manifest)

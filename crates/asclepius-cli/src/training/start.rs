@@ -5,56 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use asclepius_model::{Decoder, ModelConfig};
-use asclepius_schema::{Fingerprint, write_atomically};
+use asclepius_schema::Fingerprint;
 use asclepius_text::{InstructionTemplate, SpecialNames, TextTokenizer};
 use asclepius_train::{FINAL_DIRECTORY, InitConfig, Method, TrainConfig, TrainStage, Vocabulary};
 use candle_core::{DType, Device};
 
-use crate::base;
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::run::Run;
 use crate::stage::Stage;
 use crate::training::rows::TrainingRows;
+use crate::{adapter, base};
 
 /// Weights up to this size are hashed whole; of larger ones, the size, both ends and the configuration count.
 const HASHED_BYTES: u64 = 1 << 30;
-
-/// Names the adapter that was merged into the base before this one was trained on it.
-const MERGED_FILE: &str = "merged_adapter.json";
-
-/// The adapter that must be merged into the base before `adapter` fits it, where there is one.
-pub fn merged_before(adapter: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let path = adapter.join(MERGED_FILE);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let value: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
-        .with_context(|| format!("{}: not readable JSON", path.display()))?;
-    Ok(value.get("merged_adapter").and_then(serde_json::Value::as_str).map(PathBuf::from))
-}
-
-/// Refuses to put `adapter` on a base that lacks the adapter merged before it: it would load, and answer wrongly.
-pub fn refuse_unmerged(model: &Path, adapter: &Path) -> Outcome {
-    let Some(earlier) = merged_before(adapter)? else { return Ok(()) };
-    let config: serde_json::Value =
-        serde_json::from_str(&fs_err::read_to_string(adapter.join("adapter_config.json"))?)?;
-    let base = config.get("base_model_name_or_path").and_then(serde_json::Value::as_str).map(PathBuf::from);
-    let same = base.is_some_and(|base| match (fs_err::canonicalize(&base), fs_err::canonicalize(model)) {
-        (Ok(base), Ok(model)) => base == model,
-        _ => false,
-    });
-    if !same {
-        return Ok(());
-    }
-    Err(Failure::usage(Hinted::new(
-        format!("{} was trained on {} with {} merged into it", adapter.display(), model.display(), earlier.display()),
-        format!(
-            "`asclepius model merge --model {} --adapter {} --out DIR` makes that model; then use DIR",
-            model.display(),
-            earlier.display()
-        ),
-    )))
-}
 
 /// A model to train, and what goes with it.
 #[derive(Debug)]
@@ -178,14 +141,13 @@ impl Start {
                 tokenizer_dir: directory.to_owned(),
             });
         }
-        let text = fs_err::read_to_string(directory.join("adapter_config.json"))?;
-        let adapter: serde_json::Value = serde_json::from_str(&text)?;
-        let base = adapter.get("base_model_name_or_path").and_then(serde_json::Value::as_str);
-        let base = base.ok_or_else(|| anyhow!("{}: adapter_config.json names no base", directory.display()))?;
-        let found = base::resolve("base_model_name_or_path", base)
+        let found = adapter::find_base(directory)
             .map_err(|failure| failure.error().map_or_else(|| anyhow!("interrupted"), |error| anyhow!("{error:#}")))?;
-        let mut start = Self::load(base.to_owned(), &found, device)?;
-        if let Some(earlier) = merged_before(directory)? {
+        let named = adapter::named_base(directory)?;
+        let named =
+            if base::is_hub_id(&named) && !Path::new(&named).is_dir() { named } else { found.display().to_string() };
+        let mut start = Self::load(named, &found, device)?;
+        if let Some(earlier) = adapter::merged_before(directory)? {
             start.decoder.load_adapter(&earlier).with_context(|| format!("merged before {}", directory.display()))?;
             start.decoder.merge()?;
         }
@@ -193,13 +155,6 @@ impl Start {
         start.decoder.merge()?;
         start.merged_adapter = Some(directory.to_owned());
         Ok(start)
-    }
-
-    /// Says in an adapter's directory which adapter its base had merged into it: PEFT's own files have no place for that.
-    pub fn record_merge(&self, adapter: &Path) -> Outcome {
-        let Some(merged) = &self.merged_adapter else { return Ok(()) };
-        let text = serde_json::json!({ "merged_adapter": merged }).to_string();
-        Ok(write_atomically(&adapter.join(MERGED_FILE), text.as_bytes())?)
     }
 
     /// Gives the tokenizer the chat template that instruction tuning uses, so that whoever serves the result asks as it

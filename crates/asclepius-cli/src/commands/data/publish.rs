@@ -8,7 +8,7 @@ use asclepius_eval::card::{self, ATTRIBUTIONS};
 use asclepius_model::checkpoint::publish_directory;
 use asclepius_schema::Split;
 
-use crate::args::HubArgs;
+use crate::args::PushArgs;
 use crate::commands::publish;
 use crate::failure::{Failure, Hinted, Outcome};
 use crate::hub::{Content, File, Kind};
@@ -44,7 +44,7 @@ pub fn export(pipeline: &Pipeline, out: &Path) -> Outcome {
 }
 
 /// Pushes the same files. What nobody may pass on is not passed on to the hub either, private or not.
-pub fn push(pipeline: &Pipeline, args: &HubArgs) -> Outcome {
+pub fn push(pipeline: &Pipeline, args: &PushArgs) -> Outcome {
     let facts = facts(pipeline)?;
     may_be_passed_on(&facts)?;
     let problems = super::validate::problems(pipeline)?.problems;
@@ -63,7 +63,7 @@ pub fn push(pipeline: &Pipeline, args: &HubArgs) -> Outcome {
 }
 
 /// Refuses what was made from sources that let nobody pass it on, or not all of it together.
-pub fn may_be_passed_on(facts: &RunFacts) -> Outcome {
+fn may_be_passed_on(facts: &RunFacts) -> Outcome {
     let terms = card::terms(facts);
     match terms.problem() {
         None => Ok(()),
