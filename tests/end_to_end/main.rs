@@ -6,6 +6,7 @@
 //! - `bad_input`: articles nobody can read, damaged files of our own, stages without their input.
 //! - `teacher`: chat APIs that are slow, down, strict or expensive, and keys that stay secret.
 //! - `judge`: a model that rates what the rules let through.
+//! - `encoder`: a model that tells which notes mean the same.
 //! - `faults`: everything that goes wrong on the way to a chat API; `secrets`: what must be in no file and no log.
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
@@ -30,6 +31,7 @@ mod bad_input;
 mod chat;
 mod configuration;
 mod conservation;
+mod encoder;
 mod evaluation;
 mod faults;
 mod fetch;

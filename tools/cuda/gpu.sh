@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32 and bf16; then
+# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32, bf16 and (adapters) f16; then
 # times steps of models of published sizes, beside transformers and PEFT where Python has them.
 # Needs the one binary that build.sh makes, a driver and the CUDA libraries; neither Rust nor a compiler.
 #

@@ -63,10 +63,28 @@ pub fn resolve(key: &str, base: &str) -> Outcome<PathBuf> {
     if !names.iter().any(|name| weights(&name)) {
         return Err(Failure::Failed(anyhow!("{key} = {base:?}: the hub's files hold no safetensors weights")));
     }
+    let wanted = names.iter().filter(|name| FILES.contains(&name.as_str()) || weights(name));
+    fetched(key, base, &repository, wanted.map(String::as_str))
+}
+
+/// The directory of a sentence encoder, its `files` downloaded first where `named` is a hub id.
+pub fn encoder(key: &str, named: &str, files: &[&str]) -> Outcome<PathBuf> {
+    check(key, named)?;
+    if Path::new(named).is_dir() {
+        return Ok(PathBuf::from(named));
+    }
+    let repository = hub(key, named)?;
+    let listed = repository.info().with_context(|| unreachable_hub(key, named)).map_err(Failure::Failed)?;
+    let there = |name: &&str| listed.siblings.iter().any(|file| file.rfilename == **name);
+    fetched(key, named, &repository, files.iter().copied().filter(there))
+}
+
+/// Where the hub's cache keeps the repository that `names` are the files of, each fetched unless it is there.
+fn fetched<'a>(key: &str, base: &str, repository: &ApiRepo, names: impl Iterator<Item = &'a str>) -> Outcome<PathBuf> {
     let mut directory = None;
-    for name in names.iter().filter(|name| FILES.contains(&name.as_str()) || weights(name)) {
+    for name in names {
         let path = repository.get(name).with_context(|| format!("{key} = {base:?}: {name} could not be fetched"))?;
-        directory = path.parent().map(Path::to_owned);
+        directory = path.ancestors().nth(Path::new(name).components().count()).map(Path::to_owned);
     }
     directory.ok_or_else(|| Failure::Failed(anyhow!("{key} = {base:?}: the hub lists no files")))
 }

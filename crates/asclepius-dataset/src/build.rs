@@ -4,6 +4,7 @@
 //! verdict a row and, for a while, the word sequences of the notes. Rows are joined by identity, never by position, and
 //! keep their order; which of several rows that are alike stays is a matter of their ids, not of that order.
 
+mod encoder;
 mod figures;
 mod judge;
 mod ratings;
@@ -23,6 +24,7 @@ use crate::split::{place, split_articles};
 use crate::table::{Layout, Record, Writer, read_instructions, read_notes, read_reports};
 use crate::{DatasetConfig, DatasetError, Membership, Terms, in_order};
 
+pub use encoder::{Encoder, Texts};
 pub use figures::{GateFigures, SideFigures};
 use judge::{Row, Scores};
 use ratings::Call;
@@ -93,30 +95,45 @@ pub fn build(
     dropped: &mut DroppedWriter,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Summary, DatasetError> {
-    build_judged::<(), Infallible>(inputs, config, seed, out_dir, dropped, progress, None)
+    build_with(inputs, config, seed, out_dir, dropped, progress, Models::<Infallible>::default())
 }
 
-/// The same with a judge of the rows that every rule lets through. Files then carry its score and the call that gave it;
-/// rows it has not rated yet are in none of them and count as pending, as does what is asked about their note.
+/// Models that see what no rule does.
+pub struct Models<'a, A: Judge> {
+    /// Rates rows that every rule lets through.
+    pub judge: Option<&'a mut A>,
+    /// Tells which notes mean the same.
+    pub encoder: Option<&'a mut dyn Encoder<Error = A::Error>>,
+}
+
+impl<A: Judge> Default for Models<'_, A> {
+    fn default() -> Self {
+        Self { judge: None, encoder: None }
+    }
+}
+
+/// The same with models. With a judge, files carry its score and the call that gave it; rows it has not rated yet are in
+/// none of them and count as pending, as does what is asked about their note.
 ///
 /// # Errors
-/// See [`build`], and when the judge cannot go on.
-pub fn build_judged<J, A: Judge>(
+/// See [`build`], and when a model cannot go on.
+pub fn build_with<J, A: Judge>(
     inputs: &Inputs,
     config: &DatasetConfig<J>,
     seed: u64,
     out_dir: &Path,
     dropped: &mut DroppedWriter,
     progress: &(dyn Fn(u64, u64) + Sync),
-    mut judge: Option<&mut A>,
+    models: Models<'_, A>,
 ) -> Result<Summary, A::Error> {
+    let Models { mut judge, encoder } = models;
     let sets = EvaluationSets::read(&config.evaluation_sets)?;
     let layout = if judge.is_some() { Layout::Judged } else { Layout::Plain };
     let (gates, done, total) = (&config.gates, 0, 0);
     let mut stage = Stage { inputs, gates, sets, layout, dropped, progress, done, total, summary: Summary::default() };
     stage.summary.evaluation_sequences = stage.sets.sequences() as u64;
     stage.total = 2 * (read_notes(&inputs.notes)?.total() + read_instructions(&inputs.instructions)?.total()) as u64;
-    let (notes, note_articles) = stage.judge_notes(judge.as_deref_mut())?;
+    let (notes, note_articles) = stage.judge_notes(judge.as_deref_mut(), encoder)?;
     let (instructions, instruction_articles) = stage.judge_instructions(&notes.by_report, judge)?;
     let sides = split_articles(&instruction_articles, &note_articles, config.validation_fraction, seed);
     for side in sides.values() {
@@ -166,7 +183,11 @@ impl Noted {
 }
 
 impl Stage<'_> {
-    fn judge_notes<A: Judge>(&mut self, judge: Option<&mut A>) -> Result<(JudgedNotes, BTreeSet<ArticleId>), A::Error> {
+    fn judge_notes<A: Judge>(
+        &mut self,
+        judge: Option<&mut A>,
+        encoder: Option<&mut dyn Encoder<Error = A::Error>>,
+    ) -> Result<(JudgedNotes, BTreeSet<ArticleId>), A::Error> {
         let mut reports: HashMap<ReportId, String> = HashMap::new();
         for report in read_reports(&self.inputs.reports)? {
             let report = report?;
@@ -205,6 +226,9 @@ impl Stage<'_> {
         self.done = rows.len() as u64;
         judge::drop_duplicates(&mut rows, "another note says the same");
         judge::drop_near_duplicates(&mut rows, gates);
+        if let Some(encoder) = encoder {
+            encoder::apply(encoder, &mut rows, gates, read_notes(&inputs.notes)?)?;
+        }
         if let Some(judge) = judge {
             let count = rows.iter().filter(|row| row.is_in()).count() as u64;
             let stored = read_notes(&inputs.notes)?;

@@ -22,6 +22,10 @@ pub struct DatasetConfig<J = ()> {
     /// Files a model made from the dataset will be tested on: `.parquet` (every text in it), `.jsonl`, `.json` (every
     /// string) or `.txt`. What overlaps them is dropped; see `gates.contaminated`.
     pub evaluation_sets: Vec<PathBuf>,
+    /// A sentence encoder, a BERT in the layout of sentence-transformers (directory or hub id), that tells which notes
+    /// mean the same; see `gates.same_meaning`. Absent: only shared words are looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentence_encoder: Option<String>,
     /// A prompt file for the judge of notes in place of the built-in one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judge_note_prompt: Option<PathBuf>,
@@ -44,6 +48,7 @@ impl<J> Default for DatasetConfig<J> {
             input: None,
             validation_fraction: 0.1,
             evaluation_sets: Vec::new(),
+            sentence_encoder: None,
             judge_note_prompt: None,
             judge_answer_prompt: None,
             judge_max_tokens: 1024,
@@ -66,6 +71,10 @@ impl<J> DatasetConfig<J> {
         }
         if let (Threshold::At(threshold), None) = (self.gates.judge, &self.judge) {
             return wrong("gates.judge", threshold.to_string(), "false unless a table [dataset.judge] says who judges");
+        }
+        if let (Threshold::At(threshold), None) = (self.gates.same_meaning, &self.sentence_encoder) {
+            let expected = "false unless dataset.sentence_encoder names a model";
+            return wrong("gates.same_meaning", threshold.to_string(), expected);
         }
         if (0.0..1.0).contains(&self.validation_fraction) {
             return Ok(());

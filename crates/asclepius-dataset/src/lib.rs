@@ -32,7 +32,7 @@ pub mod token_cache;
 pub mod token_file;
 pub mod tokens;
 
-pub use build::{Exhibits, Inputs, Judge, RatingFigures, Summary, build, build_judged};
+pub use build::{Encoder, Exhibits, Inputs, Judge, Models, RatingFigures, Summary, Texts, build, build_with};
 pub use config::{DatasetConfig, GatesConfig};
 pub use contamination::EvaluationSets;
 pub use documents::Documents;

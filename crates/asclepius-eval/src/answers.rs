@@ -57,6 +57,7 @@ impl Asking {
             seed: u64::from(low) | u64::from(high) << 32,
             max_new_tokens: self.max_tokens,
             stop: stop.to_vec(),
+            ..Sampling::default()
         }
     }
 }

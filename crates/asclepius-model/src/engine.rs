@@ -109,6 +109,30 @@ pub fn add_gradients(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<Loss> {
+    add_scaled_gradients(decoder, batch, dropout, recompute, 1.0)
+}
+
+/// [`add_gradients`] with every gradient times `scale`, from the head's input on back, so that f16 holds it
+/// (Micikevicius et al., 2018). The loss is not scaled. For adapters: what is trained in or behind the head would go without.
+///
+/// # Errors
+/// As [`add_gradients`], and with a scale other than 1 on a model without adapters.
+pub fn add_scaled_gradients(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+    scale: f64,
+) -> Result<Loss> {
+    if scale != 1.0 {
+        if decoder.lora().is_none() {
+            return Err(ModelError::NotAdapted);
+        }
+        return match taped::fits(decoder) {
+            true => by_tape(decoder, batch, dropout, recompute, scale),
+            false => by_graph(decoder, batch, dropout, recompute, scale),
+        };
+    }
     let number = |found| match found {
         Ok(value) | Err(ModelError::NotFinite(value)) => Ok(Loss(Found::Number(value))),
         Err(error) => Err(error),
@@ -122,8 +146,8 @@ pub fn add_gradients(
             check_buffers(&decoder.trainable())?;
             number(direct::loss_and_gradients::<f32>(decoder, batch, dropout, recompute))
         }
-        None if taped::fits(decoder) => by_tape(decoder, batch, dropout, recompute),
-        None => by_graph(decoder, batch, dropout, recompute),
+        None if taped::fits(decoder) => by_tape(decoder, batch, dropout, recompute, 1.0),
+        None => by_graph(decoder, batch, dropout, recompute, 1.0),
     }
 }
 
@@ -138,10 +162,16 @@ pub fn loss_and_gradients_by_tape(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
-    by_tape(decoder, batch, dropout, recompute)?.value()
+    by_tape(decoder, batch, dropout, recompute, 1.0)?.value()
 }
 
-fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
+fn by_tape(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+    scale: f64,
+) -> Result<Loss> {
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
@@ -172,7 +202,7 @@ fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, re
         return Ok(sum);
     }
     drop(normed);
-    let Some(mut gradient) = norm.back(&gradient)? else { return Ok(sum) };
+    let Some(mut gradient) = norm.back(&scaled(gradient, scale)?)? else { return Ok(sum) };
 
     for (index, segment) in kept.into_iter().enumerate().rev() {
         let tape = match segment {
@@ -190,6 +220,10 @@ fn by_tape(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, re
         Parameter::collect(&parameters, &mut store)?;
     }
     Ok(sum)
+}
+
+fn scaled(gradient: Tensor, scale: f64) -> Result<Tensor> {
+    if scale == 1.0 { Ok(gradient) } else { Ok((gradient * scale)?) }
 }
 
 /// What there is of a block for the way back.
@@ -216,10 +250,16 @@ pub fn loss_and_gradients_by_graph(
     dropout: Option<PhiloxKey>,
     recompute: Recompute,
 ) -> Result<f64> {
-    by_graph(decoder, batch, dropout, recompute)?.value()
+    by_graph(decoder, batch, dropout, recompute, 1.0)?.value()
 }
 
-fn by_graph(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, recompute: Recompute) -> Result<Loss> {
+fn by_graph(
+    decoder: &Decoder,
+    batch: &MicroBatch,
+    dropout: Option<PhiloxKey>,
+    recompute: Recompute,
+    scale: f64,
+) -> Result<Loss> {
     let context = batch.context(decoder, dropout)?;
     let parameters = decoder.trainable();
     check_buffers(&parameters)?;
@@ -251,7 +291,7 @@ fn by_graph(decoder: &Decoder, batch: &MicroBatch, dropout: Option<PhiloxKey>, r
     if batch.targets.is_empty() {
         return Ok(sum);
     }
-    let mut gradient = backward(&loss, &input, &parameters)?;
+    let mut gradient = scaled(backward(&loss, &input, &parameters)?, scale)?;
     drop(loss);
 
     for (index, (input, output)) in segments.into_iter().enumerate().rev() {

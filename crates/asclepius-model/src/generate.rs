@@ -1,6 +1,7 @@
 //! Tokens from prompts, one at a time for each, with a key-value cache. Prompts that come together go through the model
 //! together: at each step every weight is read once for all of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use asclepius_ops::Documents;
@@ -17,6 +18,10 @@ pub struct Sampling {
     pub temperature: f64,
     /// Only the likeliest tokens whose probabilities add up to this are drawn from.
     pub top_p: Option<f64>,
+    /// Taken from a token's logit for every time it was made, as OpenAI's API defines it: small models repeat themselves.
+    pub frequency_penalty: f64,
+    /// Taken from a token's logit once it was made at all.
+    pub presence_penalty: f64,
     /// Of the draw.
     pub seed: u64,
     /// The most tokens to make.
@@ -27,7 +32,15 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { temperature: 0.0, top_p: None, seed: 0, max_new_tokens: 256, stop: Vec::new() }
+        Self {
+            temperature: 0.0,
+            top_p: None,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            seed: 0,
+            max_new_tokens: 256,
+            stop: Vec::new(),
+        }
     }
 }
 
@@ -153,6 +166,7 @@ pub struct Made {
 struct Running {
     id: u64,
     choose: LogitsProcessor,
+    penalties: Penalties,
     stop: Vec<u32>,
     /// What the model has not seen yet: the rest of the prompt, or the last token.
     next: Vec<u32>,
@@ -216,6 +230,11 @@ impl Batch {
                 (sampling.temperature >= COLDEST).then_some(sampling.temperature),
                 sampling.top_p,
             ),
+            penalties: Penalties {
+                frequency: sampling.frequency_penalty,
+                presence: sampling.presence_penalty,
+                made: BTreeMap::new(),
+            },
             stop: sampling.stop.clone(),
             next: prompt.to_vec(),
             left: sampling.max_new_tokens.clamp(1, room),
@@ -267,13 +286,42 @@ impl Batch {
 
 impl Running {
     fn choose(&mut self, scores: &Tensor) -> Result<Made> {
-        let token = self.choose.sample(scores)?;
+        let token = self.choose.sample(&self.penalties.apply(scores)?)?;
         if self.stop.contains(&token) {
             return Ok(Made { id: self.id, token: None, finish: Some(Finish::Stop) });
         }
+        self.penalties.count(token);
         self.next.push(token);
         self.left -= 1;
         Ok(Made { id: self.id, token: Some(token), finish: (self.left == 0).then_some(Finish::Length) })
+    }
+}
+
+/// What is taken from the logits of tokens that were made before.
+struct Penalties {
+    frequency: f64,
+    presence: f64,
+    /// How often each token was made; empty where nothing is taken for it.
+    made: BTreeMap<u32, u32>,
+}
+
+impl Penalties {
+    fn count(&mut self, token: u32) {
+        if self.frequency != 0.0 || self.presence != 0.0 {
+            *self.made.entry(token).or_default() += 1;
+        }
+    }
+
+    /// `scores`, `[v]`, less what is taken: `count x frequency + presence` of every token made.
+    fn apply(&self, scores: &Tensor) -> Result<Tensor> {
+        if self.made.is_empty() {
+            return Ok(scores.clone());
+        }
+        let mut values = scores.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        for (&token, &count) in &self.made {
+            values[token as usize] -= (f64::from(count) * self.frequency + self.presence) as f32;
+        }
+        Ok(Tensor::new(values, &Device::Cpu)?)
     }
 }
 

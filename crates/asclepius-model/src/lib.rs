@@ -9,6 +9,7 @@
 //! - [`checkpoint`]: safetensors; [`adapter`]: LoRA and PEFT directories.
 //! - [`gguf`]: GGUF files in and out; [`source`]: tensors one at a time, for writing another form of a model.
 //! - [`generate`]: tokens from a prompt, with a key-value cache.
+//! - [`encoder`]: sentence encoders, for texts that mean the same.
 //! - [`plan`]: parameters and memory, from a configuration alone.
 //!
 //! Tokens lie end to end without padding or a batch dimension: `t` tokens of all documents of a micro-batch.
@@ -19,6 +20,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod decoder;
 mod direct;
+pub mod encoder;
 pub mod engine;
 mod error;
 pub mod families;
@@ -36,9 +38,10 @@ pub use adapter::{AllLinear, LoraConfig, LoraTargets};
 pub use block::Cache;
 pub use config::{Family, ModelConfig};
 pub use decoder::{Context, Decoder, TrainableParameters};
+pub use encoder::SentenceEncoder;
 pub use engine::{
-    Loss, MicroBatch, Recompute, add_gradients, evaluate, loss_and_gradients, loss_and_gradients_by_graph,
-    loss_and_gradients_by_tape,
+    Loss, MicroBatch, Recompute, add_gradients, add_scaled_gradients, evaluate, loss_and_gradients,
+    loss_and_gradients_by_graph, loss_and_gradients_by_tape,
 };
 pub use error::{ModelError, Result};
 pub use families::Activation;

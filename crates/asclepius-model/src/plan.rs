@@ -28,6 +28,8 @@ pub struct PlanOptions {
     pub recompute: Recompute,
     /// Whether the optimizer's moments are held in 8-bit blocks.
     pub eight_bit: bool,
+    /// Whether trained weights are kept in f32 as well.
+    pub master_weights: bool,
     /// Whether it is a card that trains.
     pub on_card: bool,
 }
@@ -43,7 +45,7 @@ pub struct Plan {
     pub weight_bytes: u64,
     /// Bytes of the gradients, f32.
     pub gradient_bytes: u64,
-    /// Bytes of the optimizer's two moments: f32, or a byte and 1/64 a number.
+    /// Bytes of the optimizer's two moments (f32, or a byte and 1/64 a number) and of master weights, where they are kept.
     pub optimizer_bytes: u64,
     /// Bytes of activations kept for the way back, and of the largest transient beside them; an estimate.
     pub activation_bytes: u64,
@@ -94,7 +96,8 @@ pub fn plan(config: &ModelConfig, method: &Method, options: &PlanOptions) -> Res
         trainable,
         weight_bytes: base_bytes + 4 * added,
         gradient_bytes: 4 * trainable,
-        optimizer_bytes: if options.eight_bit { 2 * trainable + 8 * trainable.div_ceil(256) } else { 8 * trainable },
+        optimizer_bytes: if options.eight_bit { 2 * trainable + 8 * trainable.div_ceil(256) } else { 8 * trainable }
+            + if options.master_weights { 4 * trainable } else { 0 },
         activation_bytes: if options.on_card {
             let dense = match method {
                 Method::Qlora(_) => linears.iter().map(|(_, shape)| count(shape)).max().unwrap_or(0),
@@ -199,8 +202,14 @@ mod tests {
         }))
     }
 
-    const OPTIONS: PlanOptions =
-        PlanOptions { tokens: 2048, bytes: 2, recompute: Recompute::Block, eight_bit: false, on_card: false };
+    const OPTIONS: PlanOptions = PlanOptions {
+        tokens: 2048,
+        bytes: 2,
+        recompute: Recompute::Block,
+        eight_bit: false,
+        master_weights: false,
+        on_card: false,
+    };
 
     #[test]
     fn parameters_are_those_the_models_are_published_with() {
@@ -231,6 +240,9 @@ mod tests {
             assert_eq!(plan.parameters, parameters, "{}", config.family.model_type());
             assert_eq!(plan.weight_bytes, 2 * parameters);
             assert_eq!(plan.optimizer_bytes, 8 * parameters);
+            let masters = PlanOptions { master_weights: true, ..OPTIONS };
+            let bytes = self::plan(&config, &Method::Full, &masters).expect("no targets to miss").optimizer_bytes;
+            assert_eq!(bytes, 12 * parameters);
             let eight_bit = PlanOptions { eight_bit: true, ..OPTIONS };
             let bytes = self::plan(&config, &Method::Full, &eight_bit).expect("no targets to miss").optimizer_bytes;
             assert!((bytes as f64 / parameters as f64 - 2.03125).abs() < 1e-6, "2.03 bytes a number");
@@ -286,7 +298,7 @@ mod tests {
             (&small, Method::Full, 16_384, Recompute::None, false, 10_550_752_244),
             (&phi, adapters(), 4096, Recompute::None, false, 15_766_201_556),
         ] {
-            let options = PlanOptions { tokens, bytes: 2, recompute, eight_bit, on_card: true };
+            let options = PlanOptions { tokens, bytes: 2, recompute, eight_bit, master_weights: false, on_card: true };
             let planned = plan(model, &method, &options).expect("a published configuration").total_bytes();
             let apart = planned as f64 / measured as f64 - 1.0;
             assert!(apart.abs() < 0.05, "{method:?}: {planned} planned, {measured} measured");

@@ -255,6 +255,23 @@ fn greedy_generation_repeats_and_ends() {
 }
 
 #[test]
+fn penalties_are_taken_for_what_was_made() {
+    let decoder = decoder(&json!({}));
+    let plain = Sampling { max_new_tokens: 30, ..Sampling::default() };
+    let made = |sampling: &Sampling| generate(&decoder, &[3, 4, 5], sampling).expect("a sound prompt").tokens;
+    let distinct = |tokens: &[u32]| tokens.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let repeating = made(&plain);
+    assert!(distinct(&repeating) < 30, "the likeliest token comes again: {repeating:?}");
+    let never_twice = made(&Sampling { presence_penalty: 1e6, ..plain.clone() });
+    assert_eq!((distinct(&never_twice), never_twice[0]), (30, repeating[0]));
+    // Of 37 tokens each comes once, then each a second time: a count weighs more than any score.
+    let by_count = made(&Sampling { frequency_penalty: 1e6, max_new_tokens: 59, ..plain.clone() });
+    assert_eq!((distinct(&by_count[..37]), distinct(&by_count[37..])), (37, 22));
+    let sought = made(&Sampling { presence_penalty: -1e6, ..plain });
+    assert_eq!(distinct(&sought), 1);
+}
+
+#[test]
 fn prompts_together_are_prompts_one_by_one() {
     for changes in families() {
         let decoder = decoder(&changes);

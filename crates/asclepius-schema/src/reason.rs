@@ -56,6 +56,8 @@ reasons! {
     Duplicate => "duplicate",
     /// Almost the same as an earlier row.
     NearDuplicate => "near_duplicate",
+    /// Says what an earlier row says, in other words.
+    SameMeaning => "same_meaning",
     /// The file is not what its name says, or is damaged.
     Unreadable => "unreadable",
     /// The note says what the report does not, or the answer what the note does not.

@@ -16,6 +16,10 @@ pub struct Request {
     pub temperature: f64,
     /// Only the likeliest tokens whose probabilities add up to this are drawn from; above 0.
     pub top_p: Option<f64>,
+    /// Taken from a token's logit for every time it was made, -2 to 2.
+    pub frequency_penalty: f64,
+    /// Taken from a token's logit once it was made, -2 to 2.
+    pub presence_penalty: f64,
     /// The most tokens the reply may have.
     pub max_tokens: usize,
     /// Of the draw.

@@ -128,6 +128,8 @@ impl Engine for ModelEngine {
         let sampling = Sampling {
             temperature: request.temperature,
             top_p: request.top_p,
+            frequency_penalty: request.frequency_penalty,
+            presence_penalty: request.presence_penalty,
             seed: request.seed,
             max_new_tokens: request.max_tokens,
             stop: listed.stop.clone(),

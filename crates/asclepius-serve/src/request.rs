@@ -127,6 +127,8 @@ pub(crate) fn parse(endpoint: Endpoint, body: &[u8], unseeded: u64) -> Result<As
         prompt,
         temperature: within("temperature", body.temperature.unwrap_or(1.0), 0.0, 2.0)?,
         top_p: top_p.filter(|top_p| *top_p < 1.0).map(|top_p| top_p.max(LEAST_TOP_P)),
+        frequency_penalty: within("frequency_penalty", body.frequency_penalty.unwrap_or(0.0), -2.0, 2.0)?,
+        presence_penalty: within("presence_penalty", body.presence_penalty.unwrap_or(0.0), -2.0, 2.0)?,
         max_tokens: match body.max_completion_tokens.or(body.max_tokens) {
             None => default_max_tokens,
             Some(0) => return Err(ApiError::bad("`max_tokens` must be at least 1".to_owned(), Some("max_tokens"))),
@@ -146,8 +148,6 @@ fn refuse_what_is_not_offered(body: &Body) -> Result<(), ApiError> {
         ("echo", body.echo == Some(true), "the prompt is not echoed by this server"),
         ("suffix", body.suffix.as_ref().is_some_and(|text| !text.is_empty()), "a suffix is not offered by this server"),
         ("logprobs", asks(body.logprobs.as_ref()), "log-probabilities are not offered by this server"),
-        ("frequency_penalty", penalises(body.frequency_penalty), "penalties are not offered by this server"),
-        ("presence_penalty", penalises(body.presence_penalty), "penalties are not offered by this server"),
         ("logit_bias", asks(body.logit_bias.as_ref()), "biases are not offered by this server"),
         ("tools", asks(body.tools.as_ref()), "tools are not offered by this server"),
         ("functions", asks(body.functions.as_ref()), "functions are not offered by this server"),
@@ -170,10 +170,6 @@ fn asks(value: Option<&Value>) -> bool {
         Some(Value::Object(map)) => !map.is_empty(),
         Some(_) => true,
     }
-}
-
-fn penalises(penalty: Option<f64>) -> bool {
-    penalty.is_some_and(|penalty| penalty != 0.0)
 }
 
 fn conversation(messages: Option<Vec<BodyMessage>>) -> Result<Prompt, ApiError> {
@@ -254,6 +250,8 @@ mod tests {
             prompt: Prompt::Conversation(vec![Message::user("hello")]),
             temperature: 1.0,
             top_p: None,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
             max_tokens: DEFAULT_MAX_TOKENS,
             seed: 7,
             stop: Vec::new(),
@@ -265,7 +263,8 @@ mod tests {
     fn everything_offered_is_taken_over() {
         let request = of(&json!({
             "model": "m", "temperature": 0, "top_p": 0.5, "max_tokens": 5, "max_completion_tokens": 6, "seed": -1,
-            "stop": ["a", "b"], "n": 1, "stream": false, "tools": [], "logprobs": false, "presence_penalty": 0, "response_format": {"type": "text"},
+            "stop": ["a", "b"], "n": 1, "stream": false, "tools": [], "logprobs": false,
+            "presence_penalty": -0.5, "frequency_penalty": 2, "response_format": {"type": "text"},
             "messages": [
                 {"role": "developer", "content": "be brief"},
                 {"role": "user", "content": [{"type": "text", "text": "a "}, {"type": "text", "text": "note"}]},
@@ -276,6 +275,7 @@ mod tests {
         let messages = vec![Message::system("be brief"), Message::user("a note"), Message::assistant("yes")];
         assert_eq!(request.prompt, Prompt::Conversation(messages));
         assert_eq!((request.temperature, request.top_p, request.max_tokens), (0.0, Some(0.5), 6));
+        assert_eq!((request.frequency_penalty, request.presence_penalty), (2.0, -0.5));
         assert_eq!((request.seed, request.stop), (u64::MAX, vec!["a".to_owned(), "b".to_owned()]));
     }
 
@@ -290,7 +290,8 @@ mod tests {
             ("messages", json!({"model": "m", "messages": [{"role": "user"}]})),
             ("messages", json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]})),
             ("stream_options", json!({"model": "m", "messages": user, "stream_options": {"include_usage": true}})),
-            ("presence_penalty", json!({"model": "m", "messages": user, "presence_penalty": 0.5})),
+            ("presence_penalty", json!({"model": "m", "messages": user, "presence_penalty": 2.5})),
+            ("frequency_penalty", json!({"model": "m", "messages": user, "frequency_penalty": -3})),
             ("logit_bias", json!({"model": "m", "messages": user, "logit_bias": {"50256": -100}})),
             ("n", json!({"model": "m", "messages": user, "n": 2})),
             ("tools", json!({"model": "m", "messages": user, "tools": [{}]})),

@@ -33,6 +33,8 @@ fn request(model: &str, messages: Vec<Message>) -> Request {
         prompt: Prompt::Conversation(messages),
         temperature: 0.0,
         top_p: None,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
         max_tokens: 12,
         seed: 0,
         stop: Vec::new(),
@@ -61,6 +63,10 @@ fn the_served_prompt_is_the_trained_one_and_the_reply_what_the_model_says() {
     assert_eq!(text, tokenizer.decode(&expected.tokens));
     assert_eq!(reply.completion_tokens as usize, expected.tokens.len());
 
+    let penalised = Request { frequency_penalty: 1.5, presence_penalty: -0.5, ..question.clone() };
+    let sampling = Sampling { frequency_penalty: 1.5, presence_penalty: -0.5, ..sampling };
+    let expected = generate(&decoder, &prompt, &sampling).expect("generated");
+    assert_eq!(engine.complete(&penalised).expect("answered").0, tokenizer.decode(&expected.tokens));
     let drawn = Request { temperature: 1.0, ..question.clone() };
     let of_seed = |seed| engine.complete(&Request { seed, ..drawn.clone() }).expect("answered");
     assert_eq!(of_seed(1), of_seed(1));

@@ -98,7 +98,7 @@ fn main() -> Result<()> {
 
     let gradients = GradientBuffer::new(&decoder.trainable())?;
     let rule = AdamW { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01 };
-    let optimizer = Optimizer::new(rule, OptimizerChoice::Adamw, gradients.parameters())?;
+    let optimizer = Optimizer::new(rule, OptimizerChoice::Adamw, gradients.parameters(), false)?;
     let mean = 1.0 / (rows * (length - 1)) as f64;
     let (mut seconds, mut losses) = (Vec::new(), Vec::new());
     for step in 1..=arguments.steps + 1 {

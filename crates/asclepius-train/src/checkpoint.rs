@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::error::CheckpointProblem;
 use crate::horizon::Patience;
+use crate::loss_scale::LossScale;
 
 /// The moments, named after their parameters.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
@@ -53,6 +54,9 @@ pub struct RunState {
     /// What early stopping remembers; nothing where it is off, as in every file of version 1.
     #[serde(default)]
     pub patience: Patience,
+    /// In f16, what the next step's loss is scaled by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScale>,
 }
 
 impl RunState {
@@ -70,6 +74,7 @@ impl RunState {
             seconds: 0.0,
             identity,
             patience: Patience::default(),
+            loss_scale: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use asclepius_dataset::Packing;
 use asclepius_model::LoraConfig;
+use candle_core::DType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,19 @@ pub enum Precision {
     F32,
     /// 16-bit brain floats.
     Bf16,
+    /// 16-bit floats and a scaled loss, for adapters on cards that know no bf16.
+    F16,
+}
+
+impl Precision {
+    /// The type.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+            Self::F16 => DType::F16,
+        }
+    }
 }
 
 /// What is kept of the forward pass for the backward pass. The results do not depend on it.
@@ -154,8 +168,14 @@ pub struct TrainConfig {
     pub epsilon: f64,
     /// The global norm to which a larger gradient is scaled down; 0 does not clip.
     pub max_grad_norm: f64,
-    /// `f32` or `bf16`.
+    /// `f32`; `bf16`; or, for adapters on cards that know no bf16, `f16`, whose gradients are computed times a scale that
+    /// adapts itself.
     pub precision: Precision,
+    /// `method = "full"` in `bf16`: `true` keeps every weight in f32 as well, and updates that one (4 bytes more a weight).
+    /// Otherwise the weights alone are kept, rounded by chance on a card, so that small updates count on average, and to the
+    /// nearest on the CPU.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub master_weights: bool,
     /// `auto`, `none`, `selective` or `block`: how much of the forward pass is computed again to save memory.
     pub recompute: RecomputeChoice,
     /// `auto`, `cpu`, or `cuda:0` and so on.
@@ -203,6 +223,7 @@ impl Default for TrainConfig {
             epsilon: 1e-8,
             max_grad_norm: 1.0,
             precision: Precision::F32,
+            master_weights: false,
             recompute: RecomputeChoice::Auto,
             device: "auto".to_owned(),
             save_every: 500,
@@ -370,6 +391,15 @@ impl TrainConfig {
 
     fn validate_adapters(&self, stage: TrainStage) -> Result<(), TrainError> {
         let fail = |key, problem| Err(TrainError::Setting { table: stage.table(), key, problem });
+        if self.precision == Precision::F16 && self.method == Method::Full {
+            // An update is often below a weight's last place in f16, and there is no range to round by chance in.
+            return fail("precision", Problem::Conflict { with: "method = \"full\": use \"bf16\" or \"f32\"" });
+        }
+        if self.master_weights && (self.method != Method::Full || self.precision != Precision::Bf16) {
+            let with =
+                "all but method = \"full\" in precision = \"bf16\": elsewhere what is trained is in f32 as it is";
+            return fail("master_weights", Problem::Conflict { with });
+        }
         if self.method == Method::Full {
             return match self.lora {
                 Some(_) => fail("lora", Problem::Conflict { with: "method = \"full\"" }),
@@ -428,6 +458,18 @@ mod tests {
             (TrainConfig { validation_fraction: 0.1, ..based() }, Pretrain, "pretrain.validation_fraction"),
             (TrainConfig { data: Some("notes".to_owned()), ..based() }, Sft, "sft.data"),
             (TrainConfig { keep: 0, ..based() }, Pretrain, "pretrain.keep"),
+            (TrainConfig { precision: Precision::F16, ..based() }, Pretrain, "pretrain.precision"),
+            (TrainConfig { master_weights: true, ..based() }, Pretrain, "pretrain.master_weights"),
+            (
+                TrainConfig {
+                    master_weights: true,
+                    method: Method::Lora,
+                    precision: Precision::Bf16,
+                    ..TrainConfig::default()
+                },
+                Sft,
+                "sft.master_weights",
+            ),
             (TrainConfig { max_steps: Some(0), ..based() }, Pretrain, "pretrain.max_steps"),
             (TrainConfig { max_tokens: Some(0), ..based() }, Pretrain, "pretrain.max_tokens"),
             (TrainConfig { early_stop: Some(0), eval_every: 5, ..based() }, Sft, "sft.early_stop"),

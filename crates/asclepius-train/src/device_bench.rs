@@ -132,7 +132,7 @@ pub fn measure(device: &Device, workload: &Workload) -> Result<Measured, TrainEr
     let gradients = GradientBuffer::new(&decoder.trainable())?;
     let rule = AdamW { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0 };
     let choice = if workload.eight_bit { OptimizerChoice::Adamw8bit } else { OptimizerChoice::Adamw };
-    let optimizer = Optimizer::new(rule, choice, gradients.parameters())?;
+    let optimizer = Optimizer::new(rule, choice, gradients.parameters(), false)?;
     device.synchronize()?;
     forget_peak_memory(device);
     let resting_memory_bytes = peak_memory(device);

@@ -25,6 +25,7 @@ pub mod horizon;
 pub mod in_place;
 pub mod init;
 pub mod job;
+pub mod loss_scale;
 pub mod memory;
 pub mod metrics;
 mod on_card;

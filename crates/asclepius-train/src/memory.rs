@@ -80,14 +80,15 @@ impl TrainConfig {
         };
         let bytes = match self.precision {
             Precision::F32 => 4,
-            Precision::Bf16 => 2,
+            Precision::Bf16 | Precision::F16 => 2,
         };
         let options = PlanOptions {
             tokens: self.micro_batch * self.sequence_length,
             bytes,
             recompute,
             eight_bit: self.optimizer == OptimizerChoice::Adamw8bit,
-            on_card: self.precision == Precision::Bf16 || self.device.starts_with("cuda"),
+            master_weights: self.master_weights,
+            on_card: self.precision != Precision::F32 || self.device.starts_with("cuda"),
         };
         Ok(plan(model, &method, &options)?)
     }

@@ -44,6 +44,9 @@ pub struct StepRow {
     /// not counted ([`asclepius_model::operations_per_token`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mfu: Option<f64>,
+    /// In f16: what this step's loss was scaled by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
     /// On a card: the most memory that tensors have held at once so far, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
@@ -253,6 +256,7 @@ mod tests {
             tokens_per_second: 7.0,
             seconds: 14.0,
             mfu: None,
+            loss_scale: None,
             peak_memory_bytes: None,
         })
     }

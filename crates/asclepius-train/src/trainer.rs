@@ -8,11 +8,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use asclepius_dataset::Batch;
-use asclepius_model::{Decoder, Loss, MicroBatch, ModelError, Recompute, add_gradients};
+use asclepius_model::{Decoder, Loss, MicroBatch, ModelError, Recompute, add_scaled_gradients};
 use asclepius_ops::device::{forget_peak_memory, peak_memory, peak_rate};
 use asclepius_ops::{GradientBuffer, PhiloxKey};
-use candle_core::DType;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::TrainError;
 use crate::checkpoint::{DataPosition, RunState};
@@ -23,6 +22,7 @@ use crate::guards::{
     Expectation, broken_gradients, broken_weights, check_adapter_moved, check_gradients, documents_of,
 };
 use crate::job::{Control, Job, Summary};
+use crate::loss_scale::LossScale;
 use crate::metrics::{MetricsLog, MetricsRow, StepRow};
 use crate::optimizer::Optimizer;
 use crate::schedule::LearningRate;
@@ -34,8 +34,8 @@ use crate::schedule::LearningRate;
 /// checkpoint kept; when data, model or disk fail.
 pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Result<Summary, TrainError> {
     job.check()?;
-    if job.config.precision == Precision::Bf16 {
-        decoder.convert(DType::BF16)?;
+    if job.config.precision != Precision::F32 {
+        decoder.convert(job.config.precision.dtype())?;
     }
     match job.config.adapters() {
         Some(lora) => decoder.attach(&lora, job.seed)?,
@@ -66,6 +66,14 @@ pub fn run(decoder: &mut Decoder, job: &Job<'_>, control: &dyn Control) -> Resul
     }
     check_adapter_moved(run.gradients.parameters())?;
     run.finish()
+}
+
+/// What a step's micro-batches come to.
+struct Sums {
+    loss: f64,
+    tokens: usize,
+    supervised: usize,
+    capacity: usize,
 }
 
 struct Run<'a> {
@@ -113,45 +121,33 @@ impl Run<'_> {
     /// One optimizer step. False if it was abandoned because the caller wants to stop.
     fn step(&mut self) -> Result<bool, TrainError> {
         let started = Instant::now();
-        let done = self.state.step;
-        let (mut losses, mut tokens, mut supervised, mut capacity) = (Vec::new(), 0, 0, 0);
-        self.gradients.zero()?;
-        for micro in 0..self.job.train.micro_batches(done as usize) {
-            if self.control.should_stop() {
-                return Ok(false);
+        let step = self.state.step + 1;
+        let (sums, mean, scale, grad_norm) = loop {
+            let Some(sums) = self.sums()? else { return Ok(false) };
+            // The mean is over the supervised tokens of the whole global batch, however they fell into micro-batches.
+            let (mean, scale) = (1.0 / sums.supervised as f64, self.loss_scale());
+            let grad_norm = self.gradients.norm()? * mean / scale;
+            if grad_norm.is_finite() {
+                break (sums, mean, scale, grad_norm);
             }
-            let batch = self.job.train.batch(done as usize, micro);
-            (tokens, supervised, capacity) =
-                (tokens + batch.tokens(), supervised + batch.supervised, capacity + batch.capacity);
-            losses.push(self.accumulate(&batch, micro as u64)?);
-        }
-        let step = done + 1;
-        if supervised == 0 {
-            let batches = (0..self.job.train.micro_batches(done as usize))
-                .map(|micro| self.job.train.batch(done as usize, micro));
-            let rows = batches.flat_map(|batch| documents_of(&batch, self.job.train)).collect();
-            return Err(TrainError::NothingSupervised { step, rows });
-        }
-        // Read only now: a card works through all micro-batches without waiting for this thread.
-        let mut loss = 0.0;
-        for (micro, part) in losses.iter().enumerate() {
-            loss += self.value_of(part, || self.job.train.batch(done as usize, micro))?;
-        }
-        // The mean is over the supervised tokens of the whole global batch, however they fell into micro-batches.
-        let mean = 1.0 / supervised as f64;
-        let (loss, grad_norm) = (loss * mean, self.gradients.norm()? * mean);
-        if !grad_norm.is_finite() {
-            let tensors = broken_gradients(self.gradients.parameters())?;
-            return Err(self.not_finite("gradient norm", grad_norm, tensors, Vec::new()));
-        }
+            if !self.state.loss_scale.as_mut().is_some_and(LossScale::halve) {
+                let tensors = broken_gradients(self.gradients.parameters())?;
+                return Err(self.not_finite("gradient norm", grad_norm, tensors, Vec::new()));
+            }
+            warn!(step, scale, "a gradient left f16's range: the step is run again with half the scale");
+        };
+        let loss = sums.loss * mean;
         self.check_gradients()?;
-        let learning_rate = self.rate.at(done);
-        let scale = mean * clip_factor(grad_norm, self.job.config.max_grad_norm);
-        self.optimizer.update(scale, learning_rate, step)?;
+        let learning_rate = self.rate.at(step - 1);
+        let factor = mean / scale * clip_factor(grad_norm, self.job.config.max_grad_norm);
+        self.optimizer.update(factor, learning_rate, step)?;
+        if let Some(scale) = &mut self.state.loss_scale {
+            scale.held();
+        }
 
         let device = self.decoder.device();
         device.synchronize()?;
-        let seconds = started.elapsed().as_secs_f64();
+        let (seconds, tokens) = (started.elapsed().as_secs_f64(), sums.tokens);
         self.advance(tokens as u64, seconds);
         let row = StepRow {
             step,
@@ -160,11 +156,12 @@ impl Run<'_> {
             learning_rate,
             grad_norm,
             tokens: tokens as u64,
-            supervised_tokens: supervised as u64,
-            fill: tokens as f64 / capacity as f64,
+            supervised_tokens: sums.supervised as u64,
+            fill: tokens as f64 / sums.capacity as f64,
             tokens_per_second: tokens as f64 / seconds.max(f64::MIN_POSITIVE),
             seconds,
             mfu: peak_rate(device).map(|peak| self.operations_per_token * tokens as f64 / seconds / peak),
+            loss_scale: (self.state.loss_scale.is_some()).then_some(scale),
             peak_memory_bytes: peak_memory(device),
         };
         self.record(MetricsRow::Step(row))?;
@@ -172,10 +169,43 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// What the next step's gradients were computed times.
+    fn loss_scale(&self) -> f64 {
+        self.state.loss_scale.map_or(1.0, |scale| scale.scale)
+    }
+
+    /// The gradients of a step's micro-batches, added up from zero, and their loss. None where the caller wants to stop.
+    fn sums(&mut self) -> Result<Option<Sums>, TrainError> {
+        let done = self.state.step;
+        let (mut losses, mut tokens, mut supervised, mut capacity) = (Vec::new(), 0, 0, 0);
+        self.gradients.zero()?;
+        for micro in 0..self.job.train.micro_batches(done as usize) {
+            if self.control.should_stop() {
+                return Ok(None);
+            }
+            let batch = self.job.train.batch(done as usize, micro);
+            (tokens, supervised, capacity) =
+                (tokens + batch.tokens(), supervised + batch.supervised, capacity + batch.capacity);
+            losses.push(self.accumulate(&batch, micro as u64)?);
+        }
+        if supervised == 0 {
+            let batches = (0..self.job.train.micro_batches(done as usize))
+                .map(|micro| self.job.train.batch(done as usize, micro));
+            let rows = batches.flat_map(|batch| documents_of(&batch, self.job.train)).collect();
+            return Err(TrainError::NothingSupervised { step: done + 1, rows });
+        }
+        // Read only now: a card works through all micro-batches without waiting for this thread.
+        let mut loss = 0.0;
+        for (micro, part) in losses.iter().enumerate() {
+            loss += self.value_of(part, || self.job.train.batch(done as usize, micro))?;
+        }
+        Ok(Some(Sums { loss, tokens, supervised, capacity }))
+    }
+
     /// Adds a micro-batch's gradients to the step's; returns its summed loss.
     fn accumulate(&self, batch: &Batch, micro: u64) -> Result<Loss, TrainError> {
         let dropout = PhiloxKey::new(self.job.seed).fold_name("dropout").fold(self.state.step).fold(micro);
-        Ok(add_gradients(self.decoder, &micro_batch(batch)?, Some(dropout), self.recompute)?)
+        Ok(add_scaled_gradients(self.decoder, &micro_batch(batch)?, Some(dropout), self.recompute, self.loss_scale())?)
     }
 
     /// A micro-batch's loss as a number, which it must be.

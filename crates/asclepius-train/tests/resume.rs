@@ -168,6 +168,11 @@ fn sixteen_bit_weights_go_on_bit_for_bit_beside_adapters_in_full_precision() {
     let half = |config| TrainConfig { precision: Precision::Bf16, ..config };
     ten_steps_are_five_and_five(&half(config()), "model.safetensors");
     ten_steps_are_five_and_five(&half(lora()), "adapter_model.safetensors");
+    let masters = TrainConfig { master_weights: true, ..half(config()) };
+    ten_steps_are_five_and_five(&masters, "model.safetensors");
+    let scaled = |method| TrainConfig { precision: Precision::F16, method, ..lora() };
+    ten_steps_are_five_and_five(&scaled(Method::Lora), "adapter_model.safetensors");
+    ten_steps_are_five_and_five(&scaled(Method::Qlora), "adapter_model.safetensors");
 
     let types = |config: &TrainConfig, file: &str| -> BTreeSet<&'static str> {
         let directory = tempfile::tempdir().expect("a directory");
@@ -176,5 +181,7 @@ fn sixteen_bit_weights_go_on_bit_for_bit_beside_adapters_in_full_precision() {
         tensors.values().map(|tensor| tensor.dtype().as_str()).collect()
     };
     assert_eq!(types(&half(config()), "model.safetensors"), ["bf16"].into());
+    assert_eq!(types(&masters, "model.safetensors"), ["bf16"].into());
     assert_eq!(types(&half(lora()), "adapter_model.safetensors"), ["f32"].into());
+    assert_eq!(types(&scaled(Method::Lora), "adapter_model.safetensors"), ["f32"].into());
 }

@@ -6,7 +6,7 @@ use asclepius_dataset::Packing;
 use asclepius_model::checkpoint::{read_tensors, write_tensors};
 use asclepius_model::{Decoder, LoraConfig};
 use asclepius_train::{
-    METRICS_FILE, Method, MetricsRow, RecomputeChoice, StepRow, TRAINER_STATE_FILE, TrainConfig, TrainError,
+    METRICS_FILE, Method, MetricsRow, Precision, RecomputeChoice, StepRow, TRAINER_STATE_FILE, TrainConfig, TrainError,
     Unattended, read_metrics, step_directories,
 };
 use candle_core::{DType, Device};
@@ -67,6 +67,50 @@ fn adapters_learn_and_leave_the_base_alone() {
         let bits = |tensor: &candle_core::Tensor| tensor.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
         assert_eq!(left.name(), right.name());
         assert!(bits(left.value()) == bits(right.value()), "{}", left.name());
+    }
+}
+
+#[test]
+fn in_f16_a_scaled_loss_gives_the_gradients_of_f32() {
+    for method in [Method::Lora, Method::Qlora] {
+        let of = |precision| {
+            let lora = Some(LoraConfig { rank: 4, ..LoraConfig::default() });
+            steps(&TrainConfig { method, lora, precision, ..config() })
+        };
+        let (narrow, wide) = (of(Precision::F16), of(Precision::F32));
+        assert_eq!(narrow.len(), wide.len());
+        for (narrow, wide) in narrow.iter().zip(&wide) {
+            assert_eq!((narrow.loss_scale, wide.loss_scale), (Some(1024.0), None));
+            assert!((narrow.loss - wide.loss).abs() < 5e-3 * wide.loss, "{narrow:?} {wide:?}");
+            assert!((narrow.grad_norm - wide.grad_norm).abs() < 2e-2 * wide.grad_norm, "{narrow:?} {wide:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_leaves_f16_is_computed_again_with_a_smaller_scale() {
+    let model = tempfile::tempdir().expect("a directory");
+    decoder().save(model.path(), None).expect("writable");
+    let file = model.path().join("model.safetensors");
+    let mut tensors = read_tensors(&file, &Device::Cpu).expect("just written");
+    // What goes back to the blocks is as much larger.
+    let norm = tensors.get_mut("model.norm.weight").expect("a Llama has one");
+    *norm = (&*norm * 2000.0).expect("a vector");
+    write_tensors(&file, &tensors).expect("writable");
+    let rows = |precision| {
+        let mut decoder = Decoder::load(model.path(), DType::F32, &Device::Cpu).expect("loads");
+        let directory = tempfile::tempdir().expect("a directory");
+        let lora = Some(LoraConfig { rank: 4, ..LoraConfig::default() });
+        let config = TrainConfig { method: Method::Lora, lora, precision, learning_rate: 1e-4, ..config() };
+        let summary = train_on(&mut decoder, &config, directory.path(), &Unattended).expect("trains");
+        assert_eq!(summary.steps, 10);
+        let rows = read_metrics(&directory.path().join(METRICS_FILE)).expect("written");
+        rows.into_iter().filter_map(|row| if let MetricsRow::Step(row) = row { Some(row) } else { None })
+    };
+    for (narrow, wide) in rows(Precision::F16).zip(rows(Precision::F32)) {
+        let scale = narrow.loss_scale.expect("in f16");
+        assert!((1.0..1024.0).contains(&scale) && scale.log2().fract() == 0.0, "{narrow:?}");
+        assert!((narrow.loss - wide.loss).abs() < 2e-2 * wide.loss, "{narrow:?} {wide:?}");
     }
 }
 

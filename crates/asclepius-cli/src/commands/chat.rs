@@ -110,6 +110,8 @@ impl Chat {
             prompt: Prompt::Text(String::new()),
             temperature: 0.0,
             top_p: None,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
             max_tokens: 256,
             seed: 0,
             stop: Vec::new(),

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use asclepius_dataset::{Inputs, build_judged};
+use asclepius_dataset::{Inputs, Models, build_with};
 use asclepius_schema::{DroppedWriter, Fingerprint, Manifest, StageDir};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::failure::Outcome;
 use crate::progress::StageBar;
 use crate::run::Run;
 use crate::stage::{Stage, input_file};
+use crate::stages::encoding::{self, Encoder};
 use crate::stages::ingest::REPORTS;
 use crate::stages::instruct::INSTRUCTIONS;
 use crate::stages::judging::{self, ChatJudge};
@@ -29,7 +30,7 @@ fn inputs(run: &Run) -> Outcome<Inputs> {
     })
 }
 
-/// The three files, the evaluation sets, the gates, the judge and the seed of the split.
+/// The three files, the evaluation sets, the models, the gates and the seed of the split.
 pub fn fingerprint(run: &Run) -> Outcome<String> {
     let inputs = inputs(run)?;
     let config = &run.config().dataset;
@@ -41,12 +42,19 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
         fingerprint = fingerprint.file("evaluation set", set)?;
     }
     let fingerprint = fingerprint.setting("validation_fraction", &config.validation_fraction);
-    Ok(judging::fingerprint(run, fingerprint)?.setting("seed", &run.config().seed).finish())
+    let mut gates = match serde_json::to_value(&config.gates)? {
+        Value::Object(gates) => gates,
+        _ => Map::new(),
+    };
+    let fingerprint = judging::fingerprint(run, &mut gates, fingerprint)?;
+    let fingerprint = encoding::fingerprint(run, &mut gates, fingerprint)?;
+    Ok(fingerprint.setting("gates", &gates).setting("seed", &run.config().seed).finish())
 }
 
 /// Scores, filters, splits and writes.
 pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
     let started = Instant::now();
+    let (inputs, mut encoder, mut judge) = (inputs(run)?, Encoder::open(run)?, ChatJudge::open(run)?);
     let bar = StageBar::start("dataset", 0);
     let directory = StageDir::begin(&run.directory, Stage::Dataset.directory())?;
     let mut dropped = DroppedWriter::create(directory.path())?;
@@ -55,9 +63,9 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         bar.set(done);
     };
     let config = run.config();
-    let (inputs, mut judge) = (inputs(run)?, ChatJudge::open(run)?);
+    let models = Models { judge: judge.as_mut(), encoder: encoder.as_mut().map(|encoder| encoder as _) };
     let (out, rows) = (directory.path(), &config.dataset);
-    let summary = build_judged(&inputs, rows, config.seed, out, &mut dropped, &progress, judge.as_mut())?;
+    let summary = build_with(&inputs, rows, config.seed, out, &mut dropped, &progress, models)?;
     dropped.finish()?;
     bar.finish();
     let terms = summary.terms();

@@ -3,7 +3,7 @@
 use asclepius_dataset::{Exhibits, Judge, Summary};
 use asclepius_schema::{Fingerprint, Manifest};
 use asclepius_text::{JudgePrompts, Judged, Subject};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, Outcome};
 use crate::progress::StageBar;
@@ -28,17 +28,15 @@ fn prompts(run: &Run) -> Outcome<JudgePrompts> {
 }
 
 /// Adds what can change a rating: the model, the prompts' content, the sampling. Nothing where there is no judge, so that
-/// datasets made before there was one stand.
-pub fn fingerprint(run: &Run, fingerprint: Fingerprint) -> Outcome<Fingerprint> {
+/// datasets made before there was one stand: its gate is taken out of `gates`, too.
+pub fn fingerprint(run: &Run, gates: &mut Map<String, Value>, fingerprint: Fingerprint) -> Outcome<Fingerprint> {
     let config = &run.config().dataset;
-    let mut gates = serde_json::to_value(&config.gates)?;
     let Some(judge) = &config.judge else {
-        gates.as_object_mut().and_then(|gates| gates.remove("judge"));
-        return Ok(fingerprint.setting("gates", &gates));
+        gates.remove("judge");
+        return Ok(fingerprint);
     };
     let prompts = prompts(run)?;
     let fingerprint = fingerprint
-        .setting("gates", &gates)
         .setting("judge", &teacher::judge_name(run, judge)?)
         .setting("judge extra_body", &judge.extra_body)
         .bytes("judge note prompt", prompts.of(Subject::Note).hash().as_bytes())

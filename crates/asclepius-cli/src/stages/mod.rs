@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod dataset;
+mod encoding;
 pub mod eval;
 pub mod ingest;
 pub mod instruct;

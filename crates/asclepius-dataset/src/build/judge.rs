@@ -5,7 +5,7 @@ use asclepius_text::gates::Judgement;
 use asclepius_text::minhash::BandPlan;
 use asclepius_text::{Gate, GatesConfig, Verdict, normalise_for_duplicates};
 
-use crate::near_duplicates::{SEQUENCE_WORDS, Sketch, nearest_preceding};
+use crate::near_duplicates::{Neighbour, SEQUENCE_WORDS, Sketch, nearest_preceding};
 
 /// Similarity looked for where nothing is dropped for it.
 const MEASURED_SIMILARITY: f64 = 0.8;
@@ -138,8 +138,22 @@ pub(super) fn drop_near_duplicates(rows: &mut [Row], gates: &GatesConfig) {
     }
 }
 
+/// The same by what notes mean, as an encoder read those in `order`, first come first; neighbours are places in it.
+pub(super) fn drop_same_meaning(rows: &mut [Row], gates: &GatesConfig, order: &[usize], nearest: &[Option<Neighbour>]) {
+    for (&index, nearest) in order.iter().zip(nearest) {
+        let verdict = match nearest {
+            None => Verdict::new(0.0, "none before it"),
+            Some(near) => {
+                let other = &rows[order[near.index]].id;
+                Verdict::new(near.similarity as f32, format!("means what {other} does: cosine {:.3}", near.similarity))
+            }
+        };
+        rows[index].add(gates, Gate::SameMeaning, verdict);
+    }
+}
+
 /// The rows that are still in, by id.
-fn precedence(rows: &[Row]) -> Vec<usize> {
+pub(super) fn precedence(rows: &[Row]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.len()).filter(|&index| rows[index].is_in()).collect();
     order.sort_by(|&left, &right| {
         let (left, right) = (&rows[left], &rows[right]);

@@ -23,19 +23,21 @@ fn bounds(dtype: DType) -> Bounds {
     match dtype {
         // 8 bits of mantissa: one rounding is 2e-3, and an operation has a handful.
         DType::BF16 => Bounds { operations: 2e-2, losses: 2e-2 },
+        // 11 bits: a quarter of that and less.
+        DType::F16 => Bounds { operations: 5e-3, losses: 5e-3 },
         _ => Bounds { operations: 1e-4, losses: 1e-4 },
     }
 }
 
 /// The types every check runs in.
-const DTYPES: [DType; 2] = [DType::F32, DType::BF16];
+const DTYPES: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
 
 /// One operation in one type: the worst over all shapes.
 #[derive(Debug, Clone, Serialize)]
 pub struct OperationFinding {
     /// The operation, and the variant where there are several.
     pub operation: &'static str,
-    /// `f32` or `bf16`.
+    /// `f32`, `bf16` or `f16`.
     pub dtype: &'static str,
     /// How many random shapes were tried.
     pub shapes: usize,
@@ -54,7 +56,7 @@ pub struct OperationFinding {
 pub struct TrainingFinding {
     /// `full`, `lora` or `qlora`, and how the moments are kept.
     pub method: &'static str,
-    /// `f32` or `bf16`.
+    /// `f32`, `bf16` or `f16`.
     pub dtype: &'static str,
     /// The loss of each step on the device.
     pub losses: Vec<f64>,

@@ -7,7 +7,7 @@ use asclepius_model::{Decoder, LoraConfig, ModelConfig};
 use asclepius_ops::PhiloxKey;
 use candle_core::{DType, Device};
 
-use super::{DTYPES, TrainingFinding, as_on_device, bounds};
+use super::{TrainingFinding, as_on_device, bounds};
 use crate::{
     InitConfig, Job, METRICS_FILE, Method, MetricsRow, OptimizerChoice, Precision, Schedule, TrainConfig, TrainError,
     TrainStage, Unattended, Vocabulary, read_metrics, run,
@@ -66,6 +66,8 @@ fn config(method: Method, precision: Precision) -> TrainConfig {
     }
 }
 
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
+
 /// The loss of every step.
 fn losses(config: &TrainConfig, model: &Path, device: &Device, seed: u64) -> Result<Vec<f64>, TrainError> {
     let as_given = PlanConfig { order: Order::AsGiven, ..config.train_plan(0) };
@@ -107,8 +109,9 @@ pub(super) fn check(device: &Device, seed: u64) -> Result<Vec<TrainingFinding>, 
     ] {
         let config = |precision| TrainConfig { optimizer, ..config(method, precision) };
         let reference = losses(&config(Precision::F32), model.path(), &Device::Cpu, seed)?;
-        for dtype in DTYPES {
-            let precision = if dtype == DType::BF16 { Precision::Bf16 } else { Precision::F32 };
+        let adapters_only = |precision| precision == Precision::F16 && method == Method::Full;
+        for precision in PRECISIONS.into_iter().filter(|&precision| !adapters_only(precision)) {
+            let dtype = precision.dtype();
             let config = config(precision);
             let found = as_on_device(device, || losses(&config, model.path(), device, seed));
             let (losses, error) = match found {

@@ -9,10 +9,11 @@ use super::Run;
 use crate::TrainError;
 use crate::adamw::AdamW;
 use crate::checkpoint::RunState;
-use crate::config::Method;
+use crate::config::{Method, Precision};
 use crate::error::Problem;
 use crate::events::{EventLog, now};
 use crate::job::{Beginning, Control, Job};
+use crate::loss_scale::LossScale;
 use crate::metrics::MetricsLog;
 use crate::optimizer::Optimizer;
 use crate::persist;
@@ -38,14 +39,15 @@ impl<'a> Run<'a> {
             return Err(TrainError::NothingTrainable);
         }
         let rule = AdamW { betas: config.betas, epsilon: config.epsilon, weight_decay: config.weight_decay };
-        let optimizer = Optimizer::new(rule, config.optimizer, gradients.parameters())?
+        let optimizer = Optimizer::new(rule, config.optimizer, gradients.parameters(), config.master_weights)?
             .drawing_from(PhiloxKey::new(job.seed).fold_name("rounding"));
         let steps_per_epoch = job.train.steps_per_epoch() as u64;
         let total_steps = config.total_steps(job.stage, job.train);
         let rate = LearningRate::new(config.learning_rate, config.schedule, config.warmup_ratio, total_steps);
 
         fs_err::create_dir_all(job.directory)?;
-        let fresh = RunState::new(total_steps, job.seed, job.identity.to_owned());
+        let mut fresh = RunState::new(total_steps, job.seed, job.identity.to_owned());
+        fresh.loss_scale = (config.precision == Precision::F16).then(LossScale::default);
         let resumed = persist::resume(decoder, &optimizer, job, &fresh)?;
         let resumed_from = resumed.as_ref().map(|(state, _)| state.step);
         let metrics = MetricsLog::open(job.directory, resumed_from)?;
