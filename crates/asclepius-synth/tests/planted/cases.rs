@@ -91,6 +91,25 @@ pub fn written() -> Vec<Written> {
     paths.into_iter().map(read).collect()
 }
 
+/// Notes of another hand, under `tests/fresh`: letters, summaries, theatre and emergency notes over the own sample
+/// reports, `<report>.<letter>.txt`, written before anybody looked at the rules with them in mind.
+pub fn fresh() -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fresh");
+    let mut paths: Vec<_> = fs_err::read_dir(&directory)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    let reports = articles(&root().join("data/case-reports"));
+    let read = |path: PathBuf| {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let of = name.rsplit_once('.').expect("a letter").0.to_owned();
+        let source = reports.iter().find(|(other, _)| *other == of).expect("the note's report").1.clone();
+        Case { name, source, text: fs_err::read_to_string(&path).expect("a note"), held_back: false }
+    };
+    paths.into_iter().map(read).collect()
+}
+
 const HELD_BACK: &[&str] =
     &["PMC99000003", "PMC99000004", "PMC99000008", "PMC99000010", "PMC99000014", "PMC99000018", "PMC99000023"];
 

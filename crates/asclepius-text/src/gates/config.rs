@@ -285,7 +285,7 @@ pub struct GatesConfig {
     /// Fewest headings of a note.
     pub headings: Threshold,
     /// Most times and intervals without support in the report, or the note. Off by default: of 18 faithful notes in
-    /// words of their own it flags one.
+    /// words of their own it flags two.
     pub intervals: Threshold,
     /// Least rating, 1 to 4, by the model of `[dataset.judge]`: of a note beside its report, of an answer beside its
     /// note. Only rows that pass every other gate are rated; one without a readable rating stays, and is counted.
@@ -306,7 +306,7 @@ pub struct GatesConfig {
     pub near_duplicate: Threshold,
     /// Most sentences that affirm what the report, or the note, denies, or the reverse. Off by default: in notes that
     /// keep the report's words it catches 98 of 100 such errors, and then 0 is the threshold to set; of 18 faithful
-    /// notes in words of their own it flags four.
+    /// notes in words of their own it flags six.
     pub negation: Threshold,
     /// Least share of a note's numbers that occur in the report.
     pub numbers: Threshold,
@@ -325,7 +325,7 @@ pub struct GatesConfig {
     /// 0: the patient's sex must be the report's, or the note's.
     pub sex: Threshold,
     /// Most statements and clinical terms of which the report, or the note, knows nothing. Off by default: of 18
-    /// faithful notes in words of their own it flags three. 0 is the threshold for notes that keep the report's words.
+    /// faithful notes in words of their own it flags one. 0 is the threshold for notes that keep the report's words.
     pub statements: Threshold,
 }
 

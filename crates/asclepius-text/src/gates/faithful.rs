@@ -6,12 +6,16 @@
 
 mod lexicon;
 mod person;
+mod places;
 mod polarity;
 mod quantities;
 mod reading;
+mod results;
+mod shorthand;
 mod sides;
 mod statements;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 pub use reading::Reading;
@@ -32,6 +36,8 @@ pub struct Pair<'a> {
     own_words: Vec<bool>,
     /// Quantities of the source, each with its sentence.
     quantities: Vec<(usize, &'a Quantity)>,
+    /// What stands around each of them, once it is asked for.
+    surroundings: OnceCell<Vec<places::Surroundings>>,
 }
 
 /// A sentence's origin is known when this share of its content stands in one sentence of the source.
@@ -52,7 +58,7 @@ impl<'a> Pair<'a> {
         let own_words = text.sentences.iter().zip(&overlaps).map(own).collect();
         let found = source.sentences.iter().map(|sentence| &sentence.quantities).enumerate();
         let quantities = found.flat_map(|(index, found)| found.iter().map(move |quantity| (index, quantity))).collect();
-        Self { text, source, reworded: false, overlaps, own_words, quantities }
+        Self { text, source, reworded: false, overlaps, own_words, quantities, surroundings: OnceCell::new() }
     }
 
     /// A text that is asked to say things in words of its own, as answers are.
@@ -92,7 +98,7 @@ impl<'a> Pair<'a> {
         count(&self.unsupported(Gate::Laterality), "sides")
     }
 
-    /// Findings that the source denies and the text affirms, or the reverse.
+    /// Findings that the source denies and the text affirms, or the reverse, and results that came out the other way.
     pub fn negation(&self) -> Verdict {
         count(&self.unsupported(Gate::Negation), "negations")
     }
@@ -115,7 +121,10 @@ impl<'a> Pair<'a> {
             }),
             Gate::Laterality => sides::contradictions(self.text, self.source, &self.overlaps),
             Gate::Negation => {
-                polarity::contradictions(self.text, self.source, &self.overlaps, self.reworded, &self.own_words)
+                let (text, source) = (self.text, self.source);
+                let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
+                found.extend(results::contradictions(text, source, &self.overlaps));
+                found
             }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
             Gate::Sex => person::contradict(self.text, self.source).into_iter().collect(),
@@ -138,9 +147,7 @@ impl<'a> Pair<'a> {
             .map(|(_, quantity)| *quantity)
             .filter(|quantity| quantity.kind == Kind::Age)
             .collect();
-        let above = known
-            .iter()
-            .any(|age| age.unit.as_deref() == Some("month") && age.values.iter().any(|value| *value > 89.0 * 12.0));
+        let above = self.is_of_great_age();
         let ages = sentence.quantities.iter().filter(|quantity| quantity.kind == Kind::Age);
         ages.filter(|age| {
             let general = above && age.values.iter().any(|value| (89.0 * 12.0..=90.0 * 12.0).contains(value));
@@ -179,12 +186,30 @@ impl<'a> Pair<'a> {
     fn unsupported_figures(&self, kind: Kind, index: usize, sentence: &Sentence) -> Vec<String> {
         let asked = sentence.quantities.iter().filter(|quantity| quantity.kind == kind);
         asked
-            .filter(|quantity| !self.supported_figure(index, quantity))
+            .filter(|quantity| !self.is_general_age(sentence, quantity))
+            .filter(|quantity| !self.supported_figure(index, quantity) || self.is_misplaced(index, quantity))
             .map(|quantity| around(sentence, quantity.at))
             .collect()
     }
 
-    /// Whether the source states the figure where the sentence comes from, or beside the same words.
+    /// "A man over 90" of one who is 93.
+    fn is_general_age(&self, sentence: &Sentence, quantity: &Quantity) -> bool {
+        let years = |value: &f64| {
+            let years = if quantity.unit.is_some() { value / 12.0 } else { *value };
+            (89.0..=90.0).contains(&years)
+        };
+        let before = sentence.line[..quantity.at].trim_end();
+        let above = ["over", "above", "than", ">", "aged"].iter().any(|word| before.ends_with(word));
+        above && quantity.values.iter().any(years) && self.is_of_great_age()
+    }
+
+    fn is_of_great_age(&self) -> bool {
+        let ages = self.quantities.iter().filter(|(_, quantity)| quantity.kind == Kind::Age);
+        ages.filter(|(_, age)| age.unit.as_deref() == Some("month"))
+            .any(|(_, age)| age.values.iter().any(|value| *value > 89.0 * 12.0))
+    }
+
+    /// Whether the source states the figure where the the sentence comes from, or beside the same words.
     fn supported_figure(&self, index: usize, asked: &Quantity) -> bool {
         let line = self.text.sentences[index].line.as_str();
         let agreeing: Vec<&(usize, &Quantity)> =
@@ -196,6 +221,13 @@ impl<'a> Pair<'a> {
         if agreeing.is_empty() {
             return self.stated_otherwise(index, asked);
         }
+        // In words of one's own a telling figure needs no word of the source beside it.
+        let telling_figure =
+            asked.precision < asked.scale * 0.99 || asked.values.iter().any(|value| value / asked.scale >= 13.0);
+        let same_unit = asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit == asked.unit);
+        if self.own_words[index] && asked.kind == Kind::Measure && telling_figure && same_unit {
+            return true;
+        }
         let stems = self.context(line, asked.at);
         // One word alone may stand for something else there, a drug hardly.
         let telling = stems.len() > 1 || stems.iter().any(|stem| lexicon::DRUG_STEMS.contains(stem));
@@ -206,7 +238,14 @@ impl<'a> Pair<'a> {
                 let mut words = near.split(|letter: char| !letter.is_alphabetic());
                 words.any(|word| word.len() >= 4 && lexicon::is_content(word) && stem.starts_with(word))
             };
-            stems.iter().any(|stem| near.contains(stem.as_str()) || begins(stem))
+            let told = |near: &str| stems.iter().any(|stem| near.contains(stem.as_str()));
+            // Who writes in words of his own draws neighbouring sentences into one.
+            let neighbour = |at: usize| self.source.sentences.get(at).is_some_and(|sentence| told(&sentence.line));
+            told(near)
+                || stems.iter().any(|stem| begins(stem))
+                || (self.own_words[index]
+                    && asked.kind == Kind::Interval
+                    && (neighbour(found.0.wrapping_sub(1)) || neighbour(found.0 + 1)))
         };
         let best = self.overlaps[index].iter().copied().fold(0.0, f32::max);
         let copied = self.is_copied(index);
@@ -285,6 +324,12 @@ impl<'a> Pair<'a> {
         if asked.counts {
             let word = ORDINALS.get((stated as usize).wrapping_sub(1));
             return word.is_some_and(|word| self.source.known.contains(*word));
+        }
+        // "Every 24 hours" is daily, "every 12" twice daily.
+        let often = [24.0, 12.0, 8.0, 6.0].iter().any(|hours| (stated - hours).abs() < 1e-9);
+        let hourly = (asked.scale - 1.0 / 24.0).abs() < 1e-9 && asked.unit.as_deref() == Some("day");
+        if asked.kind == Kind::Interval && often && hourly && self.source.known.contains("daily") {
+            return true;
         }
         let bare = |at: usize| {
             let same = |(index, found): &&(usize, &Quantity)| *index == at && found.unit.is_none() && !found.counts;

@@ -6,6 +6,7 @@
 //! `cargo test --release -p asclepius-text --test phi -- --nocapture` prints the table and every miss.
 
 mod clean;
+mod fresh;
 mod labelled;
 mod numbers;
 
@@ -40,13 +41,22 @@ fn fill() -> Vec<Filled> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
 fn identifiers_of_all_eighteen_kinds_are_found() {
+    measure(&fill());
+}
+
+#[test]
+fn identifiers_in_the_words_of_another_hand_are_found() {
+    measure(&fresh::fill());
+}
+
+#[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
+fn measure(rows: &[Filled]) {
     let mut table: BTreeMap<PhiKind, (usize, usize, usize)> = BTreeMap::new();
     let (mut right, mut spans) = (0, 0);
     let (mut misses, mut false_alarms) = (Vec::new(), Vec::new());
-    for (text, label) in fill() {
-        let found = scan(&text);
+    for (text, label) in rows {
+        let found = scan(text);
         let on_label = |span: &std::ops::Range<usize>| {
             label.as_ref().is_some_and(|(_, label)| span.start < label.end && label.start < span.end)
         };
@@ -58,7 +68,7 @@ fn identifiers_of_all_eighteen_kinds_are_found() {
                 false_alarms.push(format!("{:?} {:?} in {text:?}", span.kind, &text[span.range.clone()]));
             }
         }
-        let Some((kind, label)) = &label else { continue };
+        let Some((kind, label)) = label else { continue };
         let covered: usize = found
             .iter()
             .map(|span| span.range.end.min(label.end).saturating_sub(span.range.start.max(label.start)))

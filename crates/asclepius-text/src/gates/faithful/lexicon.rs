@@ -36,7 +36,8 @@ uneventful unknown unremarkable until up upon use used using usual various very 
 when where whereas whether which while who whom whose will with within without woman worse year years yes yet you young \
 female boy girl yo old gentleman lady infant pt hpi pmh ros dx hx fu f/u service date mg ml cm mm kg day's allergies nkda social systems review \
 assessment disposition attending instructions follow-up surgical surgery tolerated underwent include includes included good poor fair \
-remain mention mentioned states stated state answer question describe described given line refers mean means stands value values"
+remain mention mentioned states stated state answer question describe described given line refers mean means stands value values \
+yrs mth mths wks hrs mins secs"
         .split_whitespace()
         .collect()
 });
@@ -49,30 +50,30 @@ pub(super) fn is_content(word: &str) -> bool {
 /// Drugs that no ending gives away, generic names; of synonyms after `=` the first one counts.
 const DRUGS: &str = "insulin aspirin=asa=acetylsalicylic heparin warfarin=coumadin acetaminophen=paracetamol=apap=tylenol morphine fentanyl \
 remifentanil sufentanil oxycodone hydrocodone hydromorphone codeine tramadol tapentadol buprenorphine methadone ketamine propofol etomidate \
-dexmedetomidine thiopental sevoflurane isoflurane desflurane sugammadex epinephrine=adrenaline norepinephrine=noradrenaline dopamine \
-dobutamine milrinone levosimendan vasopressin terlipressin phenylephrine ephedrine atropine glycopyrrolate digoxin amiodarone adenosine lidocaine=lignocaine \
+dexmedetomidine thiopental=thiopentone sevoflurane isoflurane desflurane sugammadex epinephrine=adrenaline norepinephrine=noradrenaline=levophed dopamine \
+dobutamine milrinone levosimendan vasopressin terlipressin phenylephrine ephedrine atropine glycopyrrolate=glycopyrronium digoxin amiodarone adenosine lidocaine=lignocaine \
 flecainide propafenone sotalol ivabradine ranolazine nitroglycerin=glyceryl isosorbide nitroprusside hydralazine minoxidil clonidine methyldopa doxazosin \
-tamsulosin finasteride verapamil diltiazem clopidogrel ticagrelor prasugrel dipyridamole cilostazol alteplase=tpa tenecteplase streptokinase urokinase \
-fondaparinux bivalirudin argatroban protamine spironolactone eplerenone amiloride mannitol acetazolamide indapamide levothyroxine=thyroxine \
+tamsulosin finasteride verapamil diltiazem clopidogrel=plavix ticagrelor prasugrel dipyridamole cilostazol alteplase=tpa tenecteplase streptokinase urokinase \
+fondaparinux bivalirudin argatroban protamine spironolactone eplerenone amiloride mannitol acetazolamide indapamide levothyroxine=thyroxine=synthroid \
 liothyronine methimazole carbimazole propylthiouracil methotrexate=mtx cyclophosphamide ifosfamide melphalan chlorambucil busulfan bendamustine vincristine vinblastine \
 vinorelbine bleomycin etoposide gemcitabine capecitabine fluorouracil=5-fu cytarabine fludarabine cladribine azacitidine decitabine temozolomide dacarbazine \
 mercaptopurine hydroxyurea=hydroxycarbamide thalidomide lenalidomide pomalidomide bortezomib carfilzomib asparaginase tretinoin mitotane mitomycin dactinomycin \
 linezolid rifampin=rifampicin isoniazid=inh ethambutol pyrazinamide colistin polymyxin amikacin gentamicin tobramycin streptomycin vancomycin teicoplanin daptomycin \
-trimethoprim sulfamethoxazole cotrimoxazole=co-trimoxazole nitrofurantoin fosfomycin chloramphenicol dapsone ivermectin albendazole mebendazole praziquantel chloroquine hydroxychloroquine \
+trimethoprim sulfamethoxazole=sulphamethoxazole cotrimoxazole=co-trimoxazole nitrofurantoin fosfomycin chloramphenicol dapsone ivermectin albendazole mebendazole praziquantel chloroquine hydroxychloroquine \
 artesunate quinine primaquine amphotericin nystatin terbinafine griseofulvin flucytosine colchicine allopurinol febuxostat probenecid azathioprine mycophenolate \
-tacrolimus sirolimus everolimus cyclosporine=ciclosporin=cyclosporin leflunomide sulfasalazine mesalamine=mesalazine penicillamine lithium valproate=valproic carbamazepine oxcarbazepine \
-levetiracetam phenytoin fosphenytoin lamotrigine topiramate lacosamide zonisamide vigabatrin ethosuximide clobazam phenobarbital gabapentin pregabalin haloperidol risperidone olanzapine quetiapine \
+tacrolimus sirolimus everolimus cyclosporine=ciclosporin=cyclosporin leflunomide sulfasalazine=sulphasalazine mesalamine=mesalazine penicillamine lithium valproate=valproic carbamazepine oxcarbazepine=trileptal \
+levetiracetam=keppra phenytoin fosphenytoin lamotrigine topiramate lacosamide zonisamide vigabatrin ethosuximide clobazam phenobarbital=phenobarbitone gabapentin pregabalin haloperidol risperidone olanzapine quetiapine \
 aripiprazole clozapine ziprasidone chlorpromazine sertraline citalopram escitalopram fluoxetine paroxetine venlafaxine duloxetine bupropion mirtazapine trazodone amitriptyline \
 nortriptyline donepezil memantine rivastigmine levodopa carbidopa pramipexole ropinirole amantadine baclofen tizanidine dantrolene pyridostigmine neostigmine riluzole edaravone \
 thiamine pyridoxine cyanocobalamin hydroxocobalamin folate=folic biotin phytonadione calcitriol cholecalciferol ergocalciferol immunoglobulin=ivig tranexamic octreotide desmopressin \
 glucagon naloxone flumazenil albuterol=salbutamol ipratropium tiotropium budesonide fluticasone theophylline aminophylline terbutaline formoterol salmeterol oxytocin misoprostol mifepristone \
 methylergonovine letrozole anastrozole exemestane tamoxifen fulvestrant clomiphene leuprolide goserelin bicalutamide metoclopramide domperidone sucralfate lactulose loperamide bisacodyl polyethylene \
 cholestyramine ursodiol=ursodeoxycholic exenatide liraglutide semaglutide dulaglutide metformin glipizide gliclazide glimepiride glyburide=glibenclamide acarbose pioglitazone etanercept abatacept \
-anakinra eculizumab denosumab botulinum timolol latanoprost brimonidine dorzolamide ranibizumab bevacizumab triamcinolone chlorhexidine povidone silver mupirocin hydroxyzine diphenhydramine \
-chlorpheniramine promethazine cetirizine loratadine fexofenadine levocetirizine prednisone prednisolone methylprednisolone dexamethasone hydrocortisone betamethasone fludrocortisone \
-ibuprofen naproxen diclofenac ketorolac indomethacin celecoxib meloxicam furosemide torsemide bumetanide chlorthalidone hydrochlorothiazide oseltamivir acyclovir valacyclovir ganciclovir \
-remdesivir tocilizumab baricitinib tofacitinib deferoxamine deferasirox edetate dimercaprol pralidoxime acetylcysteine=n-acetylcysteine sildenafil tadalafil bosentan macitentan riociguat treprostinil epoprostenol iloprost \
-erythropoietin filgrastim eltrombopag romiplostim iron sucrose";
+anakinra eculizumab denosumab botulinum timolol latanoprost brimonidine dorzolamide ranibizumab bevacizumab triamcinolone chlorhexidine povidone silver mupirocin hydroxyzine=atarax diphenhydramine \
+chlorpheniramine promethazine cetirizine loratadine fexofenadine levocetirizine prednisone prednisolone methylprednisolone=solumedrol=medrol dexamethasone=decadron hydrocortisone betamethasone fludrocortisone \
+ibuprofen naproxen diclofenac ketorolac indomethacin=indometacin celecoxib meloxicam furosemide=frusemide=lasix torsemide bumetanide chlorthalidone hydrochlorothiazide oseltamivir acyclovir=aciclovir=zovirax valacyclovir=valaciclovir=valtrex ganciclovir \
+remdesivir tocilizumab baricitinib tofacitinib deferoxamine deferasirox edetate dimercaprol pralidoxime acetylcysteine=n-acetylcysteine=nac sildenafil tadalafil bosentan macitentan riociguat treprostinil epoprostenol iloprost \
+erythropoietin filgrastim eltrombopag romiplostim iron sucrose cephalexin=cefalexin=keflex amoxicillin=amoxycillin meperidine=pethidine enoxaparin=lovenox=clexane apixaban=eliquis rivaroxaban=xarelto atorvastatin=lipitor rosuvastatin=crestor lorazepam=ativan diazepam=valium ondansetron=zofran adalimumab=humira infliximab=remicade rituximab=rituxan=mabthera ceftriaxone=rocephin metronidazole=flagyl levofloxacin=levaquin pantoprazole=protonix esomeprazole=nexium omeprazole=prilosec beclomethasone=beclometasone estradiol=oestradiol";
 
 static DRUG_NAMES: LazyLock<FxHashMap<&str, &str>> = LazyLock::new(|| {
     let groups = DRUGS.split_whitespace().filter(|group| !matches!(*group, "iron" | "sucrose" | "silver"));
@@ -98,6 +99,11 @@ pub(super) fn drug(word: &str) -> Option<&str> {
         return None;
     }
     DRUG_NAMES.get(word).copied().or_else(|| (word.len() > 5 && DRUG_ENDING.is_match(word)).then_some(word))
+}
+
+/// The generic name of a drug that goes by several.
+pub(super) fn generic(word: &str) -> Option<&'static str> {
+    DRUG_NAMES.get(word).copied()
 }
 
 /// Whether a word is the name of a disease, a finding or a procedure by its ending or by itself.

@@ -48,12 +48,20 @@ impl Key {
     /// Of a word whose text, stem and roles are set.
     pub fn of(word: &Word) -> Self {
         let text = word.text.as_str();
-        let counts =
-            text.len() >= 4 && text.starts_with(char::is_alphabetic) && !word.roles.any(Roles::GRAMMAR | Roles::CUE);
+        // A drug goes by all of its names.
+        let generic = lexicon::generic(text);
+        let counts = generic.is_some()
+            || text.len() >= 4 && text.starts_with(char::is_alphabetic) && !word.roles.any(Roles::GRAMMAR | Roles::CUE);
         if !counts {
             return Self::NONE;
         }
-        let shared = if word.stem.is_empty() { text.strip_suffix('s').unwrap_or(text) } else { word.stem.as_str() };
+        let shared = if let Some(generic) = generic {
+            generic
+        } else if word.stem.is_empty() {
+            text.strip_suffix('s').unwrap_or(text)
+        } else {
+            word.stem.as_str()
+        };
         let mut hasher = FxHasher::default();
         shared.hash(&mut hasher);
         Self(hasher.finish().max(1))
@@ -96,6 +104,15 @@ impl Chart {
             }
         }
         chart
+    }
+
+    /// Whether a sentence denies one of its words; nothing where that is not sure.
+    pub fn denies(&self, sentence: usize, at: usize) -> Option<bool> {
+        match self.lines.get(sentence)?.said.get(at)? {
+            Said::Denied => Some(true),
+            Said::Open => None,
+            _ => Some(false),
+        }
     }
 
     /// This chart with that of the text behind it.
@@ -164,6 +181,12 @@ fn said(sentence: &Sentence) -> Vec<Said> {
         if (text == "not" && matches!(next, "only" | "yet")) || (text == "no" && next == "longer") {
             continue;
         }
+        if text == "non" {
+            if let Some(said) = said.get_mut(index + 1) {
+                set(said, Said::Denied);
+            }
+            continue;
+        }
         if DENY_WITH.iter().any(|(first, second)| *first == text && *second == next)
             || word.roles.any(Roles::DENIES_AFTER)
         {
@@ -177,20 +200,42 @@ fn said(sentence: &Sentence) -> Vec<Said> {
         } else if word.roles.any(Roles::DENIES_AROUND) {
             mark_around(words, index, &mut said);
         } else if word.roles.any(Roles::DENIES_BEFORE) {
+            // "Imaging excluded thrombosis" denies what follows, "thrombosis was excluded" what stands before.
+            let passive = index > 0 && matches!(words[index - 1].text.as_str(), "was" | "were" | "been" | "is" | "are");
+            let object =
+                words.get(index + 1).filter(|next| next.phrase == word.phrase && !next.roles.any(Roles::PLACES));
+            match object {
+                Some(_) if text == "avoided" && !passive => mark_open(words, index, &mut said),
+                Some(_) if text == "excluded" && !passive => mark_after(words, index, &mut said),
+                _ => mark_before(words, index, Said::Denied, &mut said),
+            }
+        } else if text == "free" && words.get(index + 1).is_none_or(|next| ends_free(word, next)) {
             mark_before(words, index, Said::Denied, &mut said);
         } else if text == "negative" || text == "undetectable" {
             mark_before(words, index, Said::Negative, &mut said);
         } else if text == "positive" {
             mark_before(words, index, Said::Positive, &mut said);
         } else if word.roles.any(Roles::OPENS) {
-            for at in index + 1..words.len() {
-                if words[at].clause == word.clause {
-                    set(&mut said[at], Said::Open);
-                }
-            }
+            mark_open(words, index, &mut said);
         }
     }
     said
+}
+
+/// "Headache-free at two years": what is free is no free fluid.
+fn ends_free(word: &Word, next: &Word) -> bool {
+    next.phrase != word.phrase
+        || next.roles.any(Roles::PLACES)
+        || matches!(next.text.as_str(), "for" | "since" | "after")
+}
+
+/// The rest of the clause.
+fn mark_open(words: &[Word], index: usize, said: &mut [Said]) {
+    for at in index + 1..words.len() {
+        if words[at].clause == words[index].clause {
+            set(&mut said[at], Said::Open);
+        }
+    }
 }
 
 fn set(said: &mut Said, to: Said) {
@@ -212,29 +257,49 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
             set(said, Said::Open);
         }
     }
+    // "No stool for six days" is over.
+    let lasting = (index + 1..end).any(|at| {
+        matches!(words[at].text.as_str(), "for" | "since")
+            && words.get(at + 1).is_some_and(|next| next.text.starts_with(|first: char| first.is_ascii_digit()))
+    });
+    if lasting {
+        for said in &mut said[index + 1..end] {
+            set(said, Said::Open);
+        }
+        return;
+    }
     let last_or = (index + 1..end).rev().find(|&at| matches!(words[at].text.as_str(), "or" | "nor"));
     let mut since_mark = 0;
     let mut joined = false;
+    let mut placed = false;
     for at in index + 1..end {
         let word = &words[at];
         if at > 0 && word.phrase != words[at - 1].phrase {
             since_mark = 0;
             joined = false;
+            placed = false;
         }
         since_mark += 1;
+        // "No ring at the slit lamp" denies no lamp.
+        placed |= word.roles.any(Roles::PLACES) || word.text == "to";
         joined |= word.text == "and" || word.roles.any(Roles::PLACES);
         let listed = last_or.is_some_and(|last| at < last || word.phrase == words[last].phrase);
         let first = word.phrase == words[index].phrase && !joined;
         // "No treatment needed" and "needed no treatment" say the same.
         let verb = word.roles.any(Roles::THERE);
-        set(&mut said[at], if (listed || first) && since_mark <= SURE && !verb { Said::Denied } else { Said::Open });
+        set(
+            &mut said[at],
+            if (listed || first) && since_mark <= SURE && !verb && !placed { Said::Denied } else { Said::Open },
+        );
     }
 }
 
 /// Back over the verb's phrase, forward to the clause's end or the next verb.
 fn mark_around(words: &[Word], index: usize, said: &mut [Said]) {
     const SURE: usize = 4;
+    const LISTED: usize = 14;
     let phrase = words[index].phrase;
+    let mut reached = index;
     let ends = |word: &Word| word.phrase != phrase || word.text == "that" || word.roles.any(Roles::ENDS);
     let there = words[index + 1..].iter().take(3).any(|word| word.roles.any(Roles::THERE) && word.phrase == phrase);
     let mut listed = false;
@@ -247,7 +312,13 @@ fn mark_around(words: &[Word], index: usize, said: &mut [Said]) {
             break;
         }
         listed |= !here;
+        reached = at;
         set(&mut said[at], if there && !listed && index - at <= SURE + 2 { Said::Denied } else { Said::Open });
+    }
+    // "Fever, rash and cough did not occur": with nothing but the list before it, all of it is meant.
+    let begins = reached == 0 || words[reached - 1].clause != words[index].clause;
+    if listed && begins && index - reached <= LISTED {
+        said[reached..index].fill(Said::Denied);
     }
     let mut joined = false;
     for (at, word) in words.iter().enumerate().skip(index + 1) {
@@ -354,7 +425,7 @@ fn contradicts(
         return false;
     }
     let has_content = !sentence.words[asked.at].stem.is_empty();
-    let (mut same, mut other): (Option<f32>, Option<f32>) = (None, None);
+    let (mut same, mut other, mut wider): (Option<f32>, Option<f32>, Option<f32>) = (None, None, None);
     for &(index, at) in &places.all {
         let candidate = &source.polarity.lines[index];
         let found = candidate.mention(at);
@@ -362,17 +433,25 @@ fn contradicts(
             continue;
         }
         let alike = likeness(&line.keys, asked.at, &candidate.keys, at) + SENTENCE_WEIGHT * overlaps[index];
-        let opposite = opposed(asked.said, found.said) && found.narrowed == asked.narrowed;
-        let best = if opposite { &mut other } else { &mut same };
+        let against = opposed(asked.said, found.said);
+        // "No previous falls" and no fall elsewhere: then there was none.
+        let best = if against && found.narrowed == asked.narrowed {
+            &mut other
+        } else if against && found.narrowed && asked.said == Said::Affirmed {
+            &mut wider
+        } else {
+            &mut same
+        };
         *best = Some(best.map_or(alike, |best| best.max(alike)));
     }
-    let Some(other) = other else { return false };
+    let Some(other) = other.or(wider.filter(|_| same.is_none())) else { return false };
     let alone = match asked.said {
         _ if !has_content => COMMON_ALONE,
         // What is denied may be something else that goes by a common word.
+        Said::Denied if manner.own_words => OWN_WORDS_ALONE,
         Said::Denied => DENIED_ALONE,
         _ if lexicon::is_clinical(&sentence.words[asked.at].text) => 0.0,
-        _ if manner.own_words => DENIED_ALONE,
+        _ if manner.own_words => OWN_WORDS_ALONE,
         _ => ALONE,
     };
     let alone = if manner.reworded { alone + REWORDED } else { alone };
@@ -393,13 +472,16 @@ fn opposed(one: Said, other: Said) -> bool {
 /// What would have to be said of the word somewhere to speak against a mention, as [`bit`]s.
 fn opposites(asked: &Mention) -> u16 {
     let against = Said::ALL.iter().filter(|other| opposed(asked.said, **other));
-    against.map(|other| bit(*other, asked.narrowed)).fold(0, BitOr::bitor)
+    let wider = asked.said == Said::Affirmed;
+    let bits = |other: &Said| bit(*other, asked.narrowed) | if wider { bit(*other, true) } else { 0 };
+    against.map(bits).fold(0, BitOr::bitor)
 }
 
 /// Least likeness of the only mention, what a text in other words needs beside that, and by how much the opposite must be
 /// the closer one.
 const ALONE: f32 = 0.8;
 const DENIED_ALONE: f32 = 1.5;
+const OWN_WORDS_ALONE: f32 = 2.5;
 const COMMON_ALONE: f32 = 2.5;
 const REWORDED: f32 = 0.7;
 const CLOSER: f32 = 0.75;

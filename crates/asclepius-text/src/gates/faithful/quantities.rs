@@ -28,6 +28,8 @@ pub(super) struct Quantity {
     pub unit: Option<String>,
     /// Says which one of several: a day, a stage, a case.
     pub counts: bool,
+    /// What it counts, if that is time: how many bases one is, and the base.
+    pub counted: Option<(f64, &'static str)>,
     /// Where in the line.
     pub at: usize,
 }
@@ -36,7 +38,7 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"\d+(?:[.,]\d+)*";
     let part = r"(?:micrograms?|milligrams?|kilograms?|grams?|milliliters?|millilitres?|liters?|litres?|deciliters?|units?|mcg|mg|ug|ng|pg|fg|kg|gm|g|meq|mmol|umol|nmol|pmol|mosm|miu|uiu|iu|u|ml|dl|ul|cl|fl|l|mmhg|mm hg|cmh2o|cm h2o|kpa|cm|mm|um|nm|km|m2|m3|cm2|mm2|mm3|cm3|m|gy|cgy|hz|khz|mhz|bpm|msec|ms|mv|ma|kcal|fr|percent|%|beats?|breaths?|drops?|tablets?|capsules?|puffs?|°\s?c|°\s?f|degrees?(?: celsius| fahrenheit| c| f)?|celsius|fahrenheit|diopters?)";
     let over = r"(?:\s?(?:/|per)\s?(?:kg|dl|ml|ul|l|day|d|hours?|hr|h|minutes?|min|m|m2|mm3|week|dose|24 ?h|hpf|sec|s|year|g))*";
-    let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mos?|years?|yrs?|yr|y|decades?)";
+    let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mths?|mos?|years?|yrs?|yr|y|decades?)";
     let age = r"(?:[- ]?(?P<ageunit>years?|yrs?|yr|months?|mos?|mo|weeks?|wks?|wk|days?|y|hours?)[- ]?(?:old|of age)\b|[- ]?(?P<yo>y/o|y\.o\.?|yo|y\.?/o\.?)|(?P<sexed>m|f)\b)";
     let pattern = format!(
         r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>second|minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
@@ -96,8 +98,8 @@ const LONG: &[&str] = &[
 
 /// Words that a figure after them counts.
 const COUNTED: &[&str] = &[
-    "day", "days", "grade", "stage", "case", "week", "month", "year", "type", "figure", "table", "class", "session",
-    "dose", "cycle", "episode", "attempt", "step", "number",
+    "day", "days", "grade", "stage", "case", "week", "weeks", "month", "hour", "year", "type", "figure", "table",
+    "class", "session", "dose", "cycle", "episode", "attempt", "step", "number",
 ];
 
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
@@ -126,6 +128,7 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
                     scale,
                     unit: Some(unit.to_owned()),
                     counts: false,
+                    counted: None,
                     at: whole.start(),
                 });
             }
@@ -169,7 +172,9 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
         let values = values.into_iter().map(|value| value * scale).collect();
         let before = line[..number.start()].trim_end().rsplit(' ').next().unwrap_or_default();
         let counts = COUNTED.contains(&before);
-        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, counts, at: number.start() });
+        let counted = matches!(before, "day" | "days" | "week" | "weeks" | "month" | "hour").then(|| time(before));
+        let at = number.start();
+        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, counts, counted, at });
         share_unit(&mut found, line, number.start());
     }
     found
@@ -183,7 +188,12 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         let (Some(earlier), Some(later)) = (left.last_mut(), right.first()) else { return };
         let between = line[earlier.at..end]
             .trim_start_matches(|character: char| character.is_ascii_digit() || matches!(character, '.' | ','));
-        let joined = matches!(between.trim(), "-" | "x" | "×" | "to" | "and" | "or" | "/" | "*" | "by");
+        // "4.4 by six hours" are two figures.
+        let joined = match between.trim() {
+            "-" | "to" | "and" | "or" => true,
+            "x" | "×" | "/" | "*" | "by" => later.kind == Kind::Measure,
+            _ => false,
+        };
         if !joined || earlier.counts || earlier.unit.is_some() || later.unit.is_none() {
             return;
         }
@@ -325,6 +335,18 @@ fn measure(unit: &str) -> (f64, String) {
 impl Quantity {
     /// Whether `source` states the same, or states it more precisely and this is its rounding.
     pub(super) fn agrees(&self, source: &Self) -> bool {
+        // "Day 6" is not "hour 6", and "six days" may be said for it.
+        if let Some((scale, base)) = self.counted {
+            let other = match source.kind {
+                Kind::Interval => source.unit.as_deref().map(|unit| (source.scale, unit)),
+                _ => source.counted,
+            };
+            if other.is_some_and(|(other, unit)| unit != base || (other - scale).abs() > 1e-9) {
+                return false;
+            }
+        }
+        // "13.1 s" is read as without a unit.
+        let seconds = self.kind == Kind::Interval && self.scale < 0.1 && source.unit.is_none();
         let units = match (&self.unit, &source.unit) {
             (Some(own), Some(other)) => {
                 // "0.4 g/kg/d" and "0.4 g/kg daily".
@@ -332,7 +354,9 @@ impl Quantity {
                 own == other || over(own, other) || over(other, own)
             }
             // A figure whose unit one side leaves out, never a time. What counts days or stages is no dose.
-            (Some(_), None) => self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts,
+            (Some(_), None) => {
+                seconds || (self.kind == Kind::Measure && source.kind == Kind::Measure && !source.counts)
+            }
             _ => self.kind == Kind::Measure && source.kind == Kind::Measure || self.unit.is_none(),
         };
         let (own, other) =

@@ -1,16 +1,13 @@
 //! A text as the faithfulness gates read it: sentences of lower-case words, shorthand written out, numbers in figures.
 
-use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
-use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::quantities::{self, Quantity};
+use super::shorthand::{EXPANDED, write_out};
 use super::{lexicon, polarity};
-use crate::{abbreviations, sentences, shingles};
+use crate::{sentences, shingles};
 
 /// One word.
 #[derive(Debug, Clone)]
@@ -156,103 +153,8 @@ impl Reading {
 }
 
 /// Words that turn from one clause to the next.
-const TURNS: &[&str] = &[
-    "but",
-    "however",
-    "although",
-    "though",
-    "except",
-    "whereas",
-    "while",
-    "which",
-    "who",
-    "because",
-    "therefore",
-    "yet",
-];
-
-/// Shorthand with a meaning that the table of terms has no place for: signs, and times as fractions ("6/52").
-static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
-    let sign = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
-    // Each with a character that a line must hold for it.
-    let list = [
-        (sign(r"(?i)(?-u:\b)w/o(?-u:\b)"), "without"),
-        (sign(r"(?i)(?-u:\b)w/ ?"), "with "),
-        (sign(r"(^|[\s(,])[+]ve(?-u:\b)"), "${1}positive"),
-        (sign(r"(^|[\s(,])[-−–]ve(?-u:\b)"), "${1}negative"),
-        (sign(r"([A-Za-z0-9])\+ve(?-u:\b)"), "${1} positive"),
-        (sign(r"(?i)(?-u:\b)dz(?-u:\b)"), "disease"),
-        (sign(r"(^|[^\d/.])(\d{1,2})/7(?-u:\b)"), "${1}${2} days"),
-        (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
-        (sign(r"(^|[^\d/.])(\d{1,2})/12(?-u:\b)"), "${1}${2} months"),
-        (sign(r"(?-u:\b)[Qq](\d{1,2})\s?(h|hrs?|d|wks?|w|mo|min)(?-u:\b)"), "every ${1} ${2}"),
-        (sign(r"/\s?(d|day|wk|week|mo|month)\s?[x×]\s?(\d{1,2})(?-u:\b)"), "/${1} for ${2} ${1}"),
-        (
-            sign(r"(?-u:\b)(daily|OD|qd|nocte)\s?[x×]\s?(\d{1,2})(\s*(?:[,.;)]|$|then|and|from))"),
-            "${1} for ${2} days${3}",
-        ),
-        (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
-        (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
-    ];
-    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'q', 'x', 'x', 'x', 'x'];
-    list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
-});
-
-/// Whether a line can hold shorthand that begins with or holds this character: most do not, and are spared the search.
-fn can_hold(line: &str, needed: char) -> bool {
-    let bytes = line.as_bytes();
-    let before_digit = |letters: &[u8]| {
-        bytes.windows(2).any(|pair| letters.contains(&pair[0]) && (pair[1].is_ascii_digit() || pair[1] == b' '))
-    };
-    match needed {
-        'q' => before_digit(b"qQ"),
-        // The second byte of the sign for times.
-        'x' => before_digit(b"x\x97"),
-        'v' => line.contains("-ve") || line.contains("−ve") || line.contains("–ve"),
-        'z' => line.contains("dz") || line.contains("Dz") || line.contains("DZ"),
-        other => line.contains(other),
-    }
-}
-
-/// Stands on each side of what was written out, until the line is read.
-const EXPANDED: char = '\u{e000}';
-
-/// "D3" and "HD#3" are a day, "vitamin D3" is none.
-static DAY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u:\b)(?P<vitamin>(?i:vit(?:amin)?\.?)\s?)?(?:H|PO)?D\s?#?(?P<day>\d{1,3})(?-u:\b)")
-        .expect("the pattern is valid")
-});
-
-/// Replaces the table's abbreviations by what they stand for, and shorthand signs by words.
-fn write_out(text: &str) -> String {
-    let mut text = Cow::Borrowed(text);
-    for (needed, sign, words) in &*SHORTHAND {
-        if can_hold(&text, *needed) {
-            text = Cow::Owned(sign.replace_all(&text, *words).into_owned());
-        }
-    }
-    if text.contains('D') {
-        let day = |hit: &Captures<'_>| match hit.name("vitamin") {
-            Some(_) => hit[0].to_owned(),
-            // Behind a figure "day" alone would be its unit.
-            None => format!("on day {}", &hit["day"]),
-        };
-        text = Cow::Owned(DAY.replace_all(&text, day).into_owned());
-    }
-    let text = text.as_ref();
-    let mut result = String::with_capacity(text.len() * 2);
-    let mut copied = 0;
-    for found in abbreviations::find(text) {
-        let Range { start, end } = found.range;
-        result.push_str(&text[copied..start]);
-        result.push(EXPANDED);
-        result.push_str(found.entry.term);
-        result.push(EXPANDED);
-        copied = end;
-    }
-    result.push_str(&text[copied..]);
-    result
-}
+const TURNS: &[&str] =
+    &["but", "however", "although", "though", "except", "whereas", "while", "which", "who", "because", "yet"];
 
 fn read(sentence: &str) -> Sentence {
     let mut words: Vec<Word> = Vec::new();

@@ -16,10 +16,31 @@ fn side(sentence: &Sentence, at: usize) -> Option<Side> {
         "left"
             if matches!(
                 word(at + 1),
-                "the" | "hospital" | "home" | "against" | "untreated" | "open" | "intact" | "alone" | "in"
+                "the"
+                    | "hospital"
+                    | "home"
+                    | "against"
+                    | "untreated"
+                    | "open"
+                    | "intact"
+                    | "alone"
+                    | "in"
+                    | "exposed"
+                    | "unrepaired"
+                    | "unclosed"
+                    | "untouched"
+                    | "behind"
             ) =>
         {
             None
+        }
+        // "The left and right elbows" are both.
+        "left" if matches!(word(at + 1), "and" | "or") && word(at + 2) == "right" => Some(Side::Both),
+        "right" if matches!(word(at + 1), "and" | "or") && word(at + 2) == "left" => Some(Side::Both),
+        "right" | "left"
+            if at >= 2 && matches!(word(at - 1), "and" | "or") && matches!(word(at - 2), "left" | "right") =>
+        {
+            Some(Side::Both)
         }
         "left" => Some(Side::Left),
         "right" if word(at + 1) == "after" => None,
@@ -202,5 +223,27 @@ fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32
             .collect()
     };
     let nearby = around(other, other_at);
+    if figure(own, at).is_some_and(|own| figure(other, other_at) == Some(own)) {
+        score += FIGURE;
+    }
     score + around(own, at).iter().filter(|stem| nearby.contains(stem)).count() as f32
+}
+
+/// What the same figure beside both counts.
+const FIGURE: f32 = 3.0;
+
+/// The figure that goes with a side: "9 mm on the right", "right 9 mm".
+fn figure(sentence: &Sentence, at: usize) -> Option<&str> {
+    let words = &sentence.words;
+    // With its unit: in "6/60" the first figure tells nothing.
+    let is_figure = |at: usize| {
+        let measured =
+            words.get(at + 1).is_some_and(|unit| matches!(unit.text.as_str(), "mm" | "cm" | "ml" | "l" | "g" | "kg"));
+        words.get(at).filter(|word| measured && word.text.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let before = || (1..=4).filter_map(|steps| at.checked_sub(steps)).find_map(is_figure);
+    let after = || (1..=4).find_map(|steps| is_figure(at + steps));
+    let on = (1..=2).filter_map(|steps| at.checked_sub(steps)).any(|at| words[at].text == "on");
+    let found = if on { before() } else { after() };
+    found.map(|word| word.text.as_str())
 }

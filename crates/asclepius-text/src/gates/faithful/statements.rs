@@ -52,7 +52,13 @@ lesion patch nodule plaque
 excision excised resection resected removed removal
 born birth delivery delivered
 died death dead
-spleen splenic
+spleen splenic splenomegaly
+meningism stiffness stiff meningeal meningitis nuchal neck
+dysuria burning urination micturition
+adenopathy lymphadenopathy nodes
+palpable felt palpated
+response improvement benefit
+necropsy autopsy
 kidney kidneys renal nephr
 liver hepatic
 lung lungs pulmonary chest respiratory
@@ -140,12 +146,42 @@ sincerely team known unknown throughout brief principal secondary features featu
 thought believed suspicion precipitated triggered attributed explained noticed roughly kept keeps doing going \
 getting looked looks felt feels seemed appears appear happened occurring passed started starting stop stopping \
 restarted switched changed unchanged similar different later earlier meanwhile eventually currently formerly \
-else elsewhere overall"
+else elsewhere overall weekly monthly yearly hourly helped eased wakes woke woken lives lived living alone contacts palpable"
         .split_whitespace()
         .collect()
 });
+/// Begin a line that draws a conclusion: "Imp: ...".
+const CONCLUDES: &[&str] = &[
+    "a",
+    "ap",
+    "assessment",
+    "imp",
+    "impression",
+    "dx",
+    "diagnosis",
+    "diagnoses",
+    "final",
+    "admission",
+    "discharge",
+    "principal",
+    "primary",
+    "conclusion",
+    "working",
+    "provisional",
+    "mdm",
+];
 /// Clinical words that name no entity of their own.
-const GENERIC: &[&str] = &["infection", "infections", "lesion", "lesions", "diagnosis", "prognosis", "symptoms"];
+const GENERIC: &[&str] = &[
+    "recurrence",
+    "recurrences",
+    "infection",
+    "infections",
+    "lesion",
+    "lesions",
+    "diagnosis",
+    "prognosis",
+    "symptoms",
+];
 
 /// [`SAME`] by what its words begin with.
 struct Groups {
@@ -193,6 +229,13 @@ pub(super) fn unsupported(
             })
             .collect();
         let total = content.len();
+        // What a doctor concludes is in words of his own, as long as it is about this patient.
+        let concludes = CONCLUDES.contains(&sentence.words.first().map_or("", |word| word.text.as_str()))
+            && sentence.line.contains(':')
+            && content.iter().any(|word| knows(word));
+        if concludes {
+            continue;
+        }
         let known = content.iter().filter(|word| knows(word)).count() as f32 / total.max(1) as f32;
         let together = overlaps.iter().copied().fold(0.0, f32::max);
         let scattered = !reworded && total > FEWEST_WORDS + 2 && together < LEAST_TOGETHER && known < 0.8;

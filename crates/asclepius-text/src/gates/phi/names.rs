@@ -20,7 +20,7 @@ evelyn fabian fatima fatma fatou federico felipe felix feng fernanda fernando fi
 guy habiba hana hanna hannah hans harold haruto harry hassan hector heidi heinrich helen helena helga henrik henry herbert hideo hiroshi hoang howard hugo hui hyun ian ibrahim ignacio igor imani imran inga ingrid ioana irene irina irma isaac isabel isabella ivan ivana jack jackson jacob jacqueline jacques jaime james jamal jan jane janet janice jan jaroslav jasmine jason javier jean jeffrey jelena \
 jennifer jens jeremy jerome jessica jesus jiaying jin joan joanna joao joel joerg johan johanna john jonas jonathan jorge jose josef joseph josephine joshua joyce juan juanita judith julia julian julie jun jurgen justin kamal karen karim karin karl karolina katarzyna kate katherine kathleen katja kavita kazuo keiko keith kelly kenji kenneth kevin khadija khalid kim kimberly kiran kofi krishna kristen kristina krzysztof kumar kwabena kwame \
 kyoko lakshmi lamar larissa larry lars latoya laura lauren laurent layla lea leila lena leo leon leonard leonardo leticia li liam lila lilian lin linda lisa ljiljana logan lorenzo lorraine louis louise lucas lucia lucy luis luisa lukas luke lydia maeve magdalena mahmoud maja malcolm malik mamadou manuel mara marc marcel marcela marco marcus margaret margarita maria mariam marian mariana marie marina mario marisol marjorie marko marlene marta martha martin \
-martina mary masako mateo mateusz matilda matteo matthew matthias maureen maurice max maya mehmet mei melanie melissa mercedes michael michal michel michelle miguel mihai mikael mike mikhail milan milena min ming mina miriam mirjana mohamed mohammad mohammed moses muhammad mustafa nadia nancy naomi natalia natalie natasha nathan neha nelson ngozi nguyen nia nicholas nicola nicolas nicole niklas nikolai nikos nina nisha noah noor nora norma nuria odile oksana olaf olga oliver olivia \
+martina agnieszka aino alasdair amelie anahita anneliese annika arash astou beata bjork branislav cillian declan dieter eamon eilidh eero ewa ferenc folake giorgos gretel hamza harriet hye ilse ingeborg istvan jaakko jadwiga jiro joaquin kaito kaori kateryna kerstin kjell laszlo leilani lieke lieselotte ludmila maarten maeve mairead malgorzata marek marguerite mirela nasir nils niamh noemi oisin olumide oriol pilar radka rajiv roisin ruairi sakari sandeep sanne shreya sigurd sinead soren stanislaw sunniva tamas tariku tevita tomoyo torsten ulrike vasile vedran vidar wanja winston woo xiomara yannick yasuo yetunde yuto zdenka zofia zoltan martina mary masako mateo mateusz matilda matteo matthew matthias maureen maurice max maya mehmet mei melanie melissa mercedes michael michal michel michelle miguel mihai mikael mike mikhail milan milena min ming mina miriam mirjana mohamed mohammad mohammed moses muhammad mustafa nadia nancy naomi natalia natalie natasha nathan neha nelson ngozi nguyen nia nicholas nicola nicolas nicole niklas nikolai nikos nina nisha noah noor nora norma nuria odile oksana olaf olga oliver olivia \
 oluwaseun omar oscar osama otto owen pablo padma pamela paolo patricia patrick paul paula paulo pavel pedro peggy penelope peter petra philip pierre piotr pooja prakash preethi priscilla priya rachel rafael raj rajesh ralph ramon rashid raul ravi raymond rebecca renata rhonda ricardo richard rita robert roberta roberto rodrigo roger roland romain ronald rosa rosalind rosario ruben rukhsana russell ruth ryan sabine sadia said sakura salma salvatore sam samantha samir samuel \
 sana sandra sanjay santiago sara sarah saskia satoshi scott sean sebastian selma sergei sergio seung shabnam shanice shankar sharon sheila shinji shirley shreya siddharth sigrid silvia simon simone siobhan sofia solomon sonia sophia sophie stanislav stefan stefania stella stephanie stephen steven stuart sunita surya susan susana suresh svetlana sven sylvia tadeusz takashi takeshi tamara tania tanisha tanya tariq tatiana teresa thabo thandiwe theodore theresa thi thomas tiago tiffany timothy \
 tomasz tomas tomoko toshio tracy tran tuan tyler tyrone ulrich umar ursula valentina valeria vanessa venkatesh vera veronica victor victoria vijay vikram vincent viola violeta virginia vivek vladimir wanda wanjiru walter wei wendy werner wilhelm william winifred wojciech xavier xiao xin yasmin yasmine yevgeny yolanda yoko yosef youssef yuki yukiko yuri yusuf yvette yvonne zahra zainab zanele zara zbigniew zeynep zhang zoe zsofia zuzana \
@@ -198,7 +198,7 @@ tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united king
 
 /// What follows an eponym.
 static AFTER_EPONYM: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|cognitive|declaration|scientific|[A-C][1-3]|et al)\b").expect("the pattern is valid")
+    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|cognitive|declaration|scientific|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|(?:[a-z]+\s){1,2}(?:scores?|scale|index|classification|criteria|grade|questionnaire|chart))\b").expect("the pattern is valid")
 });
 
 /// What a single letter belongs to that ends a sentence: "hepatitis B. Viral load", "20 Gy/10 F. Partial response".
@@ -230,19 +230,27 @@ struct Patterns {
     subject: Regex,
     place: Regex,
     facility: Regex,
+    /// "Drs. A and B": the last of them.
+    coupled: Regex,
+    /// "Name: Family, Given".
+    indexed: Regex,
+    /// Two capitalised words before an age or a number of the patient's.
+    known_by: Regex,
+    /// Two capitalised words behind what is done with persons.
+    met: Regex,
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let sequence = format!(
-        r"(?:[A-Z]\.[\s\-]?){{0,3}}(?:{PARTICLE}\s)?{WORD}(?:\s+(?:[A-Z]\.?\s+)?(?:{PARTICLE}\s)?{WORD}){{0,3}}"
+        r"(?:[A-Z]\.[\s\-]?){{0,3}}(?:{PARTICLE}\s)?{WORD}(?:[ \t]+(?:[A-Z]\.?[ \t]+)?(?:{PARTICLE}\s)?{WORD}){{0,3}}"
     );
     let new = |pattern: &str| Regex::new(&super::ascii_boundaries(pattern)).expect("the pattern is valid");
     Patterns {
         titled: new(&format!(
-            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt)\b\.?\s+(?P<id>{sequence})"
+            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})"
         )),
         labelled: new(&format!(
-            r"(?:(?:(?i:patient(?:(?:['’]s)?\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|aka|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher)\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
+            r"(?:(?:(?i:patient(?:(?:['’]s)?\sname)?|pt(?:\sname)?|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|attending(?:\sphysician)?|resident\sphysician|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|cc|attn|attention|dear|sincerely|regards|next\sof\skin|nok|emergency\scontact|guardian|care\s?giver|carer|proxy|informant|spouse|wife|husband|partner|mother|father|mom|dad|son|daughter|brother|sister|nephew|niece|cousin|aunt|uncle|grandmother|grandfather|grandson|granddaughter|friend|neighbou?r|roommate|fianc[eé]e?|employer|named|called|known\sas|alias|aka|contact|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|scribe|fellow|extern|author|operator|perfusionist|midwife|doula|advocate|coordinator|dentist|optometrist|chiropractor|intensivist|hospitalist|geriatrician|p(?:a)?ediatrician|obstetrician|psychiatrist|psychologist|dermatologist|urologist|nephrologist|hematologist|endocrinologist|gastroenterologist|pulmonologist|rheumatologist|internist|team|on[- ]call|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher)\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})"
         )),
         credentials: new(&format!(
             r"\b(?P<id>{sequence}),?\s+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|Ph\.?D\.?|N\.?P\.?|PA-?C?|MBBS|FRCS|FACS|FRCP|FACC|DDS|LCSW|MSW|CRNA|PharmD|DPM|APRN|DNP|BSN|CNM|MPH|OD|LPN|CNA|DPT|PT|OT)\b"
@@ -251,12 +259,24 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?P<id>(?:[A-Z]\.\s?){{1,3}}(?:{PARTICLE}\s)?[A-ZÀ-Þ][\p{{Ll}}'’]{{2,}}(?:-[A-Z]\p{{Ll}}+)?)"
         )),
         reversed: new(&format!(r"\b(?P<id>{WORD},\s{WORD}(?:\s[A-Z]\b\.?)?)")),
-        run: new(&format!(r"(?P<id>{WORD}(?:\s+(?:[A-Z]\.\s+)?(?:{PARTICLE}\s)?{WORD}){{0,3}})")),
+        run: new(&format!(r"(?P<id>{WORD}(?:[ \t]+(?:[A-Z]\.[ \t]+)?(?:{PARTICLE}\s)?{WORD}){{0,3}})")),
+        coupled: new(&format!(
+            r"\b(?:Drs|DRS|Doctors|Profs|Messrs|Mr and Mrs)\b\.?[ \t]+{sequence}(?:,[ \t]{sequence})*,?[ \t](?:and|&)[ \t](?P<id>{sequence})"
+        )),
+        indexed: new(&format!(
+            r"(?:(?i:(?:patient|pt|full|legal)?\s?name|patient|pt)\s*:)[ \t]*(?P<id>{WORD}(?:[ \t]{WORD})?,[ \t]{WORD}(?:[ \t](?:[A-Z]\b\.?|{WORD}))?)"
+        )),
+        known_by: new(&format!(
+            r"(?P<id>{WORD}(?:,[ \t]{WORD}|[ \t]+(?:[A-Z]\.?[ \t]+)?(?:{PARTICLE}\s)?{WORD})(?:[ \t]{WORD})?)[\s,;(]{{1,3}}(?:(?i:dob|d\.o\.b|mrn|nhs|pid)\b|\d{{1,3}}[- ]?(?:[MF]\b|[my]/?[of]\b|yo?\b|y\.o|(?i:year|yr)s?[- ]old))"
+        )),
+        met: new(&format!(
+            r"(?i:\b(?:saw|met|remind(?:ed)?|telephoned|phoned|counsel+ed|thank(?:ed)?|informed|(?:worked|walked|seen|met|spoke|talked|staffed|reviewed|discussed|rounded|co-signed|signed)\s(?:with|by)|(?:obtained|given|taken|provided|granted|collected|completed)\s(?:by|from)))[ \t]+(?P<id>{WORD}[ \t]+(?:[A-Z]\.[ \t])?(?:{PARTICLE}\s)?{WORD}(?:[ \t]{WORD})?)"
+        )),
         subject: new(&format!(
             r"\b(?P<id>{WORD}\s+(?:[A-Z]\.\s)?(?:{PARTICLE}\s)?{WORD}(?:\s{WORD})?),?\s(?:is an?\s|was\s(?:seen|admitted|extubated|intubated|discharged|transferred|referred|brought|taken|born|examined|evaluated|sent|last\sseen)|(?:presents|presented|reports|reported|denies|denied|states|stated|tolerated|underwent|complains|complained|came|fell|arrived|called|agreed|agrees|consented|refused|lives|works|feels|felt|says|said|has\sbeen\s(?:seen|followed))\b)"
         )),
         place: new(
-            r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
+            r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|vacation(?:ed|ing)?|holiday(?:ed|ing)?|honeymoon(?:ed)?|stayed|stationed|deployed|studied|camped|hiked|fled|employed|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
         ),
         facility: new(
             r"\b(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
@@ -278,7 +298,7 @@ arnold chiari dandy walker budd chiari mallory weiss zenker barrett barretts mec
 zollinger ellison conn sheehan simmonds kallmann klinefelter noonan prader willi angelman rett tourette wernicke korsakoff creutzfeldt jakob lewy lou gehrig stevens johnson lyell sweet wegener churg strauss goodpasture alport berger buerger kimmelstiel mantoux schilling coombs kleihauer dix hallpike epley valsalva heimlich mcgill mallampati lachman drawer mcmurray thompson kocher pringle mohs nissen heller ivor lewis \
 dressing wound type stage grade class score level phase day week month year seen given started continued please see per none denies reports states alert soft normal negative positive stable clear male female man woman child mother father wife husband son daughter brother sister parents family married single divorced widowed smoker alcohol tobacco drugs lives works retired former current new old other all both any some each \
 who cdc fda nhs usa uk va aids als copd dvt uti cad chf htn dm ckd gerd tia cva mi pe afib svt vt sle ra ms tb bp hr rr temp spo2 bmi gcs nad wnl rrr ctab jvd hent heent perrla eomi nkda name mrn dob ssn phone fax tel email address age sex gender record number report specimen consult consultation attending resident physician nurse surgeon provider signed electronically dictated cc re subject dear sincerely regards contact call \
-fig figs figure figures table tables panel high low powered power field index declaration scientific lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump".split_whitespace().collect()
+fig figs figure figures table tables panel high low powered power field index declaration scientific scale scales score scores software questionnaire inventory inc system platform kit license licence account insurance member policy plate vehicle device implant portal website url link modified primary secondary lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump".split_whitespace().collect()
 });
 
 /// Persons and places of a text.
@@ -314,7 +334,15 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         let range = trimmed(text, id(&hit), false).filter(|range| !unit && has_word(&text[range.clone()]));
         found.extend(range.map(|range| (PhiKind::Name, range)));
     }
-    for hit in patterns.subject.captures_iter(text) {
+    for hit in patterns.coupled.captures_iter(text).chain(patterns.indexed.captures_iter(text)) {
+        found.extend(trimmed(text, id(&hit), false).map(|range| (PhiKind::Name, range)));
+    }
+    for hit in patterns
+        .subject
+        .captures_iter(text)
+        .chain(patterns.met.captures_iter(text))
+        .chain(patterns.known_by.captures_iter(text))
+    {
         let range = id(&hit);
         if text[range.clone()].split_whitespace().any(|word| is_word(word) || is_town(word) || is_acronym(word)) {
             continue;
@@ -367,10 +395,47 @@ fn in_run(text: &str, range: Range<usize>) -> Option<(PhiKind, Range<usize>)> {
     if words.iter().any(|word| is_town(word)) && !words.iter().any(|word| is_given(word) && !is_town(word)) {
         return Some((PhiKind::Geography, range));
     }
+    if (2..=3).contains(&words.len()) && words.iter().all(|word| could_be_a_name(word)) && among_persons(text, &range) {
+        return Some((PhiKind::Name, range));
+    }
     let known = words.iter().filter(|word| is_known(word)).count();
     let certain = words.iter().any(|word| is_given(word));
     let enough = certain || (known >= 1 && words.len() >= 2);
     enough.then_some((PhiKind::Name, range))
+}
+
+/// Whether a capitalised word is none of medicine or of everyday language, as far as the lists and endings tell.
+fn could_be_a_name(word: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "ic", "ics", "tion", "sion", "ment", "ness", "ity", "ous", "ive", "ing", "scopy", "gram", "graphy", "itis",
+        "osis", "emia", "aemia", "ectomy", "ology", "pathy", "ical", "ular", "eal", "ance", "ence", "ture", "ized",
+        "ised", "ated", "ium", "oid", "ary", "ory", "ible", "able", "ant", "ent", "ine", "ate", "ase", "ol", "mab",
+        "ex", "ix", "ax", "yl", "ost", "sure", "ized", "ful", "less", "ship", "ward", "ly", "cus", "ccus", "ella",
+    ];
+    let lower = lower(word);
+    let letters = word.chars().filter(|letter| letter.is_lowercase()).count();
+    letters >= 2
+        && !is_word(word)
+        && !is_town(word)
+        && !WIDE.contains(lower.as_str())
+        && !super::super::faithful::is_common(&lower)
+        && !super::super::faithful::counts_or_measures(&lower)
+        && (is_known(word) || !(lower.len() > 4 && ENDINGS.iter().any(|ending| lower.ends_with(ending))))
+}
+
+/// Whether what stands before speaks of persons, not of diseases and products.
+fn among_persons(text: &str, range: &Range<usize>) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u:\b)(?:by|to|told|called|asked|saw|met|her|his|their|daughter|son|wife|husband|mother|father|patient|thank|named|colleague|fellow|student|resident|intern|doctor|nurse|surgeon|therapist|let|and) $")
+            .expect("the pattern is valid")
+    });
+    static VERB: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^,? (?:is|was|has|had|will|does|did|walk\w*|ate|slept|ask\w*|tolerat\w*|attend\w*|presents?|presented|reports?|denie[sd]|says|said|wants|wished|agreed|declined|underwent|lives|works|remains|notes|feels|came|went|returned|called|arrived)(?-u:\b)")
+            .expect("the pattern is valid")
+    });
+    // The last bytes may cut a letter, which is none of the words.
+    let from = (0..=range.start.saturating_sub(16)).rev().find(|&from| text.is_char_boundary(from)).unwrap_or(0);
+    BEFORE.is_match(&text[from..range.start]) || VERB.is_match(&text[range.end..])
 }
 
 /// Without words at either end that are no names; nothing where an eponym is all there is.

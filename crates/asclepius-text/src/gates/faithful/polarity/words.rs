@@ -16,15 +16,15 @@ const DENY_AROUND: &[&str] = &[
     "don", "aren",
 ];
 /// Deny what stands before them.
-const DENY_BEFORE: &[&str] = &["absent", "excluded"];
+const DENY_BEFORE: &[&str] = &["absent", "excluded", "avoided"];
 /// Leave open whether what follows is done.
 const OPEN_AFTER: &[&str] = &[
     "stopped",
     "ceased",
     "failed",
     "ran",
+    "off",
     "avoid",
-    "avoided",
     "avoiding",
     "avoidance",
     "refrain",
@@ -37,7 +37,7 @@ const OPEN_AFTER: &[&str] = &[
 pub const DENY_WITH: &[(&str, &str)] =
     &[("negative", "for"), ("free", "of"), ("ruled", "out"), ("rule", "out"), ("none", "of"), ("instead", "of")];
 /// Tell how a test came out.
-const RESULTS: &[&str] = &["negative", "undetectable", "positive"];
+const RESULTS: &[&str] = &["negative", "undetectable", "positive", "free", "non"];
 /// End the reach of what denies.
 const ENDS: &[&str] = &[
     "showed",
@@ -106,6 +106,14 @@ const THERE: &[&str] = &[
     "prescribed",
     "undertaken",
     "repeated",
+    "made",
+    "placed",
+    "inserted",
+    "attempted",
+    "fitted",
+    "offered",
+    "taken",
+    "felt",
 ];
 /// Begin where or when something is not, of which nothing is said.
 const PLACES: &[&str] = &["on", "in", "at", "during", "between", "by", "from", "when"];
@@ -237,6 +245,7 @@ const GRAMMAR: &[&str] = &[
     "right",
     "noted",
     "positive",
+    "negative",
     "note",
     "known",
     "case",

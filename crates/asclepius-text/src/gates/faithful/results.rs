@@ -1,0 +1,217 @@
+//! How a result came out: positive or negative, normal or not, up or down, better or worse.
+//!
+//! Each such word of the text is held to the one in the source that is said of the same things.
+
+use super::SAME_SENTENCE;
+use super::polarity::Roles;
+use super::reading::{Reading, Sentence, Word};
+
+/// How something came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Positive,
+    Negative,
+    Up,
+    Down,
+    Normal,
+    Abnormal,
+    Better,
+    Worse,
+}
+
+impl Outcome {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "positive" | "positively" | "detectable" => Self::Positive,
+            "negative" | "negatively" | "undetectable" | "undetected" => Self::Negative,
+            "elevated" | "raised" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising" | "risen"
+            | "increase" | "elevation" => Self::Up,
+            "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
+            | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
+            "normal" | "unremarkable" | "intact" | "clear" => Self::Normal,
+            "abnormal" | "impaired" | "deranged" => Self::Abnormal,
+            "improved" | "improving" | "better" | "improvement" => Self::Better,
+            "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" => Self::Worse,
+            _ => return None,
+        })
+    }
+
+    fn is_opposed(self, other: Self) -> bool {
+        use Outcome::{Abnormal, Better, Down, Negative, Normal, Positive, Up, Worse};
+        matches!(
+            (self, other),
+            (Positive, Negative)
+                | (Negative, Positive)
+                | (Up, Down | Normal)
+                | (Down, Up | Normal)
+                | (Normal, Abnormal | Up | Down)
+                | (Abnormal, Normal)
+                | (Better, Worse)
+                | (Worse, Better)
+        )
+    }
+
+    /// Said of a list as often as of one thing.
+    fn closes_lists(self) -> bool {
+        matches!(self, Self::Positive | Self::Negative | Self::Normal | Self::Abnormal)
+    }
+}
+
+/// A word that tells an outcome, and what it is said of.
+struct Mention<'a> {
+    sentence: usize,
+    outcome: Outcome,
+    /// The nearest first.
+    subjects: Vec<&'a str>,
+    /// Told in other words, such as "was found": speaks for the same outcome only.
+    implied: bool,
+}
+
+/// Words on each side that it may be said of; of a list before it more.
+const BEFORE: usize = 5;
+const AFTER: usize = 4;
+const BEHIND: usize = 8;
+const LIST: usize = 16;
+
+/// What a word can be known by in another sentence.
+fn subject(word: &Word) -> Option<&str> {
+    let figure = word.text.len() >= 2 && word.text.starts_with(|first: char| first.is_ascii_digit());
+    let counts = figure || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
+    counts.then_some(if figure { word.text.as_str() } else { word.stem.as_str() })
+}
+
+fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
+    let mut found = Vec::new();
+    for (sentence, read) in reading.sentences.iter().enumerate() {
+        for (at, word) in read.words.iter().enumerate() {
+            let Some(outcome) = Outcome::of(&word.text) else {
+                found.extend(implied(read, sentence, at));
+                continue;
+            };
+            let before = |steps: usize| at.checked_sub(steps).map_or("", |at| read.words[at].text.as_str());
+            let next = read.words.get(at + 1).map_or("", |next| next.text.as_str());
+            let named = matches!(before(1), "gram" | "rhesus" | "rh")
+                || matches!(
+                    next,
+                    "saline"
+                        | "grade"
+                        | "birefringent"
+                        | "birefringence"
+                        | "pressure"
+                        | "margin"
+                        | "voltage"
+                        | "power"
+                        | "resolution"
+                        | "density"
+                        | "normal"
+                        | "sensitivity"
+                        | "output"
+                        | "birth"
+                        | "fat"
+                        | "calorie"
+                        | "threshold"
+                        | "risk"
+                        | "dose"
+                        | "flow"
+                        | "dependency"
+                        | "molecular"
+                        | "back"
+                        | "lying"
+                        | "mood"
+                        | "flap"
+                        | "altitude"
+                        | "cell"
+                        | "frequency"
+                        | "residual"
+                        | "index"
+                );
+            if named {
+                continue;
+            }
+            // "Not raised" is no rise, and tells no fall.
+            let denied = reading.polarity.denies(sentence, at);
+            let outcome = match (denied, outcome) {
+                (_, Outcome::Positive | Outcome::Negative) | (Some(false), _) => outcome,
+                (Some(true), Outcome::Up | Outcome::Down | Outcome::Abnormal) => Outcome::Normal,
+                _ => continue,
+            };
+            found.push(Mention { sentence, outcome, subjects: subjects(read, at, outcome), implied: false });
+        }
+    }
+    found
+}
+
+/// "DNA was found in urine but not in blood" gives two results without the word for either.
+fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>> {
+    let word = &sentence.words[at];
+    let outcome = match word.text.as_str() {
+        "found" | "detected" | "grew" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => {
+            Outcome::Positive
+        }
+        _ if word.roles.is_cue() => Outcome::Negative,
+        _ => return None,
+    };
+    let around = &sentence.words[at.saturating_sub(BEFORE)..(at + BEFORE + 1).min(sentence.words.len())];
+    let subjects = around.iter().filter(|near| near.clause == word.clause).filter_map(subject).collect();
+    Some(Mention { sentence: number, outcome, subjects, implied: true })
+}
+
+fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
+    let word = &sentence.words[at];
+    let near = |next: &&Word| next.clause == word.clause;
+    let before = &sentence.words[..at];
+    // Of a list with brackets in it, back to the verb or the outcome before.
+    let verb = |word: &Word, steps: usize| steps > 2 && word.roles.any(Roles::ENDS);
+    let list = before.iter().rev().enumerate().take(LIST);
+    // "Decreased to normal" tells of one thing.
+    let list =
+        list.take_while(|(steps, word)| (*steps < 2 || Outcome::of(&word.text).is_none()) && !verb(word, *steps));
+    let list: Vec<&str> = list.filter_map(|(_, word)| subject(word)).collect();
+    let one = before.iter().rev().take(BEFORE).take_while(near).filter_map(subject);
+    let before = if outcome.closes_lists() { list } else { one.collect() };
+    // "Negative for HIV" and "normal platelets" name it behind.
+    let next = sentence.words.get(at + 1).filter(near);
+    let names = next.is_some_and(|next| {
+        matches!(next.text.as_str(), "for" | "to" | "in" | "level" | "levels" | "serum") || !next.stem.is_empty()
+    });
+    let reach = if names { BEHIND } else { AFTER };
+    let after = sentence.words[at + 1..].iter().take(reach).take_while(|next| next.phrase == word.phrase);
+    let after = after.filter_map(subject);
+    if names { after.chain(before).collect() } else { before.into_iter().chain(after).collect() }
+}
+
+/// Least likeness of an opposite outcome, and by how much it must be the closer one.
+const ALIKE: f32 = 2.0;
+const CLOSER: f32 = 0.9;
+/// What the sentences' overlap counts beside the subjects.
+const SENTENCE_WEIGHT: f32 = 2.0;
+
+/// Outcomes of the text whose closest mention in the source came out the other way.
+pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
+    let known = mentions(source);
+    if known.iter().all(|mention| mention.implied) {
+        return Vec::new();
+    }
+    let contradicted = |asked: &Mention<'_>| {
+        let (mut same, mut other) = (0.0_f32, 0.0_f32);
+        let Some(first) = asked.subjects.first() else { return false };
+        for found in &known {
+            let opposed = asked.outcome.is_opposed(found.outcome);
+            if (!opposed && asked.outcome != found.outcome) || (opposed && found.implied) {
+                continue;
+            }
+            let Some(at) = found.subjects.iter().position(|subject| subject == first) else { continue };
+            let shared = asked.subjects[1..].iter().take(5).filter(|subject| found.subjects.contains(subject)).count();
+            let alike =
+                2.0 - 0.02 * at as f32 + shared as f32 + SENTENCE_WEIGHT * overlaps[asked.sentence][found.sentence];
+            // The sentence that it comes from says the same.
+            let alike =
+                if !opposed && overlaps[asked.sentence][found.sentence] >= SAME_SENTENCE { alike + 3.0 } else { alike };
+            let best = if opposed { &mut other } else { &mut same };
+            *best = best.max(alike);
+        }
+        other >= ALIKE && other >= same + CLOSER
+    };
+    let shown = |asked: Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
+    mentions(text).into_iter().filter(|asked| !asked.implied && contradicted(asked)).map(shown).collect()
+}
