@@ -11,6 +11,7 @@
 //! - `interrupted`: runs stopped and killed while they ask and while they train.
 //! - `ledger`: kills, full disks and divided work cost nothing that was paid for.
 //! - `rerun`: what stands, what is stale, what is made again.
+//! - `profile`: training with a trace.
 //! - `tokens`: tokens kept from one run to the next, and what is made anew.
 //! - `conservation`: no row appears, vanishes or comes twice; the same inputs give the same bytes.
 //! - `models`: models in and out of GGUF files, and what the model commands say of what they are given.
@@ -46,6 +47,7 @@ mod ledger;
 mod licences;
 mod model_card;
 mod models;
+mod profile;
 mod publish;
 mod pull;
 mod rerun;
