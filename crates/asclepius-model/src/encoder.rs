@@ -277,7 +277,9 @@ mod tests {
                 _ => (0..DIMENSIONS).map(|at| draw(at, 1.0)).collect(),
             };
             let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-            vector.iter_mut().for_each(|value| *value /= length);
+            for value in &mut vector {
+                *value /= length;
+            }
             rows.push(vector);
         }
         rows.concat()
