@@ -43,6 +43,8 @@ fn draw(
     range: std::ops::Range<f64>,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     const COLOURS: [RGBColor; 2] = [RGBColor(15, 110, 132), RGBColor(181, 101, 29)];
+    // Lines lie less than a tenth apart where the curve falls by less than one.
+    let decimals = if range.end - range.start < 1.0 { 2 } else { 1 };
     let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(10)
@@ -58,7 +60,7 @@ fn draw(
         .x_desc("optimizer step")
         .y_desc("loss, nats a token")
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.1}"))
+        .y_label_formatter(&|y| format!("{y:.decimals$}"))
         .draw()?;
     for (line, colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
         let points = || line.points.iter().copied().filter(|(_, y)| y.is_finite());
@@ -89,5 +91,8 @@ mod tests {
         let svg = loss_curves(&[line]).expect("drawable");
         assert!(svg.starts_with("<svg") && svg.contains("training"));
         assert_eq!(loss_curves(&[]).expect("empty"), "");
+        let flat = Series { label: "held out".to_owned(), points: vec![(0.0, 3.22), (6.0, 3.13)], dotted: true };
+        let svg = loss_curves(&[flat]).expect("drawable");
+        assert!(svg.contains("\n3.15\n") && !svg.contains("\n3.1\n"), "no two lines are called alike: {svg}");
     }
 }

@@ -7,6 +7,7 @@
 mod config;
 pub mod faithful;
 mod grounded;
+mod judgement;
 mod numbers;
 pub mod phi;
 
@@ -15,8 +16,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use rustc_hash::FxHashSet;
 
-pub use config::{Gate, GatesConfig, Judgement, Threshold};
+pub use config::{Gate, GatesConfig, Threshold};
 pub use grounded::grounded;
+pub use judgement::Judgement;
 
 use crate::score::words;
 use crate::shingles::word_hashes;

@@ -10,8 +10,8 @@ mod kinds;
 use std::collections::BTreeMap;
 
 use asclepius_text::GatesConfig;
-use asclepius_text::gates::Gate;
 use asclepius_text::gates::faithful::{Pair, Reading};
+use asclepius_text::gates::{Gate, grounded};
 
 use cases::Case;
 use kinds::{another_noun, another_sex, foreign_statements, kinds, planted};
@@ -221,3 +221,29 @@ const BELOW_NINETY: &[(&str, usize)] = &[("result turned", 80)];
 /// The same for notes of another hand.
 const OTHER_HAND: &[(&str, usize)] =
     &[("left and right", 75), ("negation added", 25), ("negation dropped", 60), ("result turned", 50), ("sex", 85)];
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
+fn words_tell_whose_patient_a_note_is_about() {
+    let mut cases: Vec<Case> = cases::written().into_iter().map(|written| written.note).collect();
+    cases.extend(cases::fresh());
+    let article = |case: &Case| case.name.chars().take_while(|letter| letter.is_alphanumeric()).collect::<String>();
+    let mut own: Vec<f32> = cases.iter().map(|case| grounded(&case.text, &case.source).score).collect();
+    let mut others = Vec::new();
+    for case in &cases {
+        let strangers = cases.iter().filter(|other| article(other) != article(case));
+        others.extend(strangers.map(|other| grounded(&case.text, &other.source).score));
+    }
+    own.sort_by(f32::total_cmp);
+    others.sort_by(f32::total_cmp);
+    println!(
+        "grounded: {} notes, own report {:.2} and more, median {:.2}; another's 95 % below {:.2}, most {:.2}",
+        own.len(),
+        own[0],
+        own[own.len() / 2],
+        others[others.len() * 95 / 100],
+        others[others.len() - 1],
+    );
+    assert!(own.len() >= 40 && own[0] >= 0.5, "{own:?}");
+    assert!(others[others.len() - 1] < 0.4, "the default threshold lies between");
+}
