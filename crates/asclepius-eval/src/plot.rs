@@ -43,8 +43,8 @@ fn draw(
     range: std::ops::Range<f64>,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     const COLOURS: [RGBColor; 2] = [RGBColor(15, 110, 132), RGBColor(181, 101, 29)];
-    // Lines lie less than a tenth apart where the curve falls by less than one.
-    let decimals = if range.end - range.start < 1.0 { 2 } else { 1 };
+    // At most ten lines are drawn: a tenth of the range is the least that two of them lie apart.
+    let decimals = (-((range.end - range.start) / 10.0).log10().floor()).max(1.0) as usize;
     let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(10)
@@ -91,8 +91,17 @@ mod tests {
         let svg = loss_curves(&[line]).expect("drawable");
         assert!(svg.starts_with("<svg") && svg.contains("training"));
         assert_eq!(loss_curves(&[]).expect("empty"), "");
-        let flat = Series { label: "held out".to_owned(), points: vec![(0.0, 3.22), (6.0, 3.13)], dotted: true };
-        let svg = loss_curves(&[flat]).expect("drawable");
-        assert!(svg.contains("\n3.15\n") && !svg.contains("\n3.1\n"), "no two lines are called alike: {svg}");
+    }
+
+    #[test]
+    fn no_two_lines_of_a_plot_are_called_alike() {
+        for (high, low) in [(7.6, 4.8), (5.0, 4.1), (3.22, 3.13), (3.131, 3.13), (0.4, 0.4)] {
+            let points = vec![(0.0, high), (6.0, low)];
+            let svg = loss_curves(&[Series { label: "held out".to_owned(), points, dotted: true }]).expect("drawable");
+            let labels: Vec<&str> =
+                svg.lines().filter(|line| line.contains('.') && line.parse::<f64>().is_ok()).collect();
+            let different: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
+            assert!(labels.len() > 2 && labels.len() == different.len(), "{high} to {low}: {labels:?}");
+        }
     }
 }
