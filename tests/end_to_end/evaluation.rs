@@ -219,6 +219,27 @@ fn other_models_join_by_directory_and_by_endpoint_and_are_asked_once() {
 }
 
 #[test]
+fn an_answer_that_an_api_cut_at_the_limit_is_an_answer() {
+    let workspace = Workspace::finished();
+    let server = ChatServer::start(|_| Act::SayUntilCut("Fever and"));
+    let api = format!("[{{ endpoint = {}, model = \"large\" }}]", server.url());
+    let command = |tokens: usize| eval(&workspace).set("eval.compare", &api).set("eval.max_tokens", tokens);
+    command(8).ends(0);
+    assert_eq!(server.requests(), 2, "nothing is asked twice");
+    let predictions = lines(&workspace.stage("eval").join("predictions.jsonl"));
+    for line in predictions.iter().filter(|line| line["model"] == "large") {
+        assert!(line["finish"] == "length" && line["text"] != "", "{line}");
+    }
+    let report = report(&workspace);
+    let large = list(&report, "models").iter().find(|model| model["name"] == "large").expect("it was asked");
+    assert!(large["cut_off"] == 2 && large["unanswered"] == serde_json::json!({}), "{large}");
+    command(8).ends(0);
+    assert_eq!(server.requests(), 2, "cut answers are in the ledger");
+    command(9).ends(0);
+    assert_eq!(server.requests(), 4, "under another limit they are other answers");
+}
+
+#[test]
 fn an_evaluation_that_broke_off_goes_on_with_the_next_model() {
     let workspace = Workspace::finished();
     fs_err::remove_dir_all(workspace.stage("eval")).expect("the finished run has it");

@@ -115,7 +115,7 @@ fn result(stage: &Path, weights: &str) -> (Vec<Value>, Vec<u8>) {
     let mut rows = lines(&stage.join("metrics.jsonl"));
     for row in &mut rows {
         let row = row.as_object_mut().expect("an object a line");
-        for time in ["seconds", "tokens_per_second", "eval_seconds"] {
+        for time in ["seconds", "tokens_per_second", "eval_seconds", "peak_memory_bytes"] {
             row.remove(time);
         }
     }

@@ -21,6 +21,7 @@
 //! - `fetch`: articles from a bucket that answers as it is told.
 //! - `licences`: what the licences of the articles make of the dataset's; `figures`: what the case reports are.
 //! - `serve`: models behind the API, and the page; `chat`: the same in the terminal.
+//! - `texts`: texts of a user's own, to train on and to compare with.
 //! - `evaluation`: what models are asked, what their answers are worth, and how an evaluation goes on.
 //! - `publish`: the dataset as a folder and on a hub; `model_card`: what is said of a model, and when it is not pushed;
 //!   `pull`: both fetched again, and used.
@@ -55,4 +56,5 @@ mod secrets;
 mod serve;
 mod support;
 mod teacher;
+mod texts;
 mod tokens;

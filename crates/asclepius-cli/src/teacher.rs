@@ -181,9 +181,7 @@ fn serve_here(
         let shutdown = async {
             let _ = stopped.await; // a dropped sender means stop as well
         };
-        if let Err(error) = serve(listener, engine, options, shutdown).await {
-            tracing::error!(%error, "the embedded teacher stopped");
-        }
+        serve(listener, engine, options, shutdown).await;
     });
     Ok((format!("http://{address}/v1"), Some(stop)))
 }
@@ -198,7 +196,7 @@ pub fn run_server(port: u16) -> Outcome {
         let address = listener.local_addr()?;
         crate::output::message(&format!("the extractive teacher listens on http://{address}/v1\n"));
         serve(listener, Arc::new(ExtractiveEngine), ServeOptions::default(), async move { interrupt.wait().await })
-            .await?;
+            .await;
         Ok(())
     })
 }

@@ -70,6 +70,16 @@ pub enum DatasetError {
         /// The row.
         id: String,
     },
+    /// A line of a file of text cannot be read.
+    #[error("{path}, line {line}: {problem}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A document is longer than one sequence may be.
     #[error("document {id}: {tokens} tokens do not fit into a sequence of {sequence_length}")]
     DocumentTooLong {

@@ -43,8 +43,8 @@ pub use membership::Membership;
 pub use packing::{Packing, Piece, Sequence, pack};
 pub use plan::{Batch, Order, Plan, PlanConfig};
 pub use table::{
-    CallWriter, InstructionWriter, NoteWriter, ReportWriter, Rows, TextRow, TextRows, read_calls, read_instructions,
-    read_instructions_any, read_notes, read_reports, read_texts, write_rows,
+    CallWriter, InstructionWriter, NoteWriter, ReportWriter, Rows, TEXT_FILES, TextRow, TextRows, read_calls,
+    read_instructions, read_instructions_any, read_notes, read_reports, read_texts, write_rows,
 };
 pub use token_cache::{Side, SideWriters, Sides, TokenCache};
 pub use token_file::{TokenFile, TokenWriter};

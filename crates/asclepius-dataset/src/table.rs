@@ -1,13 +1,14 @@
 //! Records on disk: one Parquet file of reports, notes or instructions, written and read as a stream.
 //!
 //! [`column`] says how a field becomes an Arrow column and comes back, [`records`] lists the columns of each record
-//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] reads anybody's; [`hub_features`] declares the
+//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] and [`read_texts`] read anybody's; [`hub_features`] declares the
 //! columns as a card does.
 
 mod column;
 mod features;
 mod reader;
 mod records;
+mod text_rows;
 mod texts;
 mod writer;
 
@@ -17,8 +18,9 @@ use asclepius_schema::{CallRecord, Instruction, Note, Report};
 
 pub use column::Column;
 pub use features::hub_features;
-pub use reader::{Rows, TextRow, TextRows, read_texts};
+pub use reader::Rows;
 pub use records::{Layout, Record, score_names};
+pub use text_rows::{TEXT_FILES, TextRow, TextRows, read_texts};
 pub use texts::for_each_text;
 pub use writer::Writer;
 

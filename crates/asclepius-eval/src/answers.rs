@@ -1,10 +1,10 @@
 //! What a model says to held-out questions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use asclepius_model::{Finish, Sampling, generate_each};
 use asclepius_ops::PhiloxKey;
-use asclepius_schema::{Instruction, Task};
+use asclepius_schema::{ArticleId, Instruction, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
@@ -22,15 +22,25 @@ pub struct Question {
     pub labelled: bool,
 }
 
-/// At most `count` rows, taken from the tasks in turn and in file order, so that each task is asked about equally often.
+/// At most `count` rows: the tasks in turn, so that each is asked about equally often, and of a task the first row about an
+/// article that fewest of the rows before are about, so that the answers say something of many patients.
 pub fn choose(rows: &[Instruction], count: usize) -> Vec<Instruction> {
     let mut by_task: BTreeMap<Task, Vec<&Instruction>> = BTreeMap::new();
     for row in rows {
         by_task.entry(row.task).or_default().push(row);
     }
-    let longest = by_task.values().map(Vec::len).max().unwrap_or(0);
-    let in_turn = (0..longest).flat_map(|index| by_task.values().filter_map(move |rows| rows.get(index).copied()));
-    let mut chosen: Vec<_> = in_turn.take(count).cloned().collect();
+    let mut asked: HashMap<&ArticleId, usize> = HashMap::new();
+    let mut chosen = Vec::with_capacity(count.min(rows.len()));
+    while chosen.len() < count && !by_task.is_empty() {
+        for left in by_task.values_mut().take(count - chosen.len()) {
+            let times = |row: &Instruction| asked.get(&row.article_id).copied().unwrap_or(0);
+            let Some(next) = (0..left.len()).min_by_key(|&index| times(left[index])) else { continue };
+            let row = left.remove(next);
+            *asked.entry(&row.article_id).or_default() += 1;
+            chosen.push(row.clone());
+        }
+        by_task.retain(|_, left| !left.is_empty());
+    }
     chosen.sort_by_key(|row| (row.task, row.row_id()));
     chosen
 }
@@ -133,4 +143,38 @@ pub fn answer(
         finish.clone_into(&mut answer.finish);
     }
     Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::test_rows::row;
+
+    #[test]
+    fn questions_are_spread_over_tasks_and_over_articles() {
+        // Nine articles with a row of every task, in the order of a file.
+        let rows: Vec<Instruction> = (0..9)
+            .flat_map(|article| Task::ALL.into_iter().zip(0..).map(move |(task, index)| row(article, index, task)))
+            .collect();
+        let chosen = choose(&rows, 18);
+        let of = |article: usize| chosen.iter().filter(|row| row.patient_id == article as i64).count();
+        assert_eq!((0..9).map(of).collect::<Vec<_>>(), [2; 9]);
+        for task in Task::ALL {
+            let asked: Vec<_> = chosen.iter().filter(|row| row.task == task).map(|row| row.patient_id).collect();
+            assert!(
+                (2..=3).contains(&asked.len()) && asked.iter().collect::<BTreeSet<_>>().len() == asked.len(),
+                "{asked:?}"
+            );
+        }
+        assert_eq!(choose(&rows, 18), chosen);
+        assert_eq!(choose(&rows, 1000).len(), 72);
+        // A task that only one article has is asked about all the same.
+        let rare = choose(&[row(1, 0, Task::Qa), row(2, 0, Task::Qa), row(1, 1, Task::Ner), row(1, 2, Task::Ner)], 4);
+        assert_eq!(
+            rare.iter().map(|row| row.task).collect::<Vec<_>>().iter().filter(|task| **task == Task::Ner).count(),
+            2
+        );
+    }
 }

@@ -10,6 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::EvalError;
+use crate::realism::RealismConfig;
 
 /// What is evaluated, and how much of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +47,9 @@ pub struct EvalConfig {
     /// Other models under the same questions: a model or adapter directory, the base URL of an OpenAI-compatible API that
     /// has one model, or a table as `[teacher]` is one (`{ endpoint = "http://..", model = "name" }`).
     pub compare: Vec<Compared>,
+    /// How much the notes read like real ones. Absent: not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realism: Option<RealismConfig>,
     /// A chat model that rates all models' answers to a question from 1 to 4, without knowing whose they are: a table as
     /// `[teacher]` is one. It is asked at temperature 0. Absent: nobody is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +122,7 @@ impl Default for EvalConfig {
             seed: None,
             resamples: 1000,
             compare: Vec::new(),
+            realism: None,
             judge: None,
             judge_runs: 2,
             device: "auto".to_owned(),
@@ -155,6 +160,7 @@ impl EvalConfig {
         {
             return Err(EvalError::NotParquet { path: path.clone() });
         }
+        self.realism.as_ref().map_or(Ok(()), RealismConfig::validate)?;
         if let Some(judge) = &self.judge {
             check_api("judge", judge)?;
             if self.judge_runs == 0 {

@@ -29,7 +29,11 @@ pub async fn answer(
     let calls = questions.iter().map(|Question { set, row, .. }| {
         let message = InstructionTemplate::user_message(&row.note, &row.question);
         let id = format!("{set}/{}", row.row_id());
-        Call::new(id, STAGE, vec![message], asking.temperature as f32, asking.max_tokens as u32)
+        // Our own models' answers end at the limit as well.
+        Call {
+            keeps_cut: true,
+            ..Call::new(id, STAGE, vec![message], asking.temperature as f32, asking.max_tokens as u32)
+        }
     });
     let on_answer = &on_answer;
     let completions: Vec<Completion> = stream::iter(calls)
@@ -60,8 +64,8 @@ pub async fn answer(
 fn answered(completion: Completion) -> Answer {
     match completion {
         Completion::Reply(reply) => Answer {
+            finish: if reply.is_cut() { "length".to_owned() } else { reply.finish_reason },
             text: reply.text,
-            finish: reply.finish_reason,
             prompt_tokens: reply.prompt_tokens,
             tokens: reply.completion_tokens,
             request_key: Some(reply.request_key),

@@ -56,6 +56,17 @@ pub enum EvalError {
         /// The question.
         row: String,
     },
+    /// A note whose report is not at hand.
+    #[error(
+        "eval.realism: the report of note {note} is not in {reports}; it takes the reports the notes were written from",
+        reports = reports.display()
+    )]
+    NoReport {
+        /// The note.
+        note: String,
+        /// Where its report should be.
+        reports: PathBuf,
+    },
     /// A set is not a parquet file.
     #[error("eval.sets: {path} is not a .parquet file", path = path.display())]
     NotParquet {

@@ -4,16 +4,24 @@ use std::collections::BTreeMap;
 
 use asclepius_schema::Task;
 
+use crate::held_out::RowLoss;
 use crate::judge::Judged;
 use crate::measures::{ABSTENTION, counts_in, of_table, tables};
+use crate::realism::{self, Realism};
 use crate::results::{
     AnsweredQuestion, Difference, Evaluation, GeneratedAnswer, HeldOutLoss, ModelOutcome, Settings, TaskScore,
 };
 use crate::statistics::{Bootstrap, Sample};
 
 /// Tables of all models. The first model is what the others are compared with. `sets` are the sets of instructions, which
-/// have a table even where nothing was asked.
-pub fn evaluate(outcomes: &[ModelOutcome], sets: &[String], settings: Settings, judged: Option<&Judged>) -> Evaluation {
+/// have a table even where nothing was asked. `realism` is what a model trained on real notes gave for [`realism::KINDS`].
+pub fn evaluate(
+    outcomes: &[ModelOutcome],
+    sets: &[String],
+    settings: Settings,
+    judged: Option<&Judged>,
+    realism: Option<&ModelOutcome>,
+) -> Evaluation {
     let mut bootstrap = Bootstrap::new(settings.asking.seed, settings.resamples);
     let mut evaluation = Evaluation { settings: Some(settings), ..Evaluation::default() };
     let base = outcomes.first();
@@ -28,6 +36,7 @@ pub fn evaluate(outcomes: &[ModelOutcome], sets: &[String], settings: Settings, 
     }
     let models: Vec<String> = evaluation.models.iter().map(|model| model.name.clone()).collect();
     evaluation.judge = judged.map(|judged| crate::judge::report(judged, &models, &mut bootstrap));
+    evaluation.realism = realism.map(|outcome| realism_of(outcome, &mut bootstrap));
     evaluation.answers = side_by_side(outcomes);
     evaluation
 }
@@ -42,9 +51,9 @@ struct SetLosses {
 }
 
 /// By set, in the order in which sets come.
-fn by_set(outcome: &ModelOutcome) -> Vec<(&str, SetLosses)> {
+fn by_set(rows: &[RowLoss]) -> Vec<(&str, SetLosses)> {
     let mut sets: Vec<(&str, SetLosses)> = Vec::new();
-    for row in &outcome.losses {
+    for row in rows {
         if sets.last().is_none_or(|(set, _)| *set != row.set) {
             sets.push((&row.set, SetLosses::default()));
         }
@@ -57,24 +66,32 @@ fn by_set(outcome: &ModelOutcome) -> Vec<(&str, SetLosses)> {
     sets
 }
 
+impl SetLosses {
+    /// As a row of the table; none where nothing was supervised.
+    fn row(&self, model: &str, set: &str, bootstrap: &mut Bootstrap) -> Option<HeldOutLoss> {
+        let loss = self.nats.value()?;
+        Some(HeldOutLoss {
+            model: model.to_owned(),
+            set: set.to_owned(),
+            rows: self.nats.rows(),
+            articles: self.nats.articles(),
+            supervised_tokens: self.tokens,
+            bytes: self.bytes,
+            loss,
+            loss_spread: bootstrap.spread(&self.nats),
+            perplexity: loss.exp(),
+            bits_per_byte: self.bits.value(),
+            bits_per_byte_spread: bootstrap.spread(&self.bits),
+        })
+    }
+}
+
 fn losses(evaluation: &mut Evaluation, bootstrap: &mut Bootstrap, outcome: &ModelOutcome, base: Option<&ModelOutcome>) {
     let others = base.filter(|base| base.model.name != outcome.model.name);
-    let base_sets = others.map(by_set).unwrap_or_default();
-    for (set, losses) in by_set(outcome) {
-        let Some(loss) = losses.nats.value() else { continue };
-        evaluation.losses.push(HeldOutLoss {
-            model: outcome.model.name.clone(),
-            set: set.to_owned(),
-            rows: losses.nats.rows(),
-            articles: losses.nats.articles(),
-            supervised_tokens: losses.tokens,
-            bytes: losses.bytes,
-            loss,
-            loss_spread: bootstrap.spread(&losses.nats),
-            perplexity: loss.exp(),
-            bits_per_byte: losses.bits.value(),
-            bits_per_byte_spread: bootstrap.spread(&losses.bits),
-        });
+    let base_sets = others.map(|base| by_set(&base.losses)).unwrap_or_default();
+    for (set, losses) in by_set(&outcome.losses) {
+        let Some(row) = losses.row(&outcome.model.name, set, bootstrap) else { continue };
+        evaluation.losses.push(row);
         let Some((_, base_losses)) = base_sets.iter().find(|(name, _)| *name == set) else { continue };
         let mut compare = |measure: &str, sample: &Sample, base_sample: &Sample| {
             evaluation.differences.extend(difference(
@@ -91,6 +108,36 @@ fn losses(evaluation: &mut Evaluation, bootstrap: &mut Bootstrap, outcome: &Mode
         if losses.tokens == base_losses.tokens {
             compare("loss", &losses.nats, &base_losses.nats);
         }
+    }
+}
+
+/// What a model trained on real notes makes of them, of the synthetic ones and of their reports.
+fn realism_of(outcome: &ModelOutcome, bootstrap: &mut Bootstrap) -> Realism {
+    let kinds = by_set(&outcome.losses);
+    let name = &outcome.model.name;
+    let rows = kinds.iter().filter_map(|(kind, losses)| losses.row(name, kind, bootstrap)).collect();
+    let of = |wanted: &str| kinds.iter().find(|(kind, _)| *kind == wanted).map(|(_, losses)| &losses.bits);
+    let [real, synthetic, reports] = realism::KINDS.map(of);
+    let mut less = |other: Option<&Sample>, base: &str, paired: bool| {
+        let (synthetic, other) = (synthetic?, other?);
+        let spread = if paired { bootstrap.difference(synthetic, other) } else { bootstrap.apart(synthetic, other) };
+        Some(Difference {
+            model: name.clone(),
+            base: base.to_owned(),
+            set: realism::KINDS[1].to_owned(),
+            task: String::new(),
+            measure: "bits_per_byte".to_owned(),
+            rows: synthetic.rows(),
+            articles: synthetic.articles(),
+            value: synthetic.value()? - other.value()?,
+            spread,
+        })
+    };
+    let differences = [less(reports, realism::KINDS[2], true), less(real, realism::KINDS[0], false)];
+    Realism {
+        model: outcome.model.source.clone(),
+        kinds: rows,
+        differences: differences.into_iter().flatten().collect(),
     }
 }
 

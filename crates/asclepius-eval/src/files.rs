@@ -20,7 +20,7 @@ struct LossOfModel<'a> {
 }
 
 /// Writes `report.json`, `results.json` (of the run's own last model) beside `results.<model>.json` of each,
-/// `predictions.jsonl`, `losses.jsonl` and, where a judge was asked, `judgements.jsonl`.
+/// `predictions.jsonl`, `losses.jsonl` (with the rows of `realism` at the end) and, where a judge was asked, `judgements.jsonl`.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -29,6 +29,7 @@ pub fn write(
     evaluation: &Evaluation,
     outcomes: &[ModelOutcome],
     judged: Option<&Judged>,
+    realism: Option<&ModelOutcome>,
 ) -> Result<(), EvalError> {
     let file = |name: &str, text: &str| write_atomically(&directory.join(name), text.as_bytes());
     file("report.json", &pretty(evaluation))?;
@@ -41,7 +42,7 @@ pub fn write(
         file(&format!("results.{}.json", harness::file_name(&model.name)), &results)?;
     }
     file("predictions.jsonl", &lines(outcomes.iter().flat_map(|outcome| &outcome.predictions)))?;
-    let losses = outcomes.iter().flat_map(|outcome| {
+    let losses = outcomes.iter().chain(realism).flat_map(|outcome| {
         let model = outcome.model.name.as_str();
         outcome.losses.iter().map(move |row| LossOfModel { model, row })
     });

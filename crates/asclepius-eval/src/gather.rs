@@ -25,6 +25,8 @@ pub struct Metric {
     pub supervised_tokens: Option<u64>,
     /// Seconds the step took.
     pub seconds: Option<f64>,
+    /// The most memory in use so far: what tensors held on a card, or all that the process held.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// A finished stage.

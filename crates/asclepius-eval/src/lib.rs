@@ -4,6 +4,7 @@
 //! - [`sets`]: the rows no model was trained on.
 //! - [`candidate`]: a model under test; [`held_out`]: its loss; [`answers`], [`few_shot`], [`endpoint`]: what it says.
 //! - [`measures`]: what an answer is worth, task by task; [`statistics`]: how sure that is; [`evaluate`]: both as tables.
+//! - [`realism`]: what a model trained on real notes makes of the synthetic ones.
 //! - [`judge`]: a chat model's ratings of all models' answers, blind.
 //! - [`results`]: what lies in `eval/`; [`harness`]: the same for readers of lm-evaluation-harness.
 //! - [`gather`]: a run's directory as facts; [`page`]: the facts as one HTML file; [`markdown`]: as Markdown;
@@ -31,11 +32,14 @@ pub mod measures;
 pub mod model_card;
 pub mod page;
 pub mod plot;
+pub mod realism;
 pub mod results;
 pub mod review;
 pub mod scoreboard;
 pub mod sets;
 pub mod statistics;
+#[cfg(test)]
+mod test_rows;
 
 pub use answers::{Answer, Asking, BATCH, Question};
 pub use candidate::Candidate;
@@ -45,5 +49,6 @@ pub use evaluate::evaluate;
 pub use few_shot::Examples;
 pub use gather::RunFacts;
 pub use page::render;
+pub use realism::RealismTexts;
 pub use results::{Evaluation, Kind, ModelOutcome, ModelUnderTest, Prediction, Settings};
 pub use sets::{HeldOutSets, Lengths};

@@ -2,7 +2,7 @@
 
 use crate::card::plain;
 use crate::gather::RunFacts;
-use crate::page::{funnel, tiles};
+use crate::page::{TRAININGS, funnel, tiles, training_sentence};
 use crate::scoreboard::{self, Scoreboard};
 
 /// Renders the report. Text from outside is escaped, so that it stays text.
@@ -27,6 +27,13 @@ pub fn render(facts: &RunFacts) -> String {
         let (stage, unit, reasons) = (plain(&row.stage), plain(&row.unit), plain(&row.reasons));
         let (input, out, dropped, pending) = (row.input, row.out, row.dropped, row.pending);
         text.push_str(&format!("| {stage} | {unit} | {input} | {out} | {dropped} | {pending} | {reasons} |\n"));
+    }
+    let trained: Vec<_> = TRAININGS.iter().filter_map(|(name, title)| Some((title, facts.stage(name)?))).collect();
+    if !trained.is_empty() {
+        text.push_str("\n## Training\n");
+        for (title, stage) in trained {
+            text.push_str(&format!("\n**{title}.** {}\n", plain(&training_sentence(stage))));
+        }
     }
     if let Some(evaluation) = &facts.evaluation {
         text.push_str("\n## Held-out evaluation\n");

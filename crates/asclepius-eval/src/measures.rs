@@ -161,34 +161,11 @@ fn faithfulness(measures: &mut Measures, row: &Instruction, answer: &str) {
 
 #[cfg(test)]
 mod tests {
-    use asclepius_schema::{ArticleId, CallLineage, Licence, ReportId};
-
     use super::*;
 
     fn row(task: Task, question: &str, answer: &str, unanswerable: bool) -> Instruction {
-        let call = CallLineage::default();
-        Instruction {
-            patient_id: 1,
-            note: "65 yo M with chest pain and fever. Aspirin 100 mg for two weeks. IOP 15.".to_owned(),
-            question: question.to_owned(),
-            answer: answer.to_owned(),
-            task,
-            report_id: ReportId::from_stored("PMC1.1-1"),
-            article_id: ArticleId::from_stored("PMC1"),
-            index: 0,
-            unanswerable,
-            licence: Licence::Cc0,
-            licence_url: String::new(),
-            attribution: String::new(),
-            teacher_model: "t".to_owned(),
-            split: None,
-            note_call: call.clone(),
-            question_call: call.clone(),
-            answer_call: call,
-            judge: None,
-            scores: Vec::new(),
-            evidence: Vec::new(),
-        }
+        let (question, answer) = (question.to_owned(), answer.to_owned());
+        Instruction { question, answer, unanswerable, ..crate::test_rows::row(1, 0, task) }
     }
 
     #[test]

@@ -295,11 +295,13 @@ fn samples(facts: &RunFacts) -> Vec<Sample> {
         .collect()
 }
 
+/// The training stages, and what they are.
+pub(crate) const TRAININGS: [(&str, &str); 2] =
+    [("pretrain", "Continued pre-training on the notes"), ("sft", "Instruction tuning on the answers")];
+
 fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
     let mut all = Vec::new();
-    for (name, title) in
-        [("pretrain", "Continued pre-training on the notes"), ("sft", "Instruction tuning on the answers")]
-    {
+    for (name, title) in TRAININGS {
         let Some(stage) = facts.stage(name) else { continue };
         let of = |value: fn(&crate::gather::Metric) -> Option<f64>| -> Vec<(f64, f64)> {
             stage.metrics.iter().filter_map(|row| Some((row.step as f64, value(row)?))).collect()
@@ -309,24 +311,32 @@ fn trainings(facts: &RunFacts) -> Result<Vec<Training>, EvalError> {
             Series { label: "held out".to_owned(), points: of(|row| row.eval_loss), dotted: true },
         ];
         let series: Vec<Series> = series.into_iter().filter(|line| !line.points.is_empty()).collect();
-        let steps = stage.metrics.iter().map(|row| row.step).max().unwrap_or(0);
-        let tokens: u64 = stage.metrics.iter().filter_map(|row| row.tokens).sum();
-        let supervised: u64 = stage.metrics.iter().filter_map(|row| row.supervised_tokens).sum();
-        let seconds: f64 = stage.metrics.iter().filter_map(|row| row.seconds).sum();
-        let mut sentence = format!("{steps} optimizer steps over {tokens} tokens, {supervised} of them supervised");
-        if seconds > 0.0 {
-            sentence.push_str(&format!(", at {:.0} tokens a second", tokens as f64 / seconds));
-        }
-        if let Some((which, first, last)) = ends(stage) {
-            sentence.push_str(&format!("; {which} loss {first:.3} before, {last:.3} after"));
-        }
-        sentence.push('.');
-        if let Some(line) = stage.manifest.details.get("trainable").and_then(serde_json::Value::as_str) {
-            sentence.push_str(&format!(" {line}."));
-        }
-        all.push(Training { title: title.to_owned(), sentence, plot: loss_curves(&series)? });
+        all.push(Training { title: title.to_owned(), sentence: training_sentence(stage), plot: loss_curves(&series)? });
     }
     Ok(all)
+}
+
+/// How long a stage trained, how fast, in how much memory, and what came of it.
+pub(crate) fn training_sentence(stage: &StageFacts) -> String {
+    let steps = stage.metrics.iter().map(|row| row.step).max().unwrap_or(0);
+    let tokens: u64 = stage.metrics.iter().filter_map(|row| row.tokens).sum();
+    let supervised: u64 = stage.metrics.iter().filter_map(|row| row.supervised_tokens).sum();
+    let seconds: f64 = stage.metrics.iter().filter_map(|row| row.seconds).sum();
+    let mut sentence = format!("{steps} optimizer steps over {tokens} tokens, {supervised} of them supervised");
+    if seconds > 0.0 {
+        sentence.push_str(&format!(", at {:.0} tokens a second", tokens as f64 / seconds));
+    }
+    if let Some(peak) = stage.metrics.iter().filter_map(|row| row.peak_memory_bytes).max() {
+        sentence.push_str(&format!(", in at most {:.2} GB of memory", peak as f64 / 1e9));
+    }
+    if let Some((which, first, last)) = ends(stage) {
+        sentence.push_str(&format!("; {which} loss {first:.3} before, {last:.3} after"));
+    }
+    sentence.push('.');
+    if let Some(line) = stage.manifest.details.get("trainable").and_then(serde_json::Value::as_str) {
+        sentence.push_str(&format!(" {line}."));
+    }
+    sentence
 }
 
 fn environment_rows(facts: &RunFacts) -> Vec<Tile> {

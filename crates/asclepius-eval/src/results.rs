@@ -8,6 +8,7 @@ use crate::answers::{Answer, Asking, Question};
 use crate::held_out::RowLoss;
 use crate::judge::JudgeReport;
 use crate::measures::measure;
+use crate::realism::Realism;
 use crate::sets::Losses;
 use crate::statistics::Spread;
 
@@ -299,6 +300,9 @@ pub struct Evaluation {
     /// Every other model against the first.
     #[serde(default)]
     pub differences: Vec<Difference>,
+    /// How much the synthetic notes read like real ones, where that was asked.
+    #[serde(default)]
+    pub realism: Option<Realism>,
     /// What a judge said of the answers, where one was asked.
     #[serde(default)]
     pub judge: Option<JudgeReport>,

@@ -321,31 +321,11 @@ mod tests {
     use super::*;
 
     fn rows(count: usize) -> Vec<Instruction> {
-        let row = |number: usize| -> Instruction {
-            let call = asclepius_schema::CallLineage::default();
-            Instruction {
-                patient_id: number as i64,
-                note: format!("=note {number}, \"quoted\"\n<b>second</b> line"),
-                question: "Which?".to_owned(),
-                answer: "- that one".to_owned(),
-                // One task in ten rows is rare.
-                task: if number.is_multiple_of(10) { Task::Summary } else { Task::Qa },
-                report_id: asclepius_schema::ReportId::from_stored(format!("PMC{number}.1-1")),
-                article_id: asclepius_schema::ArticleId::from_stored(format!("PMC{number}")),
-                index: 0,
-                unanswerable: false,
-                licence: asclepius_schema::Licence::CcBy,
-                licence_url: String::new(),
-                attribution: String::new(),
-                teacher_model: "some-teacher".to_owned(),
-                split: None,
-                note_call: call.clone(),
-                question_call: call.clone(),
-                answer_call: call,
-                scores: Vec::new(),
-                evidence: Vec::new(),
-                judge: None,
-            }
+        let row = |number: usize| {
+            // One task in ten rows is rare.
+            let task = if number.is_multiple_of(10) { Task::Summary } else { Task::Qa };
+            let note = format!("=note {number}, \"quoted\"\n<b>second</b> line");
+            Instruction { note, ..crate::test_rows::row(number, 0, task) }
         };
         (0..count).map(row).collect()
     }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::judge::JudgeReport;
 use crate::measures::{FAITHFULNESS, lower_is_better, of_table, tables, title};
-use crate::results::{AnsweredQuestion, Difference, Evaluation, Kind, TaskScore};
+use crate::realism::Realism;
+use crate::results::{AnsweredQuestion, Difference, Evaluation, HeldOutLoss, Kind, TaskScore};
 use crate::statistics::Spread;
 
 /// Questions whose answers stand side by side in the open: one a task.
@@ -65,6 +66,15 @@ pub struct JudgeTable {
     pub rows: Vec<(String, Cell, Shares, Cell)>,
 }
 
+/// What a model trained on real notes makes of three kinds of text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RealismTable {
+    /// Which model it is, and how far the synthetic notes are from the other two kinds.
+    pub sentence: String,
+    /// Kind, texts, nats a token (perplexity), bits a byte.
+    pub rows: Vec<(String, usize, Cell, Cell)>,
+}
+
 /// The tables of one evaluation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Scoreboard {
@@ -78,6 +88,8 @@ pub struct Scoreboard {
     pub sets: Vec<(String, Vec<ScoreRow>)>,
     /// The two models whose difference is shown: the first, and the last of the run's own.
     pub compared: Option<(String, String)>,
+    /// How much the notes read like real ones, where that was asked.
+    pub realism: Option<RealismTable>,
     /// The judge's ratings, where one was asked.
     pub judge: Option<JudgeTable>,
     /// One sentence a model that needs one: what it is, what was cut off or not answered.
@@ -101,6 +113,7 @@ impl Scoreboard {
         let (open, more) = side_by_side(&evaluation.answers);
         let mut board = Self {
             judge: evaluation.judge.as_ref().map(judge_table),
+            realism: evaluation.realism.as_ref().map(realism_table),
             remarks: remarks(evaluation),
             method: method(evaluation),
             open,
@@ -210,6 +223,42 @@ fn difference_cell(row: &Difference) -> Cell {
     }
 }
 
+/// Nats a token with the perplexity, and bits a byte.
+fn loss_cells(row: &HeldOutLoss) -> [Cell; 2] {
+    let nats = Cell {
+        text: format!("{:.3} ({:.1})", row.loss, row.perplexity),
+        interval: interval(row.loss_spread, 2),
+        ..Cell::default()
+    };
+    let bits = row.bits_per_byte.map_or_else(Cell::default, |bits| Cell {
+        text: format!("{bits:.3}"),
+        interval: interval(row.bits_per_byte_spread, 2),
+        ..Cell::default()
+    });
+    [nats, bits]
+}
+
+fn realism_table(realism: &Realism) -> RealismTable {
+    let mut sentence = format!(
+        "How likely a model that was trained on real notes ({}) finds each kind of text; the nearer the synthetic notes come to real \
+         ones that it has not seen, the more they read like them.",
+        realism.model
+    );
+    for row in &realism.differences {
+        let sure = match row.spread {
+            Some(spread) => format!(" ({:+.2} to {:+.2})", spread.low, spread.high),
+            None => String::new(),
+        };
+        let than = if row.value < 0.0 { "fewer" } else { "more" };
+        sentence.push_str(&format!(" {} take {:+.3}{sure} bits a byte {than} than {}.", row.set, row.value, row.base));
+    }
+    let rows = realism.kinds.iter().map(|row| {
+        let [nats, bits] = loss_cells(row);
+        (row.set.clone(), row.rows, nats, bits)
+    });
+    RealismTable { sentence, rows: rows.collect() }
+}
+
 fn losses(evaluation: &Evaluation) -> (Vec<String>, Vec<LossRow>) {
     let (mut sets, mut models): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for row in &evaluation.losses {
@@ -224,20 +273,11 @@ fn losses(evaluation: &Evaluation) -> (Vec<String>, Vec<LossRow>) {
     let cells = |model: &str, set: &str| {
         let rows = of_set(set);
         let Some(row) = rows.iter().find(|row| row.model == model) else { return Default::default() };
-        let least = |value: &dyn Fn(&crate::results::HeldOutLoss) -> f64| {
-            rows.iter().map(|row| value(row)).fold(f64::INFINITY, f64::min)
-        };
-        let bits = row.bits_per_byte.map_or_else(Cell::default, |bits| Cell {
-            text: format!("{bits:.3}"),
-            interval: interval(row.bits_per_byte_spread, 2),
-            best: rows.len() > 1 && bits <= least(&|row| row.bits_per_byte.unwrap_or(f64::INFINITY)),
-            ..Cell::default()
-        });
-        let nats = Cell {
-            text: format!("{:.3} ({:.1})", row.loss, row.perplexity),
-            interval: interval(row.loss_spread, 2),
-            ..Cell::default()
-        };
+        let least =
+            |value: &dyn Fn(&HeldOutLoss) -> f64| rows.iter().map(|row| value(row)).fold(f64::INFINITY, f64::min);
+        let [nats, mut bits] = loss_cells(row);
+        bits.best = rows.len() > 1
+            && row.bits_per_byte.is_some_and(|bits| bits <= least(&|row| row.bits_per_byte.unwrap_or(f64::INFINITY)));
         let over = evaluation
             .differences
             .iter()
@@ -401,6 +441,13 @@ pub fn markdown(board: &Scoreboard, plain: &dyn Fn(&str) -> String) -> String {
                 row.measure,
                 cells.join(" | ")
             ));
+        }
+    }
+    if let Some(realism) = &board.realism {
+        text.push_str(&format!("\n### Realism\n\n{}\n\n", plain(&realism.sentence)));
+        text.push_str("| text | texts | nats a token (perplexity) | bits a byte |\n|---|---:|---:|---:|\n");
+        for (kind, texts, nats, bits) in &realism.rows {
+            text.push_str(&format!("| {kind} | {texts} | {} | {} |\n", with(nats), with(bits)));
         }
     }
     if let Some(judge) = &board.judge {

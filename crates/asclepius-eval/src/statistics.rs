@@ -100,26 +100,49 @@ impl Bootstrap {
         self.over(sums.len(), |drawn| Some(ratio(total(&sums, drawn))? - ratio(total(&base, drawn))?))
     }
 
-    fn over(&mut self, articles: usize, value: impl Fn(&[u32]) -> Option<f64>) -> Option<Spread> {
-        if articles < 2 || self.resamples < 2 {
+    /// The spread of `sample`'s value less `other`'s, each over draws of its own: the two have no article in common.
+    pub fn apart(&mut self, sample: &Sample, other: &Sample) -> Option<Spread> {
+        let (sums, others) = (sample.sums(), other.sums());
+        if sums.len() < 2 || others.len() < 2 {
             return None;
         }
-        let (key, resamples) = (self.key.fold(articles as u64), self.resamples);
-        let draws = self.draws.entry(articles).or_insert_with(|| {
-            let one =
-                |resample| (0..articles as u64).map(move |index| key.fold(resample).below(index, articles as u32));
-            (0..resamples as u64).flat_map(one).collect()
-        });
-        // A draw without anything to count has no value, and is no evidence.
-        let mut values: Vec<f64> = draws.chunks_exact(articles).filter_map(value).collect();
-        if values.len() < 2 {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
-        Some(Spread { standard_error: variance.sqrt(), low: quantile(&values, 0.025), high: quantile(&values, 0.975) })
+        let of_other = draws(self.key.fold_name("other"), others.len(), self.resamples);
+        let drawn = self.draws(sums.len()).chunks_exact(sums.len()).zip(of_other.chunks_exact(others.len()));
+        spread(
+            drawn.filter_map(|(drawn, of_other)| Some(ratio(total(&sums, drawn))? - ratio(total(&others, of_other))?)),
+        )
     }
+
+    fn over(&mut self, articles: usize, value: impl Fn(&[u32]) -> Option<f64>) -> Option<Spread> {
+        if articles < 2 {
+            return None;
+        }
+        spread(self.draws(articles).chunks_exact(articles).filter_map(value))
+    }
+
+    fn draws(&mut self, articles: usize) -> &[u32] {
+        let (key, resamples) = (self.key, self.resamples);
+        self.draws.entry(articles).or_insert_with(|| draws(key, articles, resamples))
+    }
+}
+
+/// `resamples` times as many indices as there are articles.
+fn draws(key: PhiloxKey, articles: usize, resamples: usize) -> Vec<u32> {
+    let key = key.fold(articles as u64);
+    let one = |resample| (0..articles as u64).map(move |index| key.fold(resample).below(index, articles as u32));
+    (0..resamples as u64).flat_map(one).collect()
+}
+
+/// The spread of the values of all draws. A draw without anything to count has none, and is no evidence.
+fn spread(values: impl Iterator<Item = f64>) -> Option<Spread> {
+    let mut values: Vec<f64> = values.collect();
+    if values.len() < 2 {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
+    Some(Spread { standard_error: variance.sqrt(), low: quantile(&values, 0.025), high: quantile(&values, 0.975) })
 }
 
 fn total(sums: &[[f64; 2]], drawn: &[u32]) -> [f64; 2] {

@@ -3,6 +3,8 @@
 use asclepius_schema::{CallLineage, Fingerprint, Message, Reason};
 use serde_json::{Map, Value};
 
+use crate::wire::is_cut;
+
 /// One question to the chat API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
@@ -18,6 +20,9 @@ pub struct Call {
     pub max_tokens: u32,
     /// The request's `response_format`, for servers that can hold a reply to a JSON schema.
     pub response_format: Option<Value>,
+    /// Whether a reply that reached `max_tokens` is a reply, as where a model is measured under a limit. Otherwise it is
+    /// asked for once more with room for twice as many, and dropped if it is cut again.
+    pub keeps_cut: bool,
 }
 
 impl Call {
@@ -29,7 +34,15 @@ impl Call {
         temperature: f32,
         max_tokens: u32,
     ) -> Self {
-        Self { row_id: row_id.into(), stage, messages, temperature, max_tokens, response_format: None }
+        Self {
+            row_id: row_id.into(),
+            stage,
+            messages,
+            temperature,
+            max_tokens,
+            response_format: None,
+            keeps_cut: false,
+        }
     }
 
     /// The call's identity, 32 hex digits: row, stage, messages, model and the settings that can change a reply's
@@ -102,6 +115,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Whether it ends where `max_tokens` did, by either name that providers have for that.
+    pub fn is_cut(&self) -> bool {
+        is_cut(&self.finish_reason)
+    }
+
     /// What a row stores about the call that wrote it.
     pub fn lineage(&self, prompt_hash: &str) -> CallLineage {
         CallLineage {

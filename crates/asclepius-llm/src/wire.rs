@@ -85,6 +85,11 @@ struct Part {
     text: String,
 }
 
+/// Whether a finish reason says that the reply reached its limit.
+pub(crate) fn is_cut(finish_reason: &str) -> bool {
+    matches!(finish_reason, "length" | "max_tokens")
+}
+
 /// Tokens as the provider counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Usage {
@@ -98,7 +103,7 @@ pub(crate) struct Usage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Text(String),
-    CutShort,
+    CutShort(String),
     Unusable { reason: Reason, detail: String },
 }
 
@@ -124,7 +129,7 @@ impl ChatResponse {
         let text = text.trim();
         let unusable = |reason, detail: String| Verdict::Unusable { reason, detail };
         let verdict = match finish_reason.as_str() {
-            "length" | "max_tokens" => Verdict::CutShort,
+            reason if is_cut(reason) => Verdict::CutShort(text.to_owned()),
             "content_filter" => unusable(Reason::Filtered, "finish_reason is content_filter".to_owned()),
             _ if choice.message.refusal.is_some_and(|refusal| !refusal.trim().is_empty()) => {
                 unusable(Reason::Refusal, "the response carries a refusal in place of a text".to_owned())
@@ -270,9 +275,9 @@ mod tests {
         assert_eq!(judged(&body(json!(" a note \n"), "stop")), Verdict::Text("a note".to_owned()));
         let parts = json!([{"type": "text", "text": "a "}, {"type": "text", "text": "note"}]);
         assert_eq!(judged(&body(parts, "stop")), Verdict::Text("a note".to_owned()));
-        assert_eq!(judged(&body(json!("half a"), "length")), Verdict::CutShort);
+        assert_eq!(judged(&body(json!("half a"), "length")), Verdict::CutShort("half a".to_owned()));
         // A reasoning model can spend its whole cap before the first word.
-        assert_eq!(judged(&body(json!(null), "length")), Verdict::CutShort);
+        assert_eq!(judged(&body(json!(null), "length")), Verdict::CutShort(String::new()));
         let reason = |verdict| match verdict {
             Verdict::Unusable { reason, .. } => reason,
             other => panic!("{other:?}"),

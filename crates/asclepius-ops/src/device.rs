@@ -43,12 +43,13 @@ pub fn memory(device: &Device) -> Option<u64> {
     device.is_cuda().then(|| gpu::memory(device)).flatten()
 }
 
-/// The most memory that tensors have held on a card at once since [`forget_peak_memory`], in bytes; none on the CPU.
+/// The most memory in use at once, in bytes: of a card what tensors have held since [`forget_peak_memory`], on the CPU the
+/// process's largest resident set so far, whatever it was for.
 pub fn peak_memory(device: &Device) -> Option<u64> {
-    device.is_cuda().then(|| gpu::peak_memory(device)).flatten()
+    if device.is_cuda() { gpu::peak_memory(device) } else { crate::cpu::memory::peak_resident() }
 }
 
-/// Counts [`peak_memory`] from what is held now.
+/// Counts a card's [`peak_memory`] from what is held now.
 pub fn forget_peak_memory(device: &Device) {
     if device.is_cuda() {
         gpu::forget_peak_memory(device);

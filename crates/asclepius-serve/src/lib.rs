@@ -12,6 +12,7 @@
 
 mod access;
 mod answer;
+mod connections;
 pub mod engine;
 mod growing;
 pub mod model;

@@ -7,9 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use asclepius_text::InstructionTemplate;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -19,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::response::ApiError;
-use crate::server::{App, seconds, whole_body};
+use crate::server::{App, Body, seconds};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -159,13 +157,13 @@ struct Feedback {
 pub(crate) async fn feedback(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    Body(body): Body,
 ) -> Result<Response, ApiError> {
     app.authorise(&headers)?;
     let page = offered(&app)?;
     let path = page.feedback.clone();
     let path = path.ok_or_else(|| ApiError::of(404, "no_feedback", "this server keeps no verdicts"))?;
-    let body = whole_body(body)?;
+    let body = body?;
     let read: Feedback =
         serde_json::from_slice(&body).map_err(|error| ApiError::bad(format!("no verdict: {error}"), None))?;
     let line = line(read);

@@ -1,13 +1,13 @@
 //! Routes, limits and shutdown.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,7 +19,7 @@ use crate::answer::answer;
 use crate::page::{self, Page};
 use crate::request::Endpoint;
 use crate::response::ApiError;
-use crate::{Engine, ServeError, access, response};
+use crate::{Engine, access, connections, response};
 
 /// How long clients may take to fetch answers that are complete, once the server is shutting down.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -35,6 +35,8 @@ pub struct ServeOptions {
     pub max_waiting: usize,
     /// Bytes a request's body may have.
     pub max_body_bytes: usize,
+    /// How long a client may take to send a request's head, and then its body.
+    pub patience: Duration,
     /// Draw for a request that names no seed from its content: the same request, the same reply.
     pub reproducible: bool,
     /// The page at `/`; none: there is no page.
@@ -48,6 +50,7 @@ impl Default for ServeOptions {
             max_in_flight: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             max_waiting: 1024,
             max_body_bytes: 4 << 20,
+            patience: Duration::from_secs(30),
             reproducible: false,
             page: None,
         }
@@ -64,6 +67,7 @@ pub(crate) struct App {
     most_inside: u32,
     token: Option<String>,
     reproducible: bool,
+    patience: Duration,
     closing: AtomicBool,
     started: u64,
     requests: AtomicU64,
@@ -72,14 +76,12 @@ pub(crate) struct App {
 /// Serves `engine` on `listener` until `shutdown` resolves. Requests inside are then still answered, new ones are told that
 /// the server is going.
 ///
-/// # Errors
-/// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<dyn Engine>,
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
+) {
     const MOST: usize = 1 << 20;
     let max_in_flight = options.max_in_flight.clamp(1, MOST);
     let most_inside = max_in_flight + options.max_waiting.min(MOST);
@@ -88,6 +90,7 @@ pub async fn serve(
         page: options.page,
         token: options.token,
         reproducible: options.reproducible,
+        patience: options.patience,
         inside: Arc::new(Semaphore::new(most_inside)),
         most_inside: most_inside as u32,
         working: Arc::new(Semaphore::new(max_in_flight)),
@@ -122,10 +125,9 @@ pub async fn serve(
         tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
-        served = async { axum::serve(listener, router).with_graceful_shutdown(stopping).await } => served?,
+        () = connections::serve(listener, router, options.patience, stopping) => {}
         () = late => tracing::warn!("clients that did not fetch their answers are left"),
     }
-    Ok(())
 }
 
 /// Seconds since 1970.
@@ -160,12 +162,22 @@ impl App {
     }
 }
 
-/// The body, or why there is none.
-pub(crate) fn whole_body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
-    body.map_err(|rejection| match rejection.status().as_u16() {
-        413 => ApiError::of(413, "body_too_large", "the body is larger than this server takes"),
-        _ => ApiError::bad("the body could not be read".to_owned(), None),
-    })
+/// A request's body, or why there is none: handlers look at it after they have looked at who asks.
+pub(crate) struct Body(pub Result<Bytes, ApiError>);
+
+impl FromRequest<Arc<App>> for Body {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Infallible> {
+        let body = tokio::time::timeout(app.patience, Bytes::from_request(request, app)).await;
+        Ok(Self(match body {
+            Ok(body) => body.map_err(|rejection| match rejection.status().as_u16() {
+                413 => ApiError::of(413, "body_too_large", "the body is larger than this server takes"),
+                _ => ApiError::bad("the body could not be read".to_owned(), None),
+            }),
+            Err(_) => Err(ApiError::of(408, "too_slow", "the body took longer than this server waits")),
+        }))
+    }
 }
 
 async fn health(State(app): State<Arc<App>>) -> Response {
@@ -180,14 +192,12 @@ async fn models(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
     Ok(Json(response::models(&app.engine.models(), app.started)).into_response())
 }
 
-type Body = Result<Bytes, BytesRejection>;
-
-async fn chat(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn chat(State(app): State<Arc<App>>, headers: HeaderMap, Body(body): Body) -> Result<Response, ApiError> {
     app.authorise(&headers)?;
-    answer(app, Endpoint::Chat, &whole_body(body)?).await
+    answer(app, Endpoint::Chat, &body?).await
 }
 
-async fn text(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn text(State(app): State<Arc<App>>, headers: HeaderMap, Body(body): Body) -> Result<Response, ApiError> {
     app.authorise(&headers)?;
-    answer(app, Endpoint::Text, &whole_body(body)?).await
+    answer(app, Endpoint::Text, &body?).await
 }

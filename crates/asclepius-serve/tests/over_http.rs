@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use asclepius_llm::{Call, Client, Completion, TeacherConfig};
 use asclepius_schema::Message;
@@ -84,7 +85,7 @@ async fn start(options: ServeOptions) -> Served {
         let shutdown = async {
             stopped.await.ok();
         };
-        serve(listener, engine, options, shutdown).await.expect("it serves until it is told to stop");
+        serve(listener, engine, options, shutdown).await;
     });
     Served { address, arrived, go, stop, done }
 }
@@ -190,6 +191,37 @@ async fn every_error_is_openais_json_and_the_server_lives_on() {
         assert_eq!(answer["error"]["param"], field, "{answer}");
     }
     assert_eq!(exchange(served.address, CHAT, &asking("hello")).await.0, 200);
+}
+
+#[tokio::test]
+async fn who_does_not_get_a_request_out_is_not_waited_for() {
+    let patience = Duration::from_millis(50);
+    let Served { address, arrived, go, stop: _stop, .. } =
+        start(ServeOptions { patience, ..ServeOptions::default() }).await;
+    let all = |mut stream: TcpStream| async move {
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.ok();
+        response
+    };
+    // Half a head, nothing at all: the connection is closed. Half a body: that is said.
+    let mut half = TcpStream::connect(address).await.expect("the server listens");
+    half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc").await.expect("sent");
+    let silent = TcpStream::connect(address).await.expect("the server listens");
+    let head = format!("{CHAT}\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{{");
+    let mut slow = TcpStream::connect(address).await.expect("the server listens");
+    slow.write_all(head.as_bytes()).await.expect("sent");
+    let responses = tokio::join!(all(half), all(silent), all(slow));
+    assert_eq!((responses.0.as_str(), responses.1.as_str()), ("", ""));
+    assert!(responses.2.starts_with("HTTP/1.1 408") && responses.2.contains("too_slow"), "{}", responses.2);
+    assert_eq!(exchange(address, CHAT, &asking("hello")).await.0, 200);
+    // An answer may take as long as it takes.
+    let waiting = tokio::spawn(async move { exchange(address, CHAT, &asking("wait")).await.0 });
+    let arrived = tokio::task::spawn_blocking(move || arrived.recv()).await.expect("no panic");
+    arrived.expect("the engine works on it");
+    let late = TcpStream::connect(address).await.expect("the server listens");
+    assert_eq!(all(late).await, "", "as long as another client is waited for");
+    go.send(()).expect("the engine waits");
+    assert_eq!(waiting.await.expect("no panic"), 200);
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 //! [`TrainConfig::validate`] says whether the settings make sense, here or elsewhere, so that a plan can be made for another
 //! machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use asclepius_dataset::Packing;
+use asclepius_dataset::{Packing, TEXT_FILES};
 use asclepius_model::LoraConfig;
 use candle_core::DType;
 use schemars::JsonSchema;
@@ -108,8 +108,9 @@ pub struct TrainConfig {
     /// Start from random weights of these sizes instead of a base.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
-    /// What to train on: `notes` or `instructions` (the dataset's training split), or the path of a parquet file.
-    /// Defaults to `notes` in `[pretrain]` and `instructions` in `[sft]`.
+    /// What to train on: `notes` or `instructions` (the dataset's training split), or the path of a file:
+    /// Parquet, and in `[pretrain]` also CSV with a header or JSON Lines. Defaults to `notes` in `[pretrain]` and
+    /// `instructions` in `[sft]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
     /// `[pretrain]` from a file: the column with the texts. Defaults to `note`.
@@ -363,15 +364,21 @@ impl TrainConfig {
                 return fail("data", Problem::Unknown { value: "notes".to_owned(), known });
             }
             TrainStage::Pretrain if self.data(stage) == "instructions" => {
-                let known = "notes or the path of a parquet file";
+                let known = "notes, or the path of a .parquet, .csv or .jsonl file";
                 return fail("data", Problem::Unknown { value: "instructions".to_owned(), known });
             }
             _ => {}
         }
         let data = self.data(stage);
-        if self.data_is_file(stage) && !data.ends_with(".parquet") {
-            let known = "notes, instructions, or the path of a .parquet file";
-            return fail("data", Problem::Unknown { value: data.to_owned(), known });
+        if self.data_is_file(stage) {
+            let (endings, known): (&[&str], _) = match stage {
+                TrainStage::Pretrain => (&TEXT_FILES, "notes, or the path of a .parquet, .csv or .jsonl file"),
+                TrainStage::Sft => (&["parquet"], "instructions, or the path of a .parquet file"),
+            };
+            let ending = Path::new(data).extension().and_then(|ending| ending.to_str());
+            if ending.is_none_or(|ending| !endings.contains(&ending)) {
+                return fail("data", Problem::Unknown { value: data.to_owned(), known });
+            }
         }
         if !self.data_is_file(stage) {
             if self.validation_fraction > 0.0 {

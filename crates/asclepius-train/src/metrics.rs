@@ -47,7 +47,7 @@ pub struct StepRow {
     /// In f16: what this step's loss was scaled by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<f64>,
-    /// On a card: the most memory that tensors have held at once so far, in bytes.
+    /// The most memory in use at once so far, in bytes: what tensors held on a card, or all that the process held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
 }

@@ -21,9 +21,11 @@ pub enum Act {
     Say(&'static str),
     /// The same, but refuse to hold a reply to a schema.
     SayInWords(&'static str),
+    /// Answer with this text, cut off by the limit on tokens.
+    SayUntilCut(&'static str),
     /// Answer once the test says so.
     Hold,
-    /// The same, cut off by the limit on tokens.
+    /// Answer as the extractive teacher, cut off by the limit on tokens.
     CutOff,
     /// Answer with this status, header line and body.
     Refuse(u16, &'static str, &'static str),
@@ -172,6 +174,7 @@ fn connection(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                     json!({"message": "not supported", "code": "unsupported_parameter", "param": "response_format"});
                 send(stream, 400, "", &json!({"error": error}).to_string())?;
             }
+            Act::SayUntilCut(text) => send(stream, 200, "", &said(&body, text, None, "length"))?,
             Act::CutOff => send(stream, 200, "", &completion(&body, None, "length"))?,
             Act::Refuse(status, header, body) => send(stream, status, header, body)?,
             Act::Hold => {

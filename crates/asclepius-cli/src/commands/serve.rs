@@ -44,7 +44,7 @@ pub fn run(args: &ServeArgs) -> Outcome {
             page: Some(page),
             ..ServeOptions::default()
         };
-        serve(listener, Arc::new(engine), options, async move { interrupt.wait().await }).await?;
+        serve(listener, Arc::new(engine), options, async move { interrupt.wait().await }).await;
         Ok(())
     })
 }

@@ -3,6 +3,7 @@
 mod api;
 mod held;
 mod kept;
+mod realism;
 mod tested;
 
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ pub fn fingerprint(run: &Run) -> Outcome<String> {
     for file in config.sets.iter().chain(&config.general) {
         fingerprint = fingerprint.file("set", file).map_err(Failure::usage)?;
     }
+    if let Some(realism) = &config.realism {
+        fingerprint = realism::identify(run, realism, fingerprint)?;
+    }
     for stage in [Stage::Pretrain, Stage::Sft] {
         let manifest = Manifest::read(&run.stage_dir(stage))?;
         fingerprint = fingerprint.setting(stage.name(), &manifest.map(|manifest| manifest.fingerprint));
@@ -66,7 +70,9 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         return Err(Failure::usage(Hinted::new(message, hint)));
     }
     let kept = Kept::open(run, fingerprint)?;
-    let bar = StageBar::start("eval", (held.questions.len() as u64 + 1) * models.len() as u64);
+    let real = realism::Shown::gather(run)?;
+    let work = (held.questions.len() as u64 + 1) * models.len() as u64;
+    let bar = StageBar::start("eval", work + real.as_ref().map_or(0, |real| real.texts.len() as u64));
     let mut outcomes = Vec::with_capacity(models.len());
     for (index, model) in models.iter().enumerate() {
         run.check_interrupt()?;
@@ -77,14 +83,15 @@ pub fn execute(run: &Run, fingerprint: &str) -> Outcome<Manifest> {
         })?);
         bar.set((held.questions.len() as u64 + 1) * (index as u64 + 1));
     }
+    let realism = real.map(|real| kept.outcome(models.len(), || real.put_to(run, &bar))).transpose()?;
     let settings = Settings { asking: held.asking, questions: config.questions, resamples: config.resamples };
     let names: Vec<String> = held.sets.names().map(str::to_owned).collect();
     bar.say("the judge");
     let judged = api::judge(run, &held.questions, &outcomes, held.asking.seed)?;
     bar.finish();
-    let evaluation = evaluate(&outcomes, &names, settings, judged.as_ref());
+    let evaluation = evaluate(&outcomes, &names, settings, judged.as_ref(), realism.as_ref());
     let directory = StageDir::begin(&run.directory, Stage::Eval.directory())?;
-    files::write(directory.path(), &evaluation, &outcomes, judged.as_ref())?;
+    files::write(directory.path(), &evaluation, &outcomes, judged.as_ref(), realism.as_ref())?;
     let mut manifest = Manifest::new(Stage::Eval.name(), fingerprint.to_owned(), "model");
     let count = outcomes.len() as u64;
     manifest.counts = Counts { input: count, out: count, ..Counts::default() };

@@ -41,7 +41,7 @@ pub fn files(run: &Run, stage: TrainStage, table: &TrainConfig) -> Outcome<Files
         let message = format!("{}.data = {data:?}: no such file", stage.table());
         return Err(Failure::usage(Hinted::new(
             message,
-            "name a parquet file, or leave `data` out to train on the run's own dataset",
+            "name a file of texts or rows, or leave `data` out to train on the run's own dataset",
         )));
     }
     let directory = run.input_dir(table.input.as_deref(), Stage::Dataset);

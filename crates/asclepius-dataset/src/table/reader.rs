@@ -16,6 +16,7 @@ use parquet::errors::ParquetError;
 
 use super::column::Cell;
 use super::records::{Layout, Record};
+use super::text_rows::{NAMES, TextRow};
 use super::writer::SCHEMA_VERSION_KEY;
 use crate::DatasetError;
 
@@ -278,63 +279,39 @@ fn step(table: &mut Table, next: &mut usize) -> Result<Option<usize>, DatasetErr
     Ok(Some(*next - 1))
 }
 
-/// A text to train on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextRow {
-    /// What names the row in messages: its `report_id` or `patient_id`, or its number in the file.
-    pub id: String,
-    /// The text.
-    pub text: String,
-}
-
-/// The texts of one column, in order; see [`read_texts`].
+/// The texts of one column of a Parquet file, in order.
 #[derive(Debug)]
-pub struct TextRows {
+pub(super) struct ParquetTexts {
     table: Table,
     column: String,
     next: usize,
-    failed: bool,
 }
 
-/// Reads one text column of any Parquet file.
-///
-/// # Errors
-/// When the file cannot be read, is no Parquet file, or has no such column; a row without text is an error too.
-pub fn read_texts(path: &Path, column: &str) -> Result<TextRows, DatasetError> {
-    let wanted = [column, "report_id", "patient_id"].map(|name| (name.to_owned(), Wanted::As(DataType::Utf8))).to_vec();
-    let table = Table::open(path, wanted, &[column], true)?;
-    Ok(TextRows { table, column: column.to_owned(), next: 0, failed: false })
-}
+impl ParquetTexts {
+    /// # Errors
+    /// When the file cannot be read, is no Parquet file, or has no such column.
+    pub(super) fn open(path: &Path, column: &str) -> Result<Self, DatasetError> {
+        let names = NAMES.map(|(name, _)| name);
+        let wanted = [column].into_iter().chain(names).map(|name| (name.to_owned(), Wanted::As(DataType::Utf8)));
+        let table = Table::open(path, wanted.collect(), &[column], true)?;
+        Ok(Self { table, column: column.to_owned(), next: 0 })
+    }
 
-impl TextRows {
     /// Rows in the whole file.
-    pub fn total(&self) -> usize {
+    pub(super) fn total(&self) -> usize {
         self.table.rows
     }
 
-    fn read(&mut self) -> Result<Option<TextRow>, DatasetError> {
+    pub(super) fn read(&mut self) -> Result<Option<TextRow>, DatasetError> {
         let Some(row) = step(&mut self.table, &mut self.next)? else { return Ok(None) };
         let cells = Cells { table: &self.table, batch: &self.table.batch, row };
-        let id = match (cells.optional_or_absent("report_id")?, cells.optional_or_absent::<String>("patient_id")?) {
-            (Some(id), _) => id,
-            (None, Some(patient)) => format!("patient-{patient}"),
-            (None, None) => format!("row-{}", cells.row()),
-        };
+        let mut name = None;
+        for (column, before) in NAMES {
+            name = name.or(cells.optional_or_absent::<String>(column)?.map(|name| format!("{before}{name}")));
+        }
+        let id = name.unwrap_or_else(|| format!("row-{}", cells.row()));
         let text = cells.array(&self.column).and_then(|array| String::read(array, row));
         let text = text.ok_or_else(|| DatasetError::NoText { path: self.table.path.clone(), id: id.clone() })?;
         Ok(Some(TextRow { id, text }))
-    }
-}
-
-impl Iterator for TextRows {
-    type Item = Result<TextRow, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let row = self.read();
-        self.failed = row.is_err();
-        row.transpose()
     }
 }

@@ -357,6 +357,10 @@ impl Inner {
         paid: Attempted,
     ) -> Result<Step, LlmError> {
         let Judged { verdict, finish_reason, served_model, .. } = judged;
+        let verdict = match verdict {
+            Verdict::CutShort(text) if call.keeps_cut => Verdict::Text(text),
+            other => other,
+        };
         match verdict {
             Verdict::Text(text) => {
                 let misshapen = call.response_format.as_ref().and_then(|format| shape::check(format, &text).err());
@@ -377,13 +381,13 @@ impl Inner {
                     model: self.model.clone(),
                 })))
             }
-            Verdict::CutShort if !progress.extended => {
+            Verdict::CutShort(_) if !progress.extended => {
                 self.ledger.append(&self.entry(call, key, &paid, Outcome::Attempt { finish_reason })).await?;
                 progress.extended = true;
                 progress.cap = largest_cap(call);
                 Ok(Step::Again(Duration::ZERO))
             }
-            Verdict::CutShort => {
+            Verdict::CutShort(_) => {
                 let detail = format!("cut off at {} tokens, and before at {}", progress.cap, call.max_tokens);
                 self.drop_for_good(call, key, Reason::Truncated, detail, paid).await
             }

@@ -24,6 +24,7 @@ use crate::ledger::{Ledger, Outcome};
 use crate::limits::Limits;
 use crate::retry::Pace;
 use crate::transport::Transport;
+use crate::wire::is_cut;
 use crate::{Call, Completion, LlmError, Reply, TeacherConfig, Trouble, shape};
 use batch::Batches;
 
@@ -367,6 +368,12 @@ impl Inner {
         let completion = match entry.outcome {
             // What came of a batch that nobody waited for was not looked at.
             Outcome::Reply { text, .. } if !fits(call, &text) => return Ok(None),
+            // A reply that a limit cut says what that limit gives, and nothing of another one.
+            Outcome::Reply { finish_reason, .. }
+                if is_cut(&finish_reason) && !(call.keeps_cut && call.max_tokens == entry.max_tokens) =>
+            {
+                return Ok(None);
+            }
             Outcome::Reply { text, finish_reason, .. } => Completion::Reply(Reply {
                 text,
                 finish_reason,
@@ -375,7 +382,9 @@ impl Inner {
                 request_key: entry.key,
                 model: entry.model,
             }),
-            Outcome::Dropped { reason: Reason::Truncated, .. } if ask::largest_cap(call) > entry.max_tokens => {
+            Outcome::Dropped { reason: Reason::Truncated, .. }
+                if call.keeps_cut || ask::largest_cap(call) > entry.max_tokens =>
+            {
                 return Ok(None);
             }
             Outcome::Dropped { reason: Reason::RequestRejected, .. } if call.max_tokens != entry.max_tokens => {

@@ -81,6 +81,17 @@ pub fn keep_freed() {
     }
 }
 
+/// The largest resident set that this process has had, in bytes; none where the system does not count it.
+#[expect(unsafe_code, reason = "the system's counts are behind a C call")]
+pub fn peak_resident() -> Option<u64> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call writes one `rusage`, for which there is room; all zeros is one too.
+    let (failed, usage) = unsafe { (libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) != 0, usage.assume_init()) };
+    // macOS counts bytes, all others KiB.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1 << 10 };
+    u64::try_from(usage.ru_maxrss).ok().filter(|&size| size > 0 && !failed).map(|size| size * unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,7 +64,7 @@ pub fn identify(compare: &[Compared], mut fingerprint: Fingerprint) -> Outcome<F
     for (index, compared) in compare.iter().enumerate() {
         fingerprint = match (compared.api(), compared) {
             (None, Compared::Named(name)) => {
-                let path = directory(index, name)?;
+                let path = directory(&key_of(index), name)?;
                 fingerprint_files(&path, fingerprint.setting("compare", &index))?
             }
             (api, _) => {
@@ -76,12 +76,16 @@ pub fn identify(compare: &[Compared], mut fingerprint: Fingerprint) -> Outcome<F
     Ok(fingerprint)
 }
 
-fn directory(index: usize, name: &str) -> Outcome<PathBuf> {
-    let key = format!("eval.compare[{index}]");
+/// The directory of a model or adapter that `key` names.
+pub fn directory(key: &str, name: &str) -> Outcome<PathBuf> {
     match Path::new(name).join("adapter_config.json").is_file() {
         true => Ok(PathBuf::from(name)),
-        false => crate::base::resolve(&key, name),
+        false => crate::base::resolve(key, name),
     }
+}
+
+fn key_of(index: usize) -> String {
+    format!("eval.compare[{index}]")
 }
 
 /// All of them, in the order of the tables. No two have the same name.
@@ -112,7 +116,7 @@ pub fn list(run: &Run) -> Outcome<Vec<Tested>> {
     for (index, compared) in config.compare.iter().enumerate() {
         let (name, source, weights) = match (compared.api(), compared) {
             (None, Compared::Named(name)) => {
-                let path = directory(index, name)?;
+                let path = directory(&key_of(index), name)?;
                 (name_of(Path::new(name)), name.clone(), Weights::Directory(path))
             }
             (api, _) => {

@@ -137,7 +137,7 @@ fn outcome(judged: Judged) -> Outcome {
     let Judged { verdict, finish_reason, served_model, .. } = judged;
     match verdict {
         Verdict::Text(text) => Outcome::Reply { text, finish_reason, served_model },
-        Verdict::CutShort => Outcome::Attempt { finish_reason },
+        Verdict::CutShort(_) => Outcome::Attempt { finish_reason },
         Verdict::Unusable { reason, detail } => Outcome::Dropped { reason, detail },
     }
 }
