@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """How soon `serve` answers, whether anybody waits too long, and whether it grows.
 
-    bench/serve.py MODEL [--words 400] [--clients 64] [--requests 3000]
+    bench/serve.py MODEL [--words 400] [--clients 64] [--requests 3000 | --minutes 30]
 
 MODEL is a Hugging Face directory. Prints one JSON object: seconds to the first token of a stream beside those of the bare
 forward of as many tokens (`examples/generate`, in turn with the requests), what each of many clients waited that asked at
-once, and the server's resident memory before and after thousands of requests, clients that leave early among them.
+once, and the server's resident memory before and after thousands of requests, or before and after each tenth of so many
+minutes of them; clients that leave early are among them.
 """
 
 import argparse
@@ -68,6 +69,7 @@ def main():
     parser.add_argument("--words", type=int, default=400)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--binary", default="target/release/asclepius")
     parser.add_argument("--bare", default="target/release/examples/generate")
@@ -103,11 +105,21 @@ def main():
                                                "most": round(firsts[-1], 3)},
                              "all_done_s": round(time.perf_counter() - began, 3)}
 
-        memory = [round(server.resident_mb(), 1)]
-        for part in range(4):
+        memory, answered = [round(server.resident_mb(), 1)], [0] * 8
+        parts = 10 if options.minutes else 4
+        began = time.perf_counter()
+        for part in range(parts):
+            ends = began + options.minutes * 60 * (part + 1) / parts
+
+            def more(done):
+                return time.perf_counter() < ends if options.minutes else done < options.requests // 32
+
             def work(thread):
-                for number in range(options.requests // 32):
+                number = 0
+                while more(number):
                     server.stream(prompt(20 + 20 * (number % 3), number), 1 + number % 4, leave=number % 5 == 0)
+                    number += 1
+                answered[thread] += number
 
             threads = [threading.Thread(target=work, args=(thread,)) for thread in range(8)]
             for thread in threads:
@@ -115,7 +127,8 @@ def main():
             for thread in threads:
                 thread.join()
             memory.append(round(server.resident_mb(), 1))
-        result["resident_mb"] = {"requests": options.requests // 32 * 32, "after_each_quarter": memory}
+        result["resident_mb"] = {"minutes": round((time.perf_counter() - began) / 60, 1), "requests": sum(answered),
+                                 "before_and_after_each_part": memory}
     finally:
         server.process.terminate()
         server.process.wait()
