@@ -341,11 +341,16 @@ pub(crate) fn training_sentence(stage: &StageFacts) -> String {
 
 fn environment_rows(facts: &RunFacts) -> Vec<Tile> {
     let row = |label: &str, value: String| Tile { label: label.to_owned(), value };
-    vec![
-        row("teacher", facts.teachers.join(", ")),
+    let mut rows = vec![row("teacher", facts.teachers.join(", "))];
+    for (name, label) in [("pretrain", "pre-trained on"), ("sft", "tuned on")] {
+        let device = facts.stage(name).and_then(|stage| stage.manifest.details.get("device")?.as_str());
+        rows.extend(device.map(|device| row(label, device.to_owned())));
+    }
+    rows.extend([
         row("platform", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         row("asclepius", env!("CARGO_PKG_VERSION").to_owned()),
-    ]
+    ]);
+    rows
 }
 
 #[cfg(test)]

@@ -245,12 +245,10 @@ fn realism_table(realism: &Realism) -> RealismTable {
         realism.model
     );
     for row in &realism.differences {
-        let sure = match row.spread {
-            Some(spread) => format!(" ({:+.2} to {:+.2})", spread.low, spread.high),
-            None => String::new(),
-        };
-        let than = if row.value < 0.0 { "fewer" } else { "more" };
-        sentence.push_str(&format!(" {} take {:+.3}{sure} bits a byte {than} than {}.", row.set, row.value, row.base));
+        let interval = row.spread.map(|spread| format!(" ({:+.2} to {:+.2})", spread.low, spread.high));
+        let interval = interval.unwrap_or_default();
+        sentence
+            .push_str(&format!(" Bits a byte of the {} less the {}: {:+.3}{interval}.", row.set, row.base, row.value));
     }
     let rows = realism.kinds.iter().map(|row| {
         let [nats, bits] = loss_cells(row);

@@ -26,6 +26,15 @@ pub fn account(directory: &Path, rows: &Tally) -> Outcome<Counts> {
     Ok(counts)
 }
 
+/// What it trained on: the card's name, or the CPU and how many threads of it.
+fn device(start: &Start) -> Option<String> {
+    let device = start.decoder.device();
+    match device.is_cpu() {
+        true => Some(format!("cpu, {} threads", rayon::current_num_threads())),
+        false => asclepius_ops::device::describe(device).ok(),
+    }
+}
+
 /// The manifest of a run that came to its end.
 pub fn describe(
     stage: TrainStage,
@@ -53,6 +62,7 @@ pub fn describe(
     for (key, value) in [
         ("trainable", json!(summary.parameters.to_string())),
         ("base", json!(start.base)),
+        ("device", json!(device(start))),
         ("merged_adapter", json!(start.merged_adapter)),
         ("best", json!(summary.best)),
         ("stopped_early", json!(summary.stopped_early)),

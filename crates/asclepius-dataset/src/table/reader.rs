@@ -311,6 +311,7 @@ impl ParquetTexts {
         }
         let id = name.unwrap_or_else(|| format!("row-{}", cells.row()));
         let text = cells.array(&self.column).and_then(|array| String::read(array, row));
+        let text = text.filter(|text| !text.trim().is_empty());
         let text = text.ok_or_else(|| DatasetError::NoText { path: self.table.path.clone(), id: id.clone() })?;
         Ok(Some(TextRow { id, text }))
     }
