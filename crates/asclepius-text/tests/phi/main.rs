@@ -53,7 +53,7 @@ fn identifiers_in_the_words_of_another_hand_are_found() {
 
 #[test]
 fn identifiers_in_running_text_are_found() {
-    measure(&unseen::read(include_str!("unseen.txt")), 780, [0, 0]);
+    measure(&unseen::read(include_str!("unseen.txt")), 780, [98, 90]);
 }
 
 /// Prints the table and every miss, and holds the percentages of labels found and of spans right.
