@@ -206,7 +206,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b\d{1,4}(?:\s(?:bis|ter))?,?\s(?:[Pp]lace|[Aa]ll[ée]e|[Qq]uai|[Ii]mpasse|[Cc]hemin|[Cc]ours|[Ss]quare|[Aa]venue)\s(?:d[eu]s?\s|l[ae]s?\s)*[A-ZÀ-Þ][\w'’\-]+".into()),
         (PhiKind::Geography, r"\b(?:Rural (?:Route|Delivery)|Star Route)\s#?\d+(?:,?\sBox\s\d+\w?)?|\b(?:R\.?R\.?|HC)\s#?\d+,?\sBox\s\d+\w?".into()),
         (PhiKind::Geography, r"\b\d{1,3}(?:-\d{1,3}){1,2}\s[A-Z][a-z]+(?:-[A-Z]?[a-z]+|(?:ku|cho|machi|shi))\b".into()),
-        (PhiKind::Geography, r"\b(?:(?:House|Plot|Door)(?:\s(?:No|no)\.?)?\s#?\d+[A-Z]?(?:,\s(?:Road|Street|Sector|Block|Lane|Phase)\s(?:No\.?\s)?\d+\w?)*(?:,\s[A-Z][a-z]+)?|(?:County|State|Farm|Parish)\s(?:Road|Route|Highway|Hwy)\s\d+|Blk\s\d+\w?|(?:Block|BLOCK)\s\d+[A-Z]?,\s[A-Z])".into()),
+        (PhiKind::Geography, r"\b(?:(?:House|Plot|Door)(?:\s(?:No|no)\.?)?\s#?\d+[A-Z]?(?:,\s(?:Road|Street|Sector|Block|Lane|Phase)\s(?:No\.?\s)?\d+\w?)*(?:,\s[A-Z][a-z]+)?|(?:County|State|Farm|Parish)\s(?:Road|Route|Highway|Hwy)\s\d+|(?:Interstate|Highway|Hwy|Route|Motorway|Autobahn)\s[A-Z]?\d{1,3}|Blk\s\d+\w?|(?:Block|BLOCK)\s\d+[A-Z]?,\s[A-Z])".into()),
         (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
         (PhiKind::Geography, r"\b(?:[A-Z]{2}|Alabama|Arizona|California|Colorado|Florida|Georgia|Illinois|Indiana|Iowa|Kansas|Kentucky|Maine|Maryland|Massachusetts|Michigan|Minnesota|Nebraska|Nevada|Ohio|Oregon|Texas|Utah|Vermont|Virginia|Washington|Wisconsin)\s(?P<id>\d{5}(?:-\d{4})?)\b".into()),
         (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
@@ -224,7 +224,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
 
 /// A postal code behind the street and perhaps the town.
 static ZIP_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^,?\s(?:[A-Z][\w'’.\-]+,?\s){0,3}(?P<id>\d{5}(?:-\d{4})?)(?:[.,;)\n]|$)")
+    Regex::new(r"^,?\s(?:[A-Z][\w'’.\-]+,?\s){0,3}(?P<id>\d{4,5}(?:-\d{4})?)(?:[.,;)\n]|$)")
         .expect("the pattern is valid")
 });
 
@@ -380,6 +380,7 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
             digits >= 6 || digits >= 4 && (range == whole || label.contains("last four") || label.starts_with('s'))
         }
         PhiKind::Vehicle if range == whole => found.chars().any(char::is_alphabetic) && digits >= 6,
+        PhiKind::Vehicle if ["flown", "heli", "aircraft", "tail"].iter().any(|word| label.contains(word)) => true,
         PhiKind::Vehicle => {
             digits >= 1
                 && found.chars().filter(|c| c.is_alphanumeric()).count() >= 4

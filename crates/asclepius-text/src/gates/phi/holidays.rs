@@ -2,7 +2,7 @@
 
 /// Feasts and holidays of many countries and faiths, as alternatives of a pattern.
 pub(super) const HOLIDAYS: &str = concat!(
-    r"(?:the (?:day|night|eve|week|morning|weekend) (?:before|after|of) )?(?:(?:greek |orthodox |coptic )?(?:christmas|easter|xmas)(?: (?:eve|day|night|sunday|monday|week|weekend|holidays?|break|morning))?|good friday|maundy thursday|palm sunday|holy (?:week|thursday|saturday)|ash wednesday|shrove tuesday|mardi gras|carnival|carnaval|pentecost|whit(?:sun| ?sunday| monday)|ascension day|corpus christi day|epiphany|candlemas|michaelmas|martinmas|",
+    r"(?:the (?:day|night|eve|week|morning|weekend) (?:before|after|of) )?(?:(?:greek |orthodox |coptic )?(?:christmas|easter|xmas)(?: (?:eve|day|night|sunday|monday|week|weekend|holidays?|break|morning))?|good friday|maundy thursday|palm sunday|clean monday|orthodox easter|syttende mai|sallah|holy (?:week|thursday|saturday)|ash wednesday|shrove tuesday|mardi gras|carnival|carnaval|pentecost|whit(?:sun| ?sunday| monday)|ascension day|corpus christi day|epiphany|candlemas|michaelmas|martinmas|",
     r"all (?:saints|souls)['’]?s?['’]?(?: day)?|assumption day|st\.? ?(?:patrick|george|andrew|david|nicholas|stephen|lucia|brigid|valentine)['’]?s (?:day|eve)|valentine['’]?s?['’]?(?: day)?|halloween|hallowe['’]en|thanksgiving(?: day| weekend| week)?|boxing day|hogmanay|burns night|bonfire night|guy fawkes(?: night| day)?|new year['’]?s?['’]?(?: (?:eve|day|night|week))|(?:chinese|lunar) new year|",
     r"(?:labou?r|memorial|veterans['’]?|columbus|presidents['’]?|mother['’]?s['’]?|father['’]?s['’]?|independence|republic|national|heritage|freedom|youth|women['’]?s|children['’]?s|teachers['’]?|workers['’]?|democracy|revolution|liberation|victory|unity|constitution|armistice|remembrance|bastille|canada|australia|anzac|waitangi|victoria|family|flag|election|groundhog|earth|may|midsummer|reconciliation|human rights|king['’]?s|queen['’]?s|mandela|madaraka|mashujaa|jamhuri|hari merdeka|culture|respect for the aged|marine|mountain|showa|sports|gandhi jayanti|martin luther king(?: jr\.?)?|mlk|juneteenth) (?:day|eve|weekend)|",
     r"juneteenth|cinco de mayo|d[ií]a de (?:los )?muertos|midsummer(?:['’]s)?(?: eve| day)?|purim|passover|pesach|hanukk?ah|chanukah|rosh hashan(?:ah|a)|yom kipp?ur|sukkot|shavuot|simchat torah|tisha b['’]av|lag ba['’]?omer|tu bishvat|yom ha\w+|",
@@ -19,7 +19,7 @@ pub(super) const FOREIGN_MONTH: &str = concat!(
     "januar|februar|märz|juni|juli|oktober|dezember|",
     "gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|",
     "janeiro|fevereiro|março|maio|junho|julho|setembro|outubro|dezembro|",
-    "januari|februari|maart|mei|augustus|desember|agustus|maret|augusti|oktobar|",
+    "januari|februari|maart|mei|mrt|augustus|desember|agustus|maret|augusti|oktobar|",
     "ocak|şubat|subat|nisan|mayıs|mayis|haziran|temmuz|ağustos|agustos|eylül|eylul|ekim|kasım|kasim|aralık|aralik|",
     "stycznia|lutego|marca|kwietnia|maja|czerwca|lipca|sierpnia|września|października|listopada|grudnia|",
     "tammikuuta|helmikuuta|maaliskuuta|huhtikuuta|toukokuuta|kesäkuuta|heinäkuuta|elokuuta|syyskuuta|lokakuuta|marraskuuta|joulukuuta|",
