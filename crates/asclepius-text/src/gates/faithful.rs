@@ -5,6 +5,7 @@
 //! with content. Scores count facts without support.
 
 mod lexicon;
+mod outcomes;
 mod person;
 mod places;
 mod polarity;

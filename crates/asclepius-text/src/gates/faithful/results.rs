@@ -3,59 +3,9 @@
 //! Each such word of the text is held to the one in the source that is said of the same things.
 
 use super::SAME_SENTENCE;
+use super::outcomes::{self, Outcome};
 use super::polarity::Roles;
 use super::reading::{Reading, Sentence, Word};
-
-/// How something came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Positive,
-    Negative,
-    Up,
-    Down,
-    Normal,
-    Abnormal,
-    Better,
-    Worse,
-}
-
-impl Outcome {
-    fn of(word: &str) -> Option<Self> {
-        Some(match word {
-            "positive" | "positively" | "detectable" => Self::Positive,
-            "negative" | "negatively" | "undetectable" | "undetected" => Self::Negative,
-            "elevated" | "raised" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising" | "risen"
-            | "increase" | "elevation" => Self::Up,
-            "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
-            | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
-            "normal" | "unremarkable" | "intact" | "clear" => Self::Normal,
-            "abnormal" | "impaired" | "deranged" => Self::Abnormal,
-            "improved" | "improving" | "better" | "improvement" => Self::Better,
-            "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" => Self::Worse,
-            _ => return None,
-        })
-    }
-
-    fn is_opposed(self, other: Self) -> bool {
-        use Outcome::{Abnormal, Better, Down, Negative, Normal, Positive, Up, Worse};
-        matches!(
-            (self, other),
-            (Positive, Negative)
-                | (Negative, Positive)
-                | (Up, Down | Normal)
-                | (Down, Up | Normal)
-                | (Normal, Abnormal | Up | Down)
-                | (Abnormal, Normal)
-                | (Better, Worse)
-                | (Worse, Better)
-        )
-    }
-
-    /// Said of a list as often as of one thing.
-    fn closes_lists(self) -> bool {
-        matches!(self, Self::Positive | Self::Negative | Self::Normal | Self::Abnormal)
-    }
-}
 
 /// A word that tells an outcome, and what it is said of.
 struct Mention<'a> {
@@ -70,6 +20,8 @@ struct Mention<'a> {
 /// Words on each side that it may be said of; of a list before it more.
 const BEFORE: usize = 5;
 const AFTER: usize = 4;
+/// The same for words of many meanings.
+const NEAR: usize = 4;
 const BEHIND: usize = 8;
 const LIST: usize = 16;
 
@@ -84,57 +36,23 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
     let mut found = Vec::new();
     for (sentence, read) in reading.sentences.iter().enumerate() {
         for (at, word) in read.words.iter().enumerate() {
-            let Some(outcome) = Outcome::of(&word.text) else {
+            let denied = reading.polarity.denies(sentence, at);
+            let grown = outcomes::of_growth(&read.words, at, denied == Some(true));
+            let Some(outcome) = grown.or_else(|| Outcome::of(&word.text)) else {
                 found.extend(implied(read, sentence, at));
                 continue;
             };
-            let before = |steps: usize| at.checked_sub(steps).map_or("", |at| read.words[at].text.as_str());
+            let before = at.checked_sub(1).map_or("", |at| read.words[at].text.as_str());
             let next = read.words.get(at + 1).map_or("", |next| next.text.as_str());
-            let named = matches!(before(1), "gram" | "rhesus" | "rh")
-                || matches!(
-                    next,
-                    "saline"
-                        | "grade"
-                        | "birefringent"
-                        | "birefringence"
-                        | "pressure"
-                        | "margin"
-                        | "voltage"
-                        | "power"
-                        | "resolution"
-                        | "density"
-                        | "normal"
-                        | "sensitivity"
-                        | "output"
-                        | "birth"
-                        | "fat"
-                        | "calorie"
-                        | "threshold"
-                        | "risk"
-                        | "dose"
-                        | "flow"
-                        | "dependency"
-                        | "molecular"
-                        | "back"
-                        | "lying"
-                        | "mood"
-                        | "flap"
-                        | "altitude"
-                        | "cell"
-                        | "frequency"
-                        | "residual"
-                        | "index"
-                );
-            if named {
+            if outcomes::names(before, &word.text, next) {
                 continue;
             }
-            // "Not raised" is no rise, and tells no fall.
-            let denied = reading.polarity.denies(sentence, at);
-            let outcome = match (denied, outcome) {
-                (_, Outcome::Positive | Outcome::Negative) | (Some(false), _) => outcome,
-                (Some(true), Outcome::Up | Outcome::Down | Outcome::Abnormal) => Outcome::Normal,
-                _ => continue,
+            let outcome = match denied {
+                Some(false) => Some(outcome),
+                Some(true) => outcome.denied(),
+                None => Some(outcome).filter(|outcome| matches!(outcome, Outcome::Positive | Outcome::Negative)),
             };
+            let Some(outcome) = outcome else { continue };
             found.push(Mention { sentence, outcome, subjects: subjects(read, at, outcome), implied: false });
         }
     }
@@ -145,9 +63,7 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
 fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>> {
     let word = &sentence.words[at];
     let outcome = match word.text.as_str() {
-        "found" | "detected" | "grew" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => {
-            Outcome::Positive
-        }
+        "found" | "detected" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => Outcome::Positive,
         _ if word.roles.is_cue() => Outcome::Negative,
         _ => return None,
     };
@@ -167,7 +83,8 @@ fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
     let list =
         list.take_while(|(steps, word)| (*steps < 2 || Outcome::of(&word.text).is_none()) && !verb(word, *steps));
     let list: Vec<&str> = list.filter_map(|(_, word)| subject(word)).collect();
-    let one = before.iter().rev().take(BEFORE).take_while(near).filter_map(subject);
+    let reach = if outcome.is_near() { NEAR } else { BEFORE };
+    let one = before.iter().rev().take(reach).take_while(near).filter_map(subject);
     let before = if outcome.closes_lists() { list } else { one.collect() };
     // "Negative for HIV" and "normal platelets" name it behind.
     let next = sentence.words.get(at + 1).filter(near);
@@ -197,7 +114,7 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
         let Some(first) = asked.subjects.first() else { return false };
         for found in &known {
             let opposed = asked.outcome.is_opposed(found.outcome);
-            if (!opposed && asked.outcome != found.outcome) || (opposed && found.implied) {
+            if (!opposed && !asked.outcome.agrees(found.outcome)) || (opposed && found.implied) {
                 continue;
             }
             let Some(at) = found.subjects.iter().position(|subject| subject == first) else { continue };
