@@ -4,6 +4,8 @@
 //! source, first of all in the sentence that the text's own sentence comes from: the one that shares most of its words
 //! with content. Scores count facts without support.
 
+mod concepts;
+mod levels;
 mod lexicon;
 mod outcomes;
 mod person;
@@ -124,7 +126,7 @@ impl<'a> Pair<'a> {
             Gate::Negation => {
                 let (text, source) = (self.text, self.source);
                 let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
-                found.extend(results::contradictions(text, source, &self.overlaps));
+                found.extend(results::contradictions(text, source, &self.overlaps, &self.own_words));
                 found
             }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),

@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use self::words::DENY_WITH;
 pub(super) use self::words::Roles;
 use super::reading::{Reading, Sentence, Word};
-use super::{SAME_SENTENCE, lexicon};
+use super::{SAME_SENTENCE, concepts, lexicon};
 
 /// What a sentence says of one of its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Key {
         if !counts {
             return Self::NONE;
         }
-        let shared = if let Some(generic) = generic {
+        let shared = if let Some(generic) = generic.or_else(|| concepts::of(text)) {
             generic
         } else if word.stem.is_empty() {
             text.strip_suffix('s').unwrap_or(text)

@@ -2,14 +2,17 @@
 //!
 //! Each such word of the text is held to the one in the source that is said of the same things.
 
-use super::SAME_SENTENCE;
-use super::outcomes::{self, Outcome};
+use rustc_hash::FxHashMap;
+
+use super::outcomes::{self, About, Outcome};
 use super::polarity::Roles;
 use super::reading::{Reading, Sentence, Word};
+use super::{SAME_SENTENCE, concepts, levels};
 
 /// A word that tells an outcome, and what it is said of.
 struct Mention<'a> {
     sentence: usize,
+    at: usize,
     outcome: Outcome,
     /// The nearest first.
     subjects: Vec<&'a str>,
@@ -28,8 +31,9 @@ const LIST: usize = 16;
 /// What a word can be known by in another sentence.
 fn subject(word: &Word) -> Option<&str> {
     let figure = word.text.len() >= 2 && word.text.starts_with(|first: char| first.is_ascii_digit());
-    let counts = figure || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
-    counts.then_some(if figure { word.text.as_str() } else { word.stem.as_str() })
+    let short = word.capitals && word.text.len() == 2;
+    let counts = figure || short || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
+    counts.then_some(if figure || short { word.text.as_str() } else { word.stem.as_str() })
 }
 
 fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
@@ -37,6 +41,15 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
     for (sentence, read) in reading.sentences.iter().enumerate() {
         for (at, word) in read.words.iter().enumerate() {
             let denied = reading.polarity.denies(sentence, at);
+            // "No splenomegaly" tells of the spleen's size.
+            for organ in concepts::enlarged(&word.text) {
+                let outcome = match denied {
+                    Some(true) => Outcome::Well(About::Size),
+                    Some(false) => Outcome::Ill(About::Size),
+                    None => continue,
+                };
+                found.push(Mention { sentence, at, outcome, subjects: vec![organ], implied: false });
+            }
             let grown = outcomes::of_growth(&read.words, at, denied == Some(true));
             let Some(outcome) = grown.or_else(|| Outcome::of(&word.text)) else {
                 found.extend(implied(read, sentence, at));
@@ -53,7 +66,7 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
                 None => Some(outcome).filter(|outcome| matches!(outcome, Outcome::Positive | Outcome::Negative)),
             };
             let Some(outcome) = outcome else { continue };
-            found.push(Mention { sentence, outcome, subjects: subjects(read, at, outcome), implied: false });
+            found.push(Mention { sentence, at, outcome, subjects: subjects(read, at, outcome), implied: false });
         }
     }
     found
@@ -69,7 +82,7 @@ fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>>
     };
     let around = &sentence.words[at.saturating_sub(BEFORE)..(at + BEFORE + 1).min(sentence.words.len())];
     let subjects = around.iter().filter(|near| near.clause == word.clause).filter_map(subject).collect();
-    Some(Mention { sentence: number, outcome, subjects, implied: true })
+    Some(Mention { sentence: number, at, outcome, subjects, implied: true })
 }
 
 fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
@@ -104,11 +117,26 @@ const CLOSER: f32 = 0.9;
 const SENTENCE_WEIGHT: f32 = 2.0;
 
 /// Outcomes of the text whose closest mention in the source came out the other way.
-pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
+pub(super) fn contradictions(
+    text: &Reading,
+    source: &Reading,
+    overlaps: &[Vec<f32>],
+    own_words: &[bool],
+) -> Vec<String> {
     let known = mentions(source);
-    if known.iter().all(|mention| mention.implied) {
-        return Vec::new();
-    }
+    let spelled = spelled(text, source);
+    let asked: Vec<Mention<'_>> = mentions(text)
+        .into_iter()
+        .filter(|asked| !asked.implied)
+        .map(|asked| {
+            let written_out = |subject: &str| spelled.get(subject).cloned().unwrap_or_default();
+            let subjects = asked.subjects.iter().flat_map(|&subject| {
+                let out = written_out(subject);
+                if out.is_empty() { vec![subject] } else { out }
+            });
+            Mention { subjects: subjects.collect(), ..asked }
+        })
+        .collect();
     let contradicted = |asked: &Mention<'_>| {
         let (mut same, mut other) = (0.0_f32, 0.0_f32);
         let Some(first) = asked.subjects.first() else { return false };
@@ -129,6 +157,53 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
         }
         other >= ALIKE && other >= same + CLOSER
     };
-    let shown = |asked: Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
-    mentions(text).into_iter().filter(|asked| !asked.implied && contradicted(asked)).map(shown).collect()
+    let shown = |asked: &Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
+    let wrong = |asked: &&Mention<'_>| {
+        contradicted(asked)
+            || own_words[asked.sentence]
+                && levels::contradicts(&text.sentences[asked.sentence], asked.at, asked.outcome)
+    };
+    asked.iter().filter(wrong).map(shown).collect()
+}
+
+/// Abbreviations of the text that the source writes out, by its words' initials: "UDS" for a urine drug screen.
+fn spelled<'a>(text: &'a Reading, source: &'a Reading) -> FxHashMap<&'a str, Vec<&'a str>> {
+    let words = text.sentences.iter().flat_map(|sentence| &sentence.words);
+    let short =
+        words.filter(|word| word.capitals && (2..=5).contains(&word.text.len()) && !source.known.contains(&word.text));
+    let mut found: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+    for word in short {
+        let name = subject(word).unwrap_or(word.text.as_str());
+        if found.contains_key(name) {
+            continue;
+        }
+        let out = source.sentences.iter().find_map(|sentence| {
+            (0..sentence.words.len()).find_map(|start| written_out(&word.text, &sentence.words[start..]))
+        });
+        found.insert(name, out.unwrap_or_default());
+    }
+    found
+}
+
+/// The stems of the words whose initials an abbreviation is, if they stand at the beginning of `words`.
+fn written_out<'a>(short: &str, words: &'a [Word]) -> Option<Vec<&'a str>> {
+    let mut letters = short.chars().peekable();
+    let mut stems = Vec::new();
+    for word in words {
+        let Some(&letter) = letters.peek() else { break };
+        if matches!(word.text.as_str(), "of" | "and" | "the" | "for") && !stems.is_empty() {
+            continue;
+        }
+        if !word.text.starts_with(letter) || word.clause != words[0].clause {
+            return None;
+        }
+        letters.next();
+        // "Antinuclear antibody" is ANA.
+        let rest = word.text.strip_prefix("anti").filter(|rest| rest.len() >= 4);
+        if rest.is_some_and(|rest| letters.peek().is_some_and(|&letter| rest.starts_with(letter))) {
+            letters.next();
+        }
+        stems.extend(subject(word));
+    }
+    (letters.peek().is_none() && !stems.is_empty()).then_some(stems)
 }
