@@ -126,7 +126,7 @@ impl<'a> Pair<'a> {
             Gate::Negation => {
                 let (text, source) = (self.text, self.source);
                 let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
-                found.extend(results::contradictions(text, source, &self.overlaps, &self.own_words));
+                found.extend(results::contradictions(text, source, &self.overlaps));
                 found
             }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),

@@ -45,7 +45,7 @@ const ANALYTES: &[Analyte] = &[
     analyte(&["inr"], &[(0.8, 1.3)]),
     analyte(&["fibrinogen"], &[(1.8, 4.2), (180.0, 420.0)]),
     analyte(&["ph"], &[(7.34, 7.46)]),
-    analyte(&["ca"], &[(0.0, 37.0)]),
+    analyte(&["ca", "125"], &[(0.0, 37.0)]),
     analyte(&["bnp", "natriuretic"], &[(0.0, 125.0)]),
 ];
 
@@ -58,13 +58,14 @@ const OF: usize = 5;
 pub(super) fn contradicts(sentence: &Sentence, at: usize, claim: Outcome) -> bool {
     let words = &sentence.words;
     // "Fell to" and "increased by" tell of a course.
-    const STATES: &[&str] = &["elevated", "raised", "high", "low", "normal"];
+    const STATES: &[&str] = &["elevated", "raised", "raized", "high", "low", "normal"];
     if !STATES.contains(&words[at].text.as_str()) {
         return false;
     }
     // "2.8 (low)" and "low at 2.8"; "normal 98-279" is a range.
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
-    let figure = if at > 0 && value(&words[at - 1]).is_some() {
+    let alone = words.get(at + 1).is_none_or(|next| next.clause != words[at].clause);
+    let figure = if at > 0 && alone && value(&words[at - 1]).is_some() {
         at - 1
     } else if matches!(text(at + 1), "at" | "of") && words.get(at + 2).is_some_and(|next| value(next).is_some()) {
         at + 2

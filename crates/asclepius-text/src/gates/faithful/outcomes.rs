@@ -49,14 +49,15 @@ impl Outcome {
             "negative" | "negatively" | "undetectable" | "undetected" | "neg" | "sterile" | "nonreactive" => {
                 Self::Negative
             }
-            "elevated" | "raised" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising" | "risen"
-            | "increase" | "elevation" => Self::Up,
+            "elevated" | "raised" | "raized" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising"
+            | "risen" | "increase" | "elevation" => Self::Up,
             "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
             | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
             "normal" | "unremarkable" | "intact" | "clear" => Self::Normal,
             "abnormal" | "deranged" => Self::Abnormal,
             "improved" | "improving" | "better" | "improvement" | "fading" | "faded" => Self::Better,
-            "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" => Self::Worse,
+            "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" | "growing"
+            | "progressing" | "progressed" | "spreading" => Self::Worse,
             "red" | "injected" | "erythematous" | "reddened" | "redness" | "erythema" => Self::Ill(Colour),
             "conscious" | "awake" => Self::Well(Consciousness),
             "unconscious" | "comatose" | "unresponsive" | "unrousable" => Self::Ill(Consciousness),
@@ -195,12 +196,13 @@ pub(super) fn names(before: &str, word: &str, next: &str) -> bool {
         || (word == "reactive" && matches!(before, "pupils" | "pupil" | "equal" | "mm" | "and"))
 }
 
-/// "Grew nothing" and "no growth" are negative.
+/// "Grew nothing" and "no growth" are negative, "no lesion" is normal.
 pub(super) fn of_growth(words: &[Word], at: usize, denied: bool) -> Option<Outcome> {
     let next = |steps: usize| words.get(at + steps).map_or("", |word| word.text.as_str());
     match words[at].text.as_str() {
         "grew" | "grown" if matches!(next(1), "nothing" | "no") => Some(Outcome::Negative),
         "growth" if denied => Some(Outcome::Negative),
+        "lesion" | "lesions" | "abnormality" | "abnormalities" if denied => Some(Outcome::Normal),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::outcomes::{self, About, Outcome};
 use super::polarity::Roles;
 use super::reading::{Reading, Sentence, Word};
-use super::{SAME_SENTENCE, concepts, levels};
+use super::{SAME_SENTENCE, concepts, levels, lexicon};
 
 /// A word that tells an outcome, and what it is said of.
 struct Mention<'a> {
@@ -32,8 +32,15 @@ const LIST: usize = 16;
 fn subject(word: &Word) -> Option<&str> {
     let figure = word.text.len() >= 2 && word.text.starts_with(|first: char| first.is_ascii_digit());
     let short = word.capitals && word.text.len() == 2;
-    let counts = figure || short || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
-    counts.then_some(if figure || short { word.text.as_str() } else { word.stem.as_str() })
+    let verb = matches!(
+        word.text.as_str(),
+        "got" | "became" | "remained" | "stayed" | "looked" | "seemed" | "came" | "went" | "found" | "still" | "again"
+    );
+    // "Eye" has no stem of its own.
+    let bare = word.stem.is_empty() && word.text.len() >= 3 && lexicon::is_content(&word.text);
+    let counts = figure || short || bare || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
+    let known_by = if figure || short || bare { word.text.as_str() } else { word.stem.as_str() };
+    (counts && !verb).then_some(known_by)
 }
 
 fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
@@ -63,6 +70,7 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
             let outcome = match denied {
                 Some(false) => Some(outcome),
                 Some(true) => outcome.denied(),
+                None if stands_alone(read, at) => Some(outcome),
                 None => Some(outcome).filter(|outcome| matches!(outcome, Outcome::Positive | Outcome::Negative)),
             };
             let Some(outcome) = outcome else { continue };
@@ -70,6 +78,27 @@ fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
         }
     }
     found
+}
+
+/// Whether a state that a denial before it may reach has a subject of its own there: "no rash, neck stiff" and "he never
+/// had a rash and his feet were swollen".
+fn stands_alone(sentence: &Sentence, at: usize) -> bool {
+    let word = &sentence.words[at];
+    let before = sentence.words[..at].iter().rev().take_while(|before| before.phrase == word.phrase);
+    let mut own = before.take_while(|before| !before.roles.is_cue()).peekable();
+    let beside = own.peek().is_some_and(|before| subject(before).is_some());
+    let copula =
+        |word: &Word| matches!(word.text.as_str(), "was" | "were" | "is" | "are" | "remained" | "looked" | "appeared");
+    let within = sentence.words[..at].iter().rev().take(3).any(copula);
+    let denied_here =
+        sentence.words[..at].iter().rev().take(4).any(|before| before.phrase == word.phrase && before.roles.is_cue());
+    (beside || within) && !denied_here
+}
+
+/// "Strep" is what "streptococcal" begins with.
+fn is_same(one: &str, other: &str) -> bool {
+    const LEAST: usize = 5;
+    one == other || one.len().min(other.len()) >= LEAST && (one.starts_with(other) || other.starts_with(one))
 }
 
 /// "DNA was found in urine but not in blood" gives two results without the word for either.
@@ -87,6 +116,12 @@ fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>>
 
 fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
     let word = &sentence.words[at];
+    // Said of the patient.
+    if let Outcome::Well(about @ (About::Symptoms | About::Consciousness))
+    | Outcome::Ill(about @ (About::Symptoms | About::Consciousness)) = outcome
+    {
+        return vec![if about == About::Symptoms { "symptoms of the patient" } else { "the patient awake" }];
+    }
     let near = |next: &&Word| next.clause == word.clause;
     let before = &sentence.words[..at];
     // Of a list with brackets in it, back to the verb or the outcome before.
@@ -102,11 +137,21 @@ fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
     // "Negative for HIV" and "normal platelets" name it behind.
     let next = sentence.words.get(at + 1).filter(near);
     let names = next.is_some_and(|next| {
-        matches!(next.text.as_str(), "for" | "to" | "in" | "level" | "levels" | "serum") || !next.stem.is_empty()
+        matches!(next.text.as_str(), "for" | "to" | "in" | "of" | "level" | "levels" | "serum") || !next.stem.is_empty()
     });
+    // "Swelling or redness of the hands".
+    let names =
+        names || sentence.words[at + 1..].iter().take(3).any(|next| next.text == "of" && next.phrase == word.phrase);
+    let names = names && !matches!(word.text.as_str(), "grew" | "grown" | "growth");
     let reach = if names { BEHIND } else { AFTER };
     let after = sentence.words[at + 1..].iter().take(reach).take_while(|next| next.phrase == word.phrase);
-    let after = after.filter_map(subject);
+    // "Was negative, as were hepatitis B and C serology".
+    let also = sentence.words[at + 1..]
+        .windows(2)
+        .take(2)
+        .any(|pair| pair[0].text == "as" && matches!(pair[1].text.as_str(), "was" | "were"));
+    let others = sentence.words[at + 1..].iter().skip(2).take(if also { LIST + LIST } else { 0 }).filter_map(subject);
+    let after = after.filter_map(subject).chain(others);
     if names { after.chain(before).collect() } else { before.into_iter().chain(after).collect() }
 }
 
@@ -117,12 +162,7 @@ const CLOSER: f32 = 0.9;
 const SENTENCE_WEIGHT: f32 = 2.0;
 
 /// Outcomes of the text whose closest mention in the source came out the other way.
-pub(super) fn contradictions(
-    text: &Reading,
-    source: &Reading,
-    overlaps: &[Vec<f32>],
-    own_words: &[bool],
-) -> Vec<String> {
+pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
     let known = mentions(source);
     let spelled = spelled(text, source);
     let asked: Vec<Mention<'_>> = mentions(text)
@@ -145,7 +185,7 @@ pub(super) fn contradictions(
             if (!opposed && !asked.outcome.agrees(found.outcome)) || (opposed && found.implied) {
                 continue;
             }
-            let Some(at) = found.subjects.iter().position(|subject| subject == first) else { continue };
+            let Some(at) = found.subjects.iter().position(|subject| is_same(subject, first)) else { continue };
             let shared = asked.subjects[1..].iter().take(5).filter(|subject| found.subjects.contains(subject)).count();
             let alike =
                 2.0 - 0.02 * at as f32 + shared as f32 + SENTENCE_WEIGHT * overlaps[asked.sentence][found.sentence];
@@ -159,9 +199,7 @@ pub(super) fn contradictions(
     };
     let shown = |asked: &Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
     let wrong = |asked: &&Mention<'_>| {
-        contradicted(asked)
-            || own_words[asked.sentence]
-                && levels::contradicts(&text.sentences[asked.sentence], asked.at, asked.outcome)
+        contradicted(asked) || levels::contradicts(&text.sentences[asked.sentence], asked.at, asked.outcome)
     };
     asked.iter().filter(wrong).map(shown).collect()
 }
