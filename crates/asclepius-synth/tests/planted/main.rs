@@ -220,15 +220,25 @@ fn dropped(cases: &[Case]) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
 fn errors_in_unseen_notes_are_caught_and_other_words_for_the_same_pass() {
-    let cases = cases::fresh("unseen");
+    changed_by_hand("unseen");
+}
+
+/// The same for notes that were written after the mend which the unseen ones asked for.
+#[test]
+fn errors_in_notes_written_later_are_caught_and_other_words_for_the_same_pass() {
+    changed_by_hand("later");
+}
+
+#[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
+fn changed_by_hand(folder: &str) {
+    let cases = cases::fresh(folder);
     let all: Vec<&Case> = cases.iter().collect();
-    measure(&all, &all).print("unseen notes", true);
+    measure(&all, &all).print(&format!("{folder} notes"), true);
     println!("dropped: {:?}", dropped(&cases));
     let mut table = Table::default();
     let mut reworded = Vec::new();
-    for (at, kind, changed, shown) in cases::changes("unseen", &cases) {
+    for (at, kind, changed, shown) in cases::changes(folder, &cases) {
         let source = Reading::of(&cases[at].source);
         let (before, after) = (of_note(&cases[at].text, &source), of_note(&changed, &source));
         if kind == "reworded" {
@@ -239,7 +249,7 @@ fn errors_in_unseen_notes_are_caught_and_other_words_for_the_same_pass() {
         let kind = ["result turned", "negation added", "negation dropped"].into_iter().find(|one| *one == kind);
         table.plant(kind.expect("a kind"), &before, &after, &shown);
     }
-    table.print("unseen notes, changed by hand", true);
+    table.print(&format!("{folder} notes, changed by hand"), true);
     let wrong: Vec<_> = reworded.iter().filter(|(_, more)| *more).map(|(shown, _)| shown).collect();
     println!("other words for the same: {} of {} flagged: {wrong:#?}", wrong.len(), reworded.len());
 }
