@@ -58,11 +58,12 @@ impl Outcome {
             "improved" | "improving" | "better" | "improvement" | "fading" | "faded" => Self::Better,
             "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" | "growing"
             | "progressing" | "progressed" | "spreading" => Self::Worse,
-            "red" | "injected" | "erythematous" | "reddened" | "redness" | "erythema" => Self::Ill(Colour),
+            "red" | "injected" | "hyperemic" | "congested" | "inflamed" | "erythematous" | "reddened" | "redness"
+            | "erythema" => Self::Ill(Colour),
             "conscious" | "awake" => Self::Well(Consciousness),
             "unconscious" | "comatose" | "unresponsive" | "unrousable" => Self::Ill(Consciousness),
             "good" | "preserved" => Self::Well(Function),
-            "poor" | "impaired" | "slurred" | "weak" => Self::Ill(Function),
+            "poor" | "impaired" | "slurred" | "weak" | "loss" | "lost" => Self::Ill(Function),
             "healed" | "firm" => Self::Well(Integrity),
             "ulcerated" | "ruptured" | "perforated" | "loose" | "torn" | "numb" | "numbness" => Self::Ill(Integrity),
             "benign" => Self::Well(Malignancy),
@@ -73,7 +74,7 @@ impl Outcome {
             "occluded" | "blocked" | "thrombosed" | "obstructed" | "stenosed" | "stenotic" | "narrowed" => {
                 Self::Ill(Patency)
             }
-            "central" | "midline" => Self::Well(Position),
+            "central" | "midline" | "undisplaced" | "nondisplaced" => Self::Well(Position),
             "deviated" | "displaced" | "shifted" => Self::Ill(Position),
             "present" | "brisk" | "exaggerated" => Self::Well(Presence),
             "absent" => Self::Ill(Presence),
@@ -88,7 +89,7 @@ impl Outcome {
             "nontender" => Self::Well(Tenderness),
             "tender" | "tenderness" => Self::Ill(Tenderness),
             "continued" => Self::Well(Treatment),
-            "held" | "withheld" | "discontinued" | "suspended" => Self::Ill(Treatment),
+            "held" | "withheld" | "stopped" | "discontinued" | "suspended" => Self::Ill(Treatment),
             _ => return None,
         })
     }
@@ -201,6 +202,7 @@ pub(super) fn of_growth(words: &[Word], at: usize, denied: bool) -> Option<Outco
     let next = |steps: usize| words.get(at + steps).map_or("", |word| word.text.as_str());
     match words[at].text.as_str() {
         "grew" | "grown" if matches!(next(1), "nothing" | "no") => Some(Outcome::Negative),
+        "detected" => Some(if denied { Outcome::Negative } else { Outcome::Positive }),
         "growth" if denied => Some(Outcome::Negative),
         "lesion" | "lesions" | "abnormality" | "abnormalities" if denied => Some(Outcome::Normal),
         _ => None,

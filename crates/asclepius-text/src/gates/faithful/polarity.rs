@@ -450,7 +450,7 @@ fn contradicts(
         // What is denied may be something else that goes by a common word.
         Said::Denied if manner.own_words => OWN_WORDS_ALONE,
         Said::Denied => DENIED_ALONE,
-        _ if lexicon::is_clinical(&sentence.words[asked.at].text) => 0.0,
+        _ if is_clinical(&sentence.words[asked.at].text) => 0.0,
         _ if manner.own_words => OWN_WORDS_ALONE,
         _ => ALONE,
     };
@@ -460,6 +460,11 @@ fn contradicts(
         None => other >= alone,
         Some(same) => other >= same + CLOSER && other >= COMMON_ALONE,
     }
+}
+
+/// "Asthmatic" as much as asthma.
+fn is_clinical(word: &str) -> bool {
+    lexicon::is_clinical(word) || concepts::of(word).is_some_and(lexicon::is_clinical)
 }
 
 fn opposed(one: Said, other: Said) -> bool {

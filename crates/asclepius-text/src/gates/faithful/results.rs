@@ -86,7 +86,10 @@ fn stands_alone(sentence: &Sentence, at: usize) -> bool {
     let word = &sentence.words[at];
     let before = sentence.words[..at].iter().rev().take_while(|before| before.phrase == word.phrase);
     let mut own = before.take_while(|before| !before.roles.is_cue()).peekable();
-    let beside = own.peek().is_some_and(|before| subject(before).is_some());
+    // "Weight loss" in a list of what is denied is no statement of its own, "neck stiff" is.
+    let noun =
+        ["ness", "ing", "ion", "ment", "loss", "ancy", "ema", "oms", "dity"].iter().any(|end| word.text.ends_with(end));
+    let beside = !noun && own.peek().is_some_and(|before| subject(before).is_some());
     let copula =
         |word: &Word| matches!(word.text.as_str(), "was" | "were" | "is" | "are" | "remained" | "looked" | "appeared");
     let within = sentence.words[..at].iter().rev().take(3).any(copula);
@@ -105,7 +108,7 @@ fn is_same(one: &str, other: &str) -> bool {
 fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>> {
     let word = &sentence.words[at];
     let outcome = match word.text.as_str() {
-        "found" | "detected" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => Outcome::Positive,
+        "found" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => Outcome::Positive,
         _ if word.roles.is_cue() => Outcome::Negative,
         _ => return None,
     };

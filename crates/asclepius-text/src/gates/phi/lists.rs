@@ -35,26 +35,33 @@ pub(super) fn is_term(lower: &str) -> bool {
     TERMS.contains(lower)
 }
 
+/// What words are formed with, and what stands instead in the word that they are formed of.
+const ENDINGS: &[(&str, &[&str])] = &[
+    ("ies", &["y"]),
+    ("es", &["", "e", "is"]),
+    ("s", &[""]),
+    ("ied", &["y"]),
+    ("ed", &["", "e"]),
+    ("ing", &["", "e"]),
+    ("ly", &["", "le"]),
+    ("er", &["", "e"]),
+    ("al", &["", "e"]),
+    ("able", &["", "e"]),
+    ("ation", &["", "e"]),
+    ("ist", &["", "y"]),
+];
+const BEGINNINGS: &[&str] = &[
+    "un", "re", "non", "pre", "post", "over", "under", "out", "inter", "intra", "extra", "hyper", "hypo", "anti",
+    "peri", "sub", "tele", "micro", "macro", "multi", "dis", "mis", "poly", "neuro", "cardio", "self", "super",
+    "trans", "endo", "epi", "auto", "bio", "immuno", "radio", "chemo", "photo", "haemo", "hemo", "osteo", "para",
+];
+
 /// Whether a word in lower case, or what it is formed of, is one of everyday or clinical language.
 pub(super) fn is_vocabulary(lower: &str) -> bool {
     let known = |word: &str| VOCABULARY.contains(word);
     if known(lower) {
         return true;
     }
-    const ENDINGS: &[(&str, &[&str])] = &[
-        ("ies", &["y"]),
-        ("es", &["", "e", "is"]),
-        ("s", &[""]),
-        ("ied", &["y"]),
-        ("ed", &["", "e"]),
-        ("ing", &["", "e"]),
-        ("ly", &["", "le"]),
-        ("er", &["", "e"]),
-        ("al", &["", "e"]),
-        ("able", &["", "e"]),
-        ("ation", &["", "e"]),
-        ("ist", &["", "y"]),
-    ];
     let formed = |(ending, instead): &(&str, &[&str])| {
         let least = if ending.starts_with('s') { 3 } else { 4 };
         let stem = lower.strip_suffix(ending).filter(|stem| stem.len() >= least);
@@ -67,11 +74,6 @@ pub(super) fn is_vocabulary(lower: &str) -> bool {
     if ENDINGS.iter().any(formed) {
         return true;
     }
-    const BEGINNINGS: &[&str] = &[
-        "un", "re", "non", "pre", "post", "over", "under", "out", "inter", "intra", "extra", "hyper", "hypo", "anti",
-        "peri", "sub", "tele", "micro", "macro", "multi", "dis", "mis", "poly", "neuro", "cardio", "self", "super",
-        "trans", "endo", "epi", "auto", "bio", "immuno", "radio", "chemo", "photo", "haemo", "hemo", "osteo", "para",
-    ];
     BEGINNINGS.iter().any(|begin| lower.strip_prefix(begin).is_some_and(|rest| rest.len() >= 4 && known(rest)))
 }
 

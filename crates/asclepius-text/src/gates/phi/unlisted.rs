@@ -376,11 +376,13 @@ fn is_eponymous(text: &str, token: &Token) -> bool {
     AFTER_EPONYM.is_match(after) || SHORTENED.is_match(after) || shortened()
 }
 
+/// How Latin epithets end.
+const LATIN: &[&str] = &["us", "is", "ae", "ii", "um", "ans", "ens", "a", "i", "es"];
+
 /// "Prototheca wickerhamii": a word in lower case behind it that is none.
 fn is_binomial(after: &str, token: &Token) -> bool {
     let Some(next) = after.strip_prefix(' ') else { return false };
     let epithet = &next[..next.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(next.len())];
-    const LATIN: &[&str] = &["us", "is", "ae", "ii", "um", "ans", "ens", "a", "i", "es"];
     matches!(token.nature, Nature::Unknown(_)) && (epithet == "species" || epithet == "spp" || epithet == "sp")
         || epithet.len() >= 5
             && LATIN.iter().any(|ending| epithet.ends_with(ending))
