@@ -5,6 +5,7 @@
 //! with content. Scores count facts without support.
 
 mod concepts;
+mod denials;
 mod levels;
 mod lexicon;
 mod outcomes;
@@ -129,6 +130,7 @@ impl<'a> Pair<'a> {
                 let (text, source) = (self.text, self.source);
                 let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
                 found.extend(results::contradictions(text, source, &self.overlaps));
+                found.extend(denials::added(text, source, &self.own_words));
                 found
             }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
