@@ -58,7 +58,7 @@ fn identifiers_in_running_text_are_found() {
 
 #[test]
 fn identifiers_in_running_text_written_later_are_found() {
-    measure(&unseen::read(include_str!("later.txt")), 170, [0, 0]);
+    measure(&unseen::read(include_str!("later.txt")), 170, [95, 90]);
 }
 
 /// Prints the table and every miss, and holds the percentages of labels found and of spans right.

@@ -451,6 +451,8 @@ fn contradicts(
         Said::Denied if manner.own_words => OWN_WORDS_ALONE,
         Said::Denied => DENIED_ALONE,
         _ if is_clinical(&sentence.words[asked.at].text) => 0.0,
+        // What the source only ever denies, in whatever words.
+        Said::Affirmed if manner.own_words && same.is_none() => ONLY_DENIED,
         _ if manner.own_words => OWN_WORDS_ALONE,
         _ => ALONE,
     };
@@ -487,6 +489,7 @@ fn opposites(asked: &Mention) -> u16 {
 const ALONE: f32 = 0.8;
 const DENIED_ALONE: f32 = 1.5;
 const OWN_WORDS_ALONE: f32 = 2.5;
+const ONLY_DENIED: f32 = 1.2;
 const COMMON_ALONE: f32 = 2.5;
 const REWORDED: f32 = 0.7;
 const CLOSER: f32 = 0.75;
