@@ -61,6 +61,11 @@ fn identifiers_in_running_text_written_later_are_found() {
     measure(&unseen::read(include_str!("later.txt")), 170, [95, 90]);
 }
 
+#[test]
+fn identifiers_in_plain_passages_are_found() {
+    measure(&unseen::read(include_str!("third.txt")), 100, [0, 0]);
+}
+
 /// Prints the table and every miss, and holds the percentages of labels found and of spans right.
 #[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
 fn measure(rows: &[Filled], least_labels: usize, [least_found, least_right]: [usize; 2]) {
