@@ -172,7 +172,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Date, format!(r"(?i)\b(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth|(?:twenty|thirty)-(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth))\sof\s(?:january|february|march|april|may|june|july|august|september|october|november|december)(?:,?\s{year})?\b")),
         (PhiKind::Date, r"\b(?:[A-Z][\w'’]+\s){1,2}(?:Day|Eve),?\s(?:19|20)\d\d\b".into()),
         (PhiKind::Date, format!(r"(?i)\b{HOLIDAYS}(?:,?\s(?:of\s)?{year})?\b")),
-        (PhiKind::Date, format!(r"(?i)\b{MONTH}\s(?:the\s)?\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
+        (PhiKind::Date, format!(r"(?i)\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s)?{MONTH}\s(?:the\s)?\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
         (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
         (PhiKind::Date, format!(r"(?i)\b(?:(?:early|late|mid)[\s\-]?)?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
         (PhiKind::Date, r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?".into()),

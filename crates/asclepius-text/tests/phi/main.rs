@@ -63,7 +63,7 @@ fn identifiers_in_running_text_written_later_are_found() {
 
 #[test]
 fn identifiers_in_plain_passages_are_found() {
-    measure(&unseen::read(include_str!("third.txt")), 100, [0, 0]);
+    measure(&unseen::read(include_str!("third.txt")), 100, [96, 90]);
 }
 
 /// Prints the table and every miss, and holds the percentages of labels found and of spans right.

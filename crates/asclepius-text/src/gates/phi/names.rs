@@ -484,7 +484,9 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     let stripped =
         text[start..end].trim_end_matches("'s").trim_end_matches("’s").trim_end_matches(['\'', '’', '-', '.']);
     let end = start + stripped.len();
-    (end > start && !AFTER_EPONYM.is_match(&text[end..])).then_some(start..end)
+    // "Mr. Achterhof's cell" is his telephone.
+    let titled = !run && titled_before(text, start);
+    (end > start && (titled || !AFTER_EPONYM.is_match(&text[end..]))).then_some(start..end)
 }
 
 /// Whether more than initials is left.

@@ -364,7 +364,7 @@ fn is_name(text: &str, token: &Token, spelled: &[String]) -> bool {
 /// An eponym, a product, a province, or words that an abbreviation stands behind: "Frontal Battery (FAB)".
 fn is_eponymous(text: &str, token: &Token) -> bool {
     static SHORTENED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^['’]?s?\s?[™®]|^\s(?i:province|region|state|prefecture|oblast)(?-u:\b)|^['’]s [A-Z]")
+        Regex::new(r"^['’]?s?\s?[™®]|^\s(?i:province|region|state|prefecture|oblast)(?-u:\b)|^\s(?:[a-z]+\s)?(?:software|systems?|devices?|scanners?|kits?|assays?|platforms?|stents?|balloons?|pumps?|mesh|grafts?|clips?|pins?|lasers?|microscopes?|instruments?|analy[sz]ers?|ganglion|pedicle|honey|tape|foam|dressings?|boots?|strip)(?-u:\b)|^['’]s [A-Z]")
             .expect("the pattern is valid")
     });
     static ABBREVIATED: LazyLock<Regex> = LazyLock::new(|| {
