@@ -230,7 +230,6 @@ fn errors_in_notes_written_later_are_caught_and_other_words_for_the_same_pass() 
     changed_by_hand("later", LATER, [71, 90, 82]);
 }
 
-#[expect(clippy::print_stdout, reason = "the tables are what --nocapture is for")]
 fn changed_by_hand(folder: &str, short: &[(&str, usize)], [turned, added, removed]: [usize; 3]) {
     let cases = cases::fresh(folder);
     let all: Vec<&Case> = cases.iter().collect();
