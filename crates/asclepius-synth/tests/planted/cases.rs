@@ -91,13 +91,14 @@ pub fn written() -> Vec<Written> {
     paths.into_iter().map(read).collect()
 }
 
-/// Notes of another hand, under `tests/fresh`: letters, summaries, theatre and emergency notes over the own sample
-/// reports, `<report>.<letter>.txt`, written before anybody looked at the rules with them in mind.
-pub fn fresh() -> Vec<Case> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fresh");
+/// Notes of another hand, under `tests/fresh` and `tests/unseen`: letters, summaries, theatre and emergency notes over
+/// the own sample reports, `<report>.<letter>.txt`, written before anybody looked at the rules with them in mind.
+pub fn fresh(folder: &str) -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut paths: Vec<_> = fs_err::read_dir(&directory)
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     paths.sort();
     let reports = articles(&root().join("data/case-reports"));
@@ -108,6 +109,21 @@ pub fn fresh() -> Vec<Case> {
         Case { name, source, text: fs_err::read_to_string(&path).expect("a note"), held_back: false }
     };
     paths.into_iter().map(read).collect()
+}
+
+/// Changes of wording by hand, in a folder's `changes.tsv`: the note with the other words for each, its kind, what was
+/// changed.
+pub fn changes(folder: &str, cases: &[Case]) -> Vec<(usize, String, String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder).join("changes.tsv");
+    let table = fs_err::read_to_string(path).expect("a table");
+    let rows = table.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [note, kind, from, to] = columns[..] else { panic!("four columns: {line}") };
+        let at = cases.iter().position(|case| case.name.ends_with(note)).expect("a note");
+        assert_eq!(cases[at].text.matches(from).count(), 1, "{line}");
+        (at, kind.to_owned(), cases[at].text.replace(from, to), format!("{note}: {from:?} -> {to:?}"))
+    });
+    rows.collect()
 }
 
 const HELD_BACK: &[&str] =

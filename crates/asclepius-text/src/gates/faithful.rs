@@ -4,7 +4,11 @@
 //! source, first of all in the sentence that the text's own sentence comes from: the one that shares most of its words
 //! with content. Scores count facts without support.
 
+mod concepts;
+mod denials;
+mod levels;
 mod lexicon;
+mod outcomes;
 mod person;
 mod places;
 mod polarity;
@@ -44,6 +48,8 @@ pub struct Pair<'a> {
 const SAME_SENTENCE: f32 = 0.6;
 /// Then it is the source's own.
 const VERBATIM: f32 = 0.9;
+/// So many of something may be counted by who writes.
+const FEW: f64 = 4.0;
 /// A sentence is copied when it shares so much of its content, and of its neighbouring words, with one of the source.
 const COPIED: f32 = 0.5;
 
@@ -124,6 +130,7 @@ impl<'a> Pair<'a> {
                 let (text, source) = (self.text, self.source);
                 let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
                 found.extend(results::contradictions(text, source, &self.overlaps));
+                found.extend(denials::added(text, source, &self.own_words));
                 found
             }
             Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
@@ -216,6 +223,16 @@ impl<'a> Pair<'a> {
             self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
         // "One" is an article as often.
         if self.own_words[index] && asked.unit.is_none() && !asked.counts && asked.values == [1.0] {
+            return true;
+        }
+        // Who writes in words of his own counts what the source lists: "the first of two brothers", "four coils".
+        let few = asked.values.iter().all(|value| (1.0..=FEW).contains(value) && value.fract() == 0.0);
+        if self.own_words[index]
+            && asked.kind == Kind::Measure
+            && asked.unit.is_none()
+            && few
+            && (asked.values == [2.0] || !agreeing.is_empty())
+        {
             return true;
         }
         if agreeing.is_empty() {

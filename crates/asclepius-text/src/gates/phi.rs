@@ -3,14 +3,19 @@
 //! [`scan`] gives spans with their kind. Patterns find what has a shape or a label; names and places, which have
 //! neither, come from [`names`]. Eponyms, drugs, units and headings are no names.
 
+mod codes;
+mod holidays;
+mod lists;
 mod makers;
 mod names;
+mod unlisted;
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use self::holidays::{FOREIGN_MONTH, HOLIDAYS};
 use super::Verdict;
 
 /// The eighteen kinds, in the rule's order.
@@ -115,8 +120,6 @@ pub struct PhiSpan {
 const CODE: &str = r"(?P<id>(?:[A-Za-z]{0,6}[-/. ]?)?\d[A-Za-z0-9]*(?:[-/.][A-Za-z0-9]+|\s\d{2,}[A-Za-z0-9]*)*)";
 /// What may stand between a label and its code.
 const GAP: &str = r"(?:\s*(?:\b(?:number|numbers|no|nr|num|id|ids|identifier|code|ref|reference|is|was|of|reads?|recorded as|given as|listed as|on file|ending(?: in)?|plate|tag|template|hash|key)\b|[:#=.(]|№|-\s))*\s*[#:(]?\s*";
-/// Months of languages whose patients are written of in English.
-const FOREIGN_MONTH: &str = "janvier|février|fevrier|mars|avril|mai|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|januar|februar|märz|juni|juli|oktober|dezember|gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|janeiro|fevereiro|março|maio|junho|julho|setembro|outubro|dezembro|januari|februari|maart|mei|augustus";
 const MONTH: &str = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?";
 
 /// In the order of trust: where two overlap, the earlier counts.
@@ -125,7 +128,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
     let ordinal = r"(?:st|nd|rd|th)?";
     let year = r"(?:(?:19|20)\d\d|['’]\d\d)";
     let list: Vec<(PhiKind, String)> = vec![
-        (PhiKind::Mail, r"(?i)\b[a-z0-9._%+\-]+\s?(?:@|\(at\)|\[at\])\s?[a-z0-9\-]+(?:\s?(?:\.|\(dot\)|\[dot\])\s?[a-z0-9\-]+)*\s?(?:\.|\(dot\)|\[dot\])\s?[a-z]{2,}\b".into()),
+        (PhiKind::Mail, r"(?i)\b[a-z0-9._%+\-]+\s?(?:@|\(at\)|\[at\])\s?[a-z0-9\-]+(?:(?:\.|\s?\(dot\)\s?|\s?\[dot\]\s?)[a-z0-9\-]+)*(?:\.|\s?\(dot\)\s?|\s?\[dot\]\s?)[a-z]{2,}\b".into()),
         (PhiKind::Mail, r"(?i)\b[a-z0-9._\-]+(?: dot [a-z0-9_\-]+)+ at [a-z0-9\-]+(?: dot [a-z]{2,})+\b".into()),
         (PhiKind::Mail, r"(?i)\b[a-z0-9._\-]+ at [a-z0-9\-]+ dot [a-z]{2,}(?: dot [a-z]{2,})?\b".into()),
         (PhiKind::PhotoOrOther, r"(?i)\b[\w\-]+\.(?:jpe?g|png|tiff?|bmp|heic|gif|dcm|mp4|mov|avi)\b".into()),
@@ -133,7 +136,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Url, r"(?i)\bwww\.[\w\-.]+\.[a-z]{2,}(?:/[\w\-./?=&%#]*)?".into()),
         (PhiKind::Url, r"(?i)\b(?:[a-z0-9\-]+\.)+(?:com|org|net|edu|gov|info|io|health|co\.uk|ac\.uk|nhs\.uk|de|fr|jp|eu|app|me|ca|au|in|br|it|es|nl|ch|se|no|us|link|care|clinic)(?:/[\w\-./?=&%#]+|\b)".into()),
         // Any host with a path behind it, whatever its ending.
-        (PhiKind::Url, r"(?i)\b[a-z0-9][a-z0-9\-]{2,}\.(?:[a-z0-9\-]+\.)*[a-z]{3,}/[\w\-./?=&%#~@]{3,}".into()),
+        (PhiKind::Url, r"(?i)\b(?:[a-z0-9][a-z0-9\-]{2,}\.(?:[a-z0-9\-]+\.)*[a-z]{3,}|[a-z][a-z0-9\-]+\.(?:[a-z0-9\-]+\.)+[a-z]{2})/[\w\-./?=&%#~@]{3,}".into()),
         (PhiKind::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?::\d{2,5}|/\d{1,2})?\b".into()),
         (PhiKind::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b|\b(?:[0-9a-f]{1,4}:){2,7}:|(?:\s)::1\b".into()),
         (PhiKind::Device, r"(?i)\b(?:[0-9a-f]{2}[:\-]){5}[0-9a-f]{2}\b".into()),
@@ -144,7 +147,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::SocialSecurity, r"(?i)[x*]{3}[- ]?[x*]{2}[- ]?\d{4}\b|\bss\s?#\s*\d{9}\b".into()),
         (PhiKind::SocialSecurity, labelled(r"ssn|s\.s\.n|ss#|soc(?:ial)?\.? sec(?:urity)?\.?|social insurance|tax(?:payer)? id|national insurance")),
         (PhiKind::Fax, format!(r"(?i)\b(?:tele)?fa(?:x|csimile)(?:ed)?{GAP}(?:to\s|at\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{5,}}\d)")),
-        (PhiKind::Biometric, r"(?i)\b(?:finger ?-?prints?|thumb ?-?prints?|palm ?-?prints?|voice ?-?prints?|retinal? scans?|iris (?:scans?|codes?|patterns?|templates?|photographs?|images?)|(?:palm|hand|finger) (?:vein|geometry)(?: scan| template)?|facial[- ]recognition|face ?-?id|fac(?:e|ial) (?:geometry|map|template|print)|faceprints?|hand geometry|gait signature|biometrics?|dna profiles?|genetic profiles?|ear ?prints?)(?:\s(?:template|scan|hash|record|id|code|file|enrolment|enrollment|reference|key|data|sample|profile|map|card|image))*(?:[\s:#]*[A-Z]{0,6}[-_ ]?\d[\w\-]*)?".into()),
+        (PhiKind::Biometric, r"(?i)\b(?:finger ?-?prints?|thumb ?-?prints?|palm ?-?prints?|voice ?-?prints?|retinal? scans?|iris (?:scans?|codes?|patterns?|templates?|photographs?|images?)|(?:palm|hand|finger) (?:vein|geometry)(?: scan| template)?|facial[- ]recognition|face ?-?id|fac(?:e|ial) (?:geometry|map|template|print)|faceprints?|hand geometry|gait signature|biometrics?|dna profiles?|genetic profiles?|ear ?prints?)(?:\s(?:template|scan|hash|record|id|code|file|enrolment|enrollment|reference|key|data|sample|profile|map|card|image))*(?:[\s:#]*[A-Z]{0,6}[-_ #]?\d[\w\-]*)?".into()),
         (PhiKind::MedicalRecord, labelled(r"mrn|m\.r\.n|mr#|med(?:ical)?\.? ?rec(?:ord)?s?|hosp(?:ital)?\.? ?(?:no|num|number|id|record)|chart|case record|patient (?:id|number|no|identifier)|pt ?id|pid|unit (?:record )?(?:number|no)|nhs|ur number|ur no|urn|emr|ehr|health record|case file|clinic number|h(?:osp)? ?no|record (?:no|number)|file (?:no|number)|empi|cpi")),
         (PhiKind::HealthPlan, labelled(r"member(?:ship)?(?: id)?|subscriber|policy(?: ?holder)?|beneficiary|insurance(?: card| policy| id)?|health[- ]?plan|medicare|medicaid|mbi|hicn|group (?:no|number|id)|payer id|plan (?:id|no|number)|insured|blue ?cross|aetna|cigna|humana|kaiser|tricare|ehic|health card|ohip|insurer|coverage|enrollee")),
         (PhiKind::Account, labelled(r"acc(?:oun)?t|billing|invoice|encounter|csn|fin|guarantor|bill|iban|bank|credit card|card ending|card|statement|receipt|visit (?:no|number|id)|ledger|payment|remittance|claim|hsn|har")),
@@ -163,12 +166,13 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::PhotoOrOther, labelled(r"accession|specimen|study (?:id|no|number|subject)|subject|trial(?: id)?|barcode|bar code|badge|employee|student|sample|enrolment|enrollment|participant|registry|requisition|order|prescription|rx|ticket|inmate|service (?:no|number)|wristband|research|donor|unos|tracking|confirmation|authorization|authorisation|referral|employee id|military|biobank|staff")),
         (PhiKind::PhotoOrOther, r"(?i)\b(?:full[- ]?face|facial|face|frontal|head[- ]and[- ]shoulders?|portrait|passport[- ]style|mug ?shot|identifiable|unmasked|selfie|headshot)(?:\s(?:view|clinical|colou?r|frontal|digital))*\s?(?:photo(?:graph)?s?|pictures?|images?|snapshots?|selfie|video|portrait)?(?:\s(?:of|showing)\s(?:the\s|her\s|his\s)?(?:patient['’]?s?|face|full face)(?:\s(?:face|head))?)?".into()),
         (PhiKind::PhotoOrOther, r"(?i)\b(?:photo(?:graph)?s?|pictures?|images?|snapshots?|video|selfie)\s(?:of|showing|with)\s(?:the\s|her\s|his\s|their\s|patient['’]?s?\s|full\s|whole\s|entire\s|uncovered\s|un?masked\s)*(?:face|facial features|visible face)".into()),
-        (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}{ordinal}[\s\-./]*(?:of\s)?{MONTH}(?:[\s,\-./]*{year})?\b")),
+        (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}(?:st|nd|rd|th)?\sday\sof\s{MONTH}(?:,?\s{year})?\b")),
+        (PhiKind::Date, format!(r"(?i)\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s(?:the\s)?)?\d{{1,2}}{ordinal}[\s\-./]*(?:of\s)?{MONTH}(?:[\s,\-./]*{year})?\b")),
         (PhiKind::Date, format!(r"(?i)\b\d{{1,2}}(?:er|\.|º)?\s(?:de\s)?(?:{FOREIGN_MONTH})(?:\s(?:de\s)?{year})?\b")),
         (PhiKind::Date, format!(r"(?i)\b(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|(?:thir|four|fif|six|seven|eigh|nine)teenth|twentieth|thirtieth|(?:twenty|thirty)-(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth))\sof\s(?:january|february|march|april|may|june|july|august|september|october|november|december)(?:,?\s{year})?\b")),
         (PhiKind::Date, r"\b(?:[A-Z][\w'’]+\s){1,2}(?:Day|Eve),?\s(?:19|20)\d\d\b".into()),
-        (PhiKind::Date, format!(r"(?i)\b(?:christmas (?:eve|day)|new year['’]?s? (?:eve|day)|boxing day|thanksgiving day|independence day|valentine['’]?s day|easter (?:sunday|monday)|good friday)(?:,?\s(?:of\s)?{year})?|\b(?:christmas|thanksgiving|easter|halloween|new year['’]?s?),?\s(?:of\s)?{year}\b")),
-        (PhiKind::Date, format!(r"(?i)\b{MONTH}\s(?:the\s)?\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
+        (PhiKind::Date, format!(r"(?i)\b{HOLIDAYS}(?:,?\s(?:of\s)?{year})?\b")),
+        (PhiKind::Date, format!(r"(?i)\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s)?{MONTH}\s(?:the\s)?\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
         (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
         (PhiKind::Date, format!(r"(?i)\b(?:(?:early|late|mid)[\s\-]?)?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
         (PhiKind::Date, r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?".into()),
@@ -177,6 +181,15 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Date, r"(?i)\b(?:on|dated?|dob:?|since|until|from|before|after|by|born|d\.o\.b\.?:?|seen|due|admitted|discharged|readmitted|vaccinated|immuni[sz]ed|extubated|intubated|transfused|delivered|appt|appointment|follow-?up|f/u|visit|scheduled|booked|surgery|operation|started|stopped|removed|placed|collected|drawn|reported|reviewed|lmp|onset|ct|mri|cxr|echo|labs|eff(?:ective)?)[:.]?\s(?P<id>(?:1[0-2]|0?[1-9])[/\-](?:3[01]|[12]\d|0?[1-9]))\b".into()),
         (PhiKind::Date, r"(?i)\b(?P<id>(?:1[0-2]|0?[1-9])/(?:(?:19|20)\d\d))\b".into()),
         (PhiKind::Date, r"(?i)\b(?:in|since|of|until|by|during|last|from|through|and|to|this|before|after)\s(?P<id>(?:early |late |mid-?)?(?:january|february|april|june|july|august|september|october|november|december))\b".into()),
+(PhiKind::Date, r"\b(?:on|before|after|since|until|till|by|over|around|during|for|of|at|last|this|next|seen|appt|visit)\s(?:the\s(?:day|night|eve|week|morning)\s(?:before|after|of)\s)?(?P<id>(?:[A-Z][\w'’\-]+\s){1,2}(?:Day|Eve|Festival|Night|Weekend))\b".into()),
+        // "The 7th" of this month, where nothing follows that could be counted.
+        (PhiKind::Date, r"(?i)\b(?:on|by|until|till|since|from|before|after|for|around|due|back)\s(?P<id>the\s(?:[12]\d|3[01]|\d)(?:st|nd|rd|th))(?:[.,;)]|\s(?:at|for|with|in the (?:morning|afternoon|evening)|she|he|we|they|pt|if)\b|$)".into()),
+        (PhiKind::Date, format!(r"(?i)\b(?:{FOREIGN_MONTH})\s\d{{1,2}}(?:,?\s{year})?\b")),
+        (PhiKind::Date, r"(?i)\b\d{1,2}[.\-/ ](?:i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii)[.\-/ ](?:19|20)\d\d\b".into()),
+        (PhiKind::Date, r"(?i)\b(?:3[01]|[12]\d|0?[1-9])[-/.](?:1[0-2]|0?[1-9])[-/.]1[34]\d\d\s?a?h\b".into()),
+        (PhiKind::Date, r"(?i)\b(?:mon|tue|tues|wed|weds|thu|thur|thurs|fri|sat|sun|monday|tuesday|wednesday|thursday|friday|saturday|sunday|w/c|week commencing|w/e|tomorrow|today|yesterday|ma|ti|ke|pe)[,.]?\s(?:the\s)?(?:3[01]|[12]\d|0?[1-9])(?:/(?:3[01]|[12]\d|0?[1-9])\b|\.(?:1[0-2]|0?[1-9])\.|(?:st|nd|rd|th)\b)".into()),
+        (PhiKind::Date, r"(?i)\b(?:w/c|board|meeting|clinic|list|note|progress|round|ward \d{1,2}|code blue|pt|ot|slt|signed|dnar|pick-?up|missed|next|review|mdt|letter|entry|called|rang|addendum|late entry|consult|conference|planned|booked|date|returned|cross-clamp|cultures? (?:of|from)|fistulogram|biopsy|swab|bloods|x-?ray|admission|discharge|out|closed|expired|expires|exp)\b[.:]?\s?(?:on\s|of\s|for\s)?(?P<id>(?:3[01]|[12]\d|0?[1-9])/(?:3[01]|[12]\d|0?[1-9]))\b".into()),
+        (PhiKind::Date, r"\b(?P<id>(?:3[01]|[12]\d|0?[1-9])/(?:3[01]|[12]\d|0?[1-9]))\b".into()),
         (PhiKind::Age, r"(?i)\b(?:9\d|1[0-2]\d)(?:[-\s]?(?:years?|yrs?|y)[-\s]?(?:old|of age)\b|[-\s]?(?:yo|y/o|y\.o\.|yr\b|yrs\b|years?\b(?:\s?old)?)|\s?y\b|[mf]\b|\s[mf]\b)".into()),
         (PhiKind::Age, r"(?i)\b(?:aged?|age\s?:|age (?:is|was|of)|turned|turning|at)\s?(?P<id>(?:9\d|1[0-2]\d))\b".into()),
         (PhiKind::Age, r"(?i)\b(?:ninety(?:[-\s](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a) hundred(?:[-\s](?:and[-\s])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)[-\s](?:years?|yrs?)(?:[-\s](?:old|of age))?\b|\b(?:aged?)\sninety[-\s]?(?:one|two|three|four|five|six|seven|eight|nine)?\b|\bcentenarian\b|\b10\dth birthday\b|\b9\d(?:st|nd|rd|th) (?:birthday|year)\b|\b(?:ninetieth|ninety-(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:one[- ])?hundredth)\s(?:birthday|year)\b".into()),
@@ -193,6 +206,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b\d{1,4}(?:\s(?:bis|ter))?,?\s(?:[Pp]lace|[Aa]ll[ée]e|[Qq]uai|[Ii]mpasse|[Cc]hemin|[Cc]ours|[Ss]quare|[Aa]venue)\s(?:d[eu]s?\s|l[ae]s?\s)*[A-ZÀ-Þ][\w'’\-]+".into()),
         (PhiKind::Geography, r"\b(?:Rural (?:Route|Delivery)|Star Route)\s#?\d+(?:,?\sBox\s\d+\w?)?|\b(?:R\.?R\.?|HC)\s#?\d+,?\sBox\s\d+\w?".into()),
         (PhiKind::Geography, r"\b\d{1,3}(?:-\d{1,3}){1,2}\s[A-Z][a-z]+(?:-[A-Z]?[a-z]+|(?:ku|cho|machi|shi))\b".into()),
+        (PhiKind::Geography, r"\b(?:(?:House|Plot|Door)(?:\s(?:No|no)\.?)?\s#?\d+[A-Z]?(?:,\s(?:Road|Street|Sector|Block|Lane|Phase)\s(?:No\.?\s)?\d+\w?)*(?:,\s[A-Z][a-z]+)?|(?:County|State|Farm|Parish)\s(?:Road|Route|Highway|Hwy)\s\d+|(?:Interstate|Highway|Hwy|Route|Motorway|Autobahn)\s[A-Z]?\d{1,3}|Blk\s\d+\w?|(?:Block|BLOCK)\s\d+[A-Z]?,\s[A-Z])".into()),
         (PhiKind::Geography, r"(?i)\bp\.?\s?o\.?\s?box\s\d+\b|\b(?:apt|apartment|suite|flat)\.?\s#?\d+[a-z]?\b".into()),
         (PhiKind::Geography, r"\b(?:[A-Z]{2}|Alabama|Arizona|California|Colorado|Florida|Georgia|Illinois|Indiana|Iowa|Kansas|Kentucky|Maine|Maryland|Massachusetts|Michigan|Minnesota|Nebraska|Nevada|Ohio|Oregon|Texas|Utah|Vermont|Virginia|Washington|Wisconsin)\s(?P<id>\d{5}(?:-\d{4})?)\b".into()),
         (PhiKind::Geography, r"(?i)\b(?:zip|zip ?code|postal code|postcode|plz)\b[\s:#]*(?:code|is|was)?[\s:]*(?P<id>[A-Z0-9]{2,5}[-\s]?[A-Z0-9]{2,4})\b".into()),
@@ -201,6 +215,7 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Geography, r"\b(?:[A-Z][a-zß-ü]+(?:straße|strasse|gasse|platz|weg|allee)\b|(?:[Rr]ue|Via|[Cc]alle|[Rr]ua|[Aa]venida|[Pp]iazza|[Pp]laza|[Bb]oulevard|[Pp]aseo)\s(?:d[aeu]l?(?:la|s)?\s|l[ae]\s)?[A-Z][\w'’\-]+)(?:\s\d+\w?)?".into()),
     ];
     list.into_iter()
+        .chain(codes::patterns())
         .map(|(kind, pattern)| {
             (kind, Regex::new(&ascii_boundaries(&pattern)).unwrap_or_else(|error| panic!("{kind:?}: {error}")))
         })
@@ -209,8 +224,16 @@ static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
 
 /// A postal code behind the street and perhaps the town.
 static ZIP_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^,?\s(?:[A-Z][\w'’.\-]+,?\s){0,3}(?P<id>\d{5}(?:-\d{4})?)(?:[.,;)\n]|$)")
+    Regex::new(r"^,?\s(?:[A-Z][\w'’.\-]+,?\s){0,3}(?P<id>\d{4,5}(?:-\d{4})?)(?:[.,;)\n]|$)")
         .expect("the pattern is valid")
+});
+
+/// A great age behind a name: "Doreen, 96, alert".
+static AGE_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^(?:\s\([a-z]+\))?(?:,\s|\s\(|\sis\s|\s\([a-z ]+,\s)(?P<id>9\d|1[01]\d)(?:[,.;)]|\s(?:and|who|with)\s)",
+    )
+    .expect("the pattern is valid")
 });
 
 /// What comes before scores in a row.
@@ -244,6 +267,20 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
     for (kind, range) in names::find(text) {
         add(&mut found, kind, range);
     }
+    for (kind, range) in unlisted::find(text, &found) {
+        join(&mut found, kind, range);
+    }
+    let ages: Vec<Range<usize>> = found
+        .iter()
+        .filter(|span| span.kind == PhiKind::Name)
+        .filter_map(|span| {
+            let age = AGE_BEHIND.captures(&text[span.range.end..])?.name("id")?.range();
+            Some(span.range.end + age.start..span.range.end + age.end)
+        })
+        .collect();
+    for range in ages {
+        add(&mut found, PhiKind::Age, range);
+    }
     let zips: Vec<Range<usize>> = found
         .iter()
         .filter(|span| span.kind == PhiKind::Geography)
@@ -264,6 +301,33 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
     found
 }
 
+/// Adds a run of names, together with the parts of it that are there already.
+fn join(found: &mut Vec<PhiSpan>, kind: PhiKind, mut range: Range<usize>) {
+    let meets = |span: &PhiSpan| span.range.start < range.end && range.start < span.range.end;
+    let parts: Vec<usize> = (0..found.len()).filter(|&at| meets(&found[at])).collect();
+    let Some(&first) = parts.first() else {
+        found.push(PhiSpan { kind, range });
+        return;
+    };
+    if parts.iter().any(|&at| !is_a_place_or_name(found[at].kind)) {
+        return;
+    }
+    for &at in &parts {
+        range = range.start.min(found[at].range.start)..range.end.max(found[at].range.end);
+    }
+    found[first].range = range;
+    let mut at = 0;
+    found.retain(|_| {
+        at += 1;
+        at - 1 == first || !parts.contains(&(at - 1))
+    });
+}
+
+/// Where the last bytes of a text begin, at a letter.
+fn boundary(text: &str, bytes: usize) -> usize {
+    text.floor_char_boundary(text.len().saturating_sub(bytes))
+}
+
 fn is_a_place_or_name(kind: PhiKind) -> bool {
     matches!(kind, PhiKind::Name | PhiKind::Geography)
 }
@@ -282,6 +346,15 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
     let measured = unit.iter().any(|unit| after.starts_with(unit));
     match kind {
         PhiKind::PhotoOrOther if found.starts_with('@') => true,
+        _ if matches!(
+            kind,
+            PhiKind::PhotoOrOther | PhiKind::SocialSecurity | PhiKind::Licence | PhiKind::HealthPlan
+        ) && codes::is_of_medicine(found, &text[range.end..], range == whole) =>
+        {
+            false
+        }
+        PhiKind::PhotoOrOther if range == whole && digits >= 4 && !found.contains('.') => !measured,
+        PhiKind::PhotoOrOther if label.contains("initials") => true,
         PhiKind::MedicalRecord
         | PhiKind::HealthPlan
         | PhiKind::Account
@@ -303,8 +376,11 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                         || label.contains("number")
                         || label.contains("id"))
         }
-        PhiKind::SocialSecurity => digits >= 4,
+        PhiKind::SocialSecurity => {
+            digits >= 6 || digits >= 4 && (range == whole || label.contains("last four") || label.starts_with('s'))
+        }
         PhiKind::Vehicle if range == whole => found.chars().any(char::is_alphabetic) && digits >= 6,
+        PhiKind::Vehicle if ["flown", "heli", "aircraft", "tail"].iter().any(|word| label.contains(word)) => true,
         PhiKind::Vehicle => {
             digits >= 1
                 && found.chars().filter(|c| c.is_alphanumeric()).count() >= 4
@@ -348,6 +424,30 @@ fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: &Range<usiz
                     && (lower.contains("face") || lower.contains("facial"))
         }
         PhiKind::Date => {
+            let bare =
+                whole == range && found.len() <= 5 && found.contains('/') && !found.contains(char::is_alphabetic);
+            if bare && !holidays::is_day_and_month(found, &text[..range.start], &text[range.end..]) {
+                return false;
+            }
+            let counted = [
+                "Hospital",
+                "Post",
+                "Admission",
+                "Operative",
+                "Cycle",
+                "Study",
+                "Treatment",
+                "Day",
+                "First",
+                "Second",
+                "Third",
+                "Last",
+                "Same",
+                "Next",
+            ];
+            if found.ends_with("Day") && counted.iter().any(|word| found.starts_with(word)) {
+                return false;
+            }
             // "May" alone is a verb.
             let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
             // "Apgar 9-10-10" are scores.

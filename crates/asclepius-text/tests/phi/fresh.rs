@@ -26,10 +26,10 @@ pub fn fill() -> Vec<Filled> {
                 };
                 let from = before.len() + place;
                 let text = format!("{before}{}{value}{}", &sentence[..place], &sentence[place + 2..]);
-                rows.push((text, Some((kind, from..from + value.len()))));
+                rows.push((text, vec![(kind, from..from + value.len())]));
             }
         }
     }
-    rows.extend(clean.into_iter().map(|text| (text.to_owned(), None)));
+    rows.extend(clean.into_iter().map(|text| (text.to_owned(), Vec::new())));
     rows
 }

@@ -9,6 +9,7 @@ mod clean;
 mod fresh;
 mod labelled;
 mod numbers;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ use clean::CLEAN;
 use labelled::PEOPLE;
 use numbers::NUMBERS;
 
-/// A sentence and what it identifies, if it does.
-type Filled = (String, Option<(PhiKind, std::ops::Range<usize>)>);
+/// A text and what in it identifies somebody.
+type Filled = (String, Vec<(PhiKind, std::ops::Range<usize>)>);
 
 fn fill() -> Vec<Filled> {
     let mut rows = Vec::new();
@@ -32,54 +33,71 @@ fn fill() -> Vec<Filled> {
                 let before = if before.is_empty() { String::new() } else { format!("{before}\n") };
                 let text = format!("{before}{}{gap}{value}{}", &sentence[..start], &sentence[start + 2..]);
                 let from = before.len() + start + gap.len();
-                rows.push((text, Some((set.kind, from..from + value.len()))));
+                rows.push((text, vec![(set.kind, from..from + value.len())]));
             }
         }
     }
-    rows.extend(CLEAN.iter().map(|text| ((*text).to_owned(), None)));
+    rows.extend(CLEAN.iter().map(|text| ((*text).to_owned(), Vec::new())));
     rows
 }
 
 #[test]
 fn identifiers_of_all_eighteen_kinds_are_found() {
-    measure(&fill());
+    measure(&fill(), 2000, [98, 90]);
 }
 
 #[test]
 fn identifiers_in_the_words_of_another_hand_are_found() {
-    measure(&fresh::fill());
+    measure(&fresh::fill(), 2000, [98, 90]);
 }
 
+#[test]
+fn identifiers_in_running_text_are_found() {
+    measure(&unseen::read(include_str!("unseen.txt")), 780, [98, 90]);
+}
+
+#[test]
+fn identifiers_in_running_text_written_later_are_found() {
+    measure(&unseen::read(include_str!("later.txt")), 170, [95, 90]);
+}
+
+#[test]
+fn identifiers_in_plain_passages_are_found() {
+    measure(&unseen::read(include_str!("third.txt")), 100, [96, 90]);
+}
+
+/// Prints the table and every miss, and holds the percentages of labels found and of spans right.
 #[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
-fn measure(rows: &[Filled]) {
+fn measure(rows: &[Filled], least_labels: usize, [least_found, least_right]: [usize; 2]) {
     let mut table: BTreeMap<PhiKind, (usize, usize, usize)> = BTreeMap::new();
     let (mut right, mut spans) = (0, 0);
     let (mut misses, mut false_alarms) = (Vec::new(), Vec::new());
-    for (text, label) in rows {
+    for (text, labels) in rows {
         let found = scan(text);
-        let on_label = |span: &std::ops::Range<usize>| {
-            label.as_ref().is_some_and(|(_, label)| span.start < label.end && label.start < span.end)
+        let meet = |span: &std::ops::Range<usize>, label: &std::ops::Range<usize>| {
+            span.start < label.end && label.start < span.end
         };
         for span in &found {
             spans += 1;
-            if on_label(&span.range) {
+            if labels.iter().any(|(_, label)| meet(&span.range, label)) {
                 right += 1;
             } else {
                 false_alarms.push(format!("{:?} {:?} in {text:?}", span.kind, &text[span.range.clone()]));
             }
         }
-        let Some((kind, label)) = label else { continue };
-        let covered: usize = found
-            .iter()
-            .map(|span| span.range.end.min(label.end).saturating_sub(span.range.start.max(label.start)))
-            .sum();
-        let row = table.entry(*kind).or_default();
-        row.0 += 1;
-        if covered * 2 >= label.len() {
-            row.1 += 1;
-            row.2 += usize::from(found.iter().any(|span| span.kind == *kind && on_label(&span.range)));
-        } else {
-            misses.push(format!("{kind:?} {:?} in {text:?}", &text[label.clone()]));
+        for (kind, label) in labels {
+            let covered: usize = found
+                .iter()
+                .map(|span| span.range.end.min(label.end).saturating_sub(span.range.start.max(label.start)))
+                .sum();
+            let row = table.entry(*kind).or_default();
+            row.0 += 1;
+            if covered * 2 >= label.len() {
+                row.1 += 1;
+                row.2 += usize::from(found.iter().any(|span| span.kind == *kind && meet(&span.range, label)));
+            } else {
+                misses.push(format!("{kind:?} {:?} in {:?}", &text[label.clone()], around(text, label)));
+            }
         }
     }
     for (kind, (labels, hit, named)) in &table {
@@ -98,7 +116,13 @@ fn measure(rows: &[Filled]) {
     for alarm in &false_alarms {
         println!("false alarm {alarm}");
     }
-    assert!(labels >= 2000 && table.len() == 18, "{labels} labels");
-    assert!(hit * 100 >= labels * 98, "{hit} of {labels}");
-    assert!(right * 100 >= spans * 90, "{right} of {spans}");
+    assert!(labels >= least_labels && table.len() == 18, "{labels} labels");
+    assert!(hit * 100 >= labels * least_found, "{hit} of {labels}");
+    assert!(right * 100 >= spans * least_right, "{right} of {spans}");
+}
+
+/// The label with some of the text on both sides.
+fn around<'t>(text: &'t str, label: &std::ops::Range<usize>) -> &'t str {
+    let from = text.floor_char_boundary(label.start.saturating_sub(60));
+    &text[from..text.ceil_char_boundary(label.end + 60)]
 }

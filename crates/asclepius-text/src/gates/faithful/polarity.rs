@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use self::words::DENY_WITH;
 pub(super) use self::words::Roles;
 use super::reading::{Reading, Sentence, Word};
-use super::{SAME_SENTENCE, lexicon};
+use super::{SAME_SENTENCE, concepts, lexicon};
 
 /// What a sentence says of one of its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Key {
         if !counts {
             return Self::NONE;
         }
-        let shared = if let Some(generic) = generic {
+        let shared = if let Some(generic) = generic.or_else(|| concepts::of(text)) {
             generic
         } else if word.stem.is_empty() {
             text.strip_suffix('s').unwrap_or(text)
@@ -450,7 +450,9 @@ fn contradicts(
         // What is denied may be something else that goes by a common word.
         Said::Denied if manner.own_words => OWN_WORDS_ALONE,
         Said::Denied => DENIED_ALONE,
-        _ if lexicon::is_clinical(&sentence.words[asked.at].text) => 0.0,
+        _ if is_clinical(&sentence.words[asked.at].text) => 0.0,
+        // What the source only ever denies, in whatever words.
+        Said::Affirmed if manner.own_words && same.is_none() => ONLY_DENIED,
         _ if manner.own_words => OWN_WORDS_ALONE,
         _ => ALONE,
     };
@@ -460,6 +462,11 @@ fn contradicts(
         None => other >= alone,
         Some(same) => other >= same + CLOSER && other >= COMMON_ALONE,
     }
+}
+
+/// "Asthmatic" as much as asthma.
+fn is_clinical(word: &str) -> bool {
+    lexicon::is_clinical(word) || concepts::of(word).is_some_and(lexicon::is_clinical)
 }
 
 fn opposed(one: Said, other: Said) -> bool {
@@ -482,6 +489,7 @@ fn opposites(asked: &Mention) -> u16 {
 const ALONE: f32 = 0.8;
 const DENIED_ALONE: f32 = 1.5;
 const OWN_WORDS_ALONE: f32 = 2.5;
+const ONLY_DENIED: f32 = 1.2;
 const COMMON_ALONE: f32 = 2.5;
 const REWORDED: f32 = 0.7;
 const CLOSER: f32 = 0.75;

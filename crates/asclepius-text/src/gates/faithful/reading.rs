@@ -172,6 +172,11 @@ fn read(sentence: &str) -> Sentence {
                 rest = &rest[first.len_utf8()..];
                 continue;
             }
+            // "After #4" counts sessions, and nothing of the report's.
+            if first == '#' && rest[1..].starts_with(|next: char| next.is_ascii_digit()) {
+                rest = rest[1..].trim_start_matches(|next: char| next.is_ascii_digit());
+                continue;
+            }
             let mark = plain_mark(first);
             let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
             let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');

@@ -2,64 +2,17 @@
 //!
 //! Each such word of the text is held to the one in the source that is said of the same things.
 
-use super::SAME_SENTENCE;
+use rustc_hash::FxHashMap;
+
+use super::outcomes::{self, About, Outcome};
 use super::polarity::Roles;
 use super::reading::{Reading, Sentence, Word};
-
-/// How something came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Positive,
-    Negative,
-    Up,
-    Down,
-    Normal,
-    Abnormal,
-    Better,
-    Worse,
-}
-
-impl Outcome {
-    fn of(word: &str) -> Option<Self> {
-        Some(match word {
-            "positive" | "positively" | "detectable" => Self::Positive,
-            "negative" | "negatively" | "undetectable" | "undetected" => Self::Negative,
-            "elevated" | "raised" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising" | "risen"
-            | "increase" | "elevation" => Self::Up,
-            "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
-            | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
-            "normal" | "unremarkable" | "intact" | "clear" => Self::Normal,
-            "abnormal" | "impaired" | "deranged" => Self::Abnormal,
-            "improved" | "improving" | "better" | "improvement" => Self::Better,
-            "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" => Self::Worse,
-            _ => return None,
-        })
-    }
-
-    fn is_opposed(self, other: Self) -> bool {
-        use Outcome::{Abnormal, Better, Down, Negative, Normal, Positive, Up, Worse};
-        matches!(
-            (self, other),
-            (Positive, Negative)
-                | (Negative, Positive)
-                | (Up, Down | Normal)
-                | (Down, Up | Normal)
-                | (Normal, Abnormal | Up | Down)
-                | (Abnormal, Normal)
-                | (Better, Worse)
-                | (Worse, Better)
-        )
-    }
-
-    /// Said of a list as often as of one thing.
-    fn closes_lists(self) -> bool {
-        matches!(self, Self::Positive | Self::Negative | Self::Normal | Self::Abnormal)
-    }
-}
+use super::{SAME_SENTENCE, concepts, levels, lexicon};
 
 /// A word that tells an outcome, and what it is said of.
 struct Mention<'a> {
     sentence: usize,
+    at: usize,
     outcome: Outcome,
     /// The nearest first.
     subjects: Vec<&'a str>,
@@ -70,94 +23,108 @@ struct Mention<'a> {
 /// Words on each side that it may be said of; of a list before it more.
 const BEFORE: usize = 5;
 const AFTER: usize = 4;
+/// The same for words of many meanings.
+const NEAR: usize = 4;
 const BEHIND: usize = 8;
 const LIST: usize = 16;
 
 /// What a word can be known by in another sentence.
 fn subject(word: &Word) -> Option<&str> {
     let figure = word.text.len() >= 2 && word.text.starts_with(|first: char| first.is_ascii_digit());
-    let counts = figure || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
-    counts.then_some(if figure { word.text.as_str() } else { word.stem.as_str() })
+    let short = word.capitals && word.text.len() == 2;
+    let verb = matches!(
+        word.text.as_str(),
+        "got" | "became" | "remained" | "stayed" | "looked" | "seemed" | "came" | "went" | "found" | "still" | "again"
+    );
+    // "Eye" has no stem of its own.
+    let bare = word.stem.is_empty() && word.text.len() >= 3 && lexicon::is_content(&word.text);
+    let counts = figure || short || bare || (!word.stem.is_empty() && Outcome::of(&word.text).is_none());
+    let known_by = if figure || short || bare { word.text.as_str() } else { word.stem.as_str() };
+    (counts && !verb).then_some(known_by)
 }
 
 fn mentions(reading: &Reading) -> Vec<Mention<'_>> {
     let mut found = Vec::new();
     for (sentence, read) in reading.sentences.iter().enumerate() {
         for (at, word) in read.words.iter().enumerate() {
-            let Some(outcome) = Outcome::of(&word.text) else {
+            let denied = reading.polarity.denies(sentence, at);
+            // "No splenomegaly" tells of the spleen's size.
+            for organ in concepts::enlarged(&word.text) {
+                let outcome = match denied {
+                    Some(true) => Outcome::Well(About::Size),
+                    Some(false) => Outcome::Ill(About::Size),
+                    None => continue,
+                };
+                found.push(Mention { sentence, at, outcome, subjects: vec![organ], implied: false });
+            }
+            let grown = outcomes::of_growth(&read.words, at, denied == Some(true));
+            let Some(outcome) = grown.or_else(|| Outcome::of(&word.text)) else {
                 found.extend(implied(read, sentence, at));
                 continue;
             };
-            let before = |steps: usize| at.checked_sub(steps).map_or("", |at| read.words[at].text.as_str());
+            let before = at.checked_sub(1).map_or("", |at| read.words[at].text.as_str());
             let next = read.words.get(at + 1).map_or("", |next| next.text.as_str());
-            let named = matches!(before(1), "gram" | "rhesus" | "rh")
-                || matches!(
-                    next,
-                    "saline"
-                        | "grade"
-                        | "birefringent"
-                        | "birefringence"
-                        | "pressure"
-                        | "margin"
-                        | "voltage"
-                        | "power"
-                        | "resolution"
-                        | "density"
-                        | "normal"
-                        | "sensitivity"
-                        | "output"
-                        | "birth"
-                        | "fat"
-                        | "calorie"
-                        | "threshold"
-                        | "risk"
-                        | "dose"
-                        | "flow"
-                        | "dependency"
-                        | "molecular"
-                        | "back"
-                        | "lying"
-                        | "mood"
-                        | "flap"
-                        | "altitude"
-                        | "cell"
-                        | "frequency"
-                        | "residual"
-                        | "index"
-                );
-            if named {
+            if outcomes::names(before, &word.text, next) {
                 continue;
             }
-            // "Not raised" is no rise, and tells no fall.
-            let denied = reading.polarity.denies(sentence, at);
-            let outcome = match (denied, outcome) {
-                (_, Outcome::Positive | Outcome::Negative) | (Some(false), _) => outcome,
-                (Some(true), Outcome::Up | Outcome::Down | Outcome::Abnormal) => Outcome::Normal,
-                _ => continue,
+            let outcome = match denied {
+                Some(false) => Some(outcome),
+                Some(true) => outcome.denied(),
+                None if stands_alone(read, at) => Some(outcome),
+                None => Some(outcome).filter(|outcome| matches!(outcome, Outcome::Positive | Outcome::Negative)),
             };
-            found.push(Mention { sentence, outcome, subjects: subjects(read, at, outcome), implied: false });
+            let Some(outcome) = outcome else { continue };
+            found.push(Mention { sentence, at, outcome, subjects: subjects(read, at, outcome), implied: false });
         }
     }
     found
+}
+
+/// Whether a state that a denial before it may reach has a subject of its own there: "no rash, neck stiff" and "he never
+/// had a rash and his feet were swollen".
+fn stands_alone(sentence: &Sentence, at: usize) -> bool {
+    let word = &sentence.words[at];
+    let before = sentence.words[..at].iter().rev().take_while(|before| before.phrase == word.phrase);
+    let mut own = before.take_while(|before| !before.roles.is_cue()).peekable();
+    // "Weight loss" in a list of what is denied is no statement of its own, "neck stiff" is.
+    let noun =
+        ["ness", "ing", "ion", "ment", "loss", "ancy", "ema", "oms", "dity"].iter().any(|end| word.text.ends_with(end));
+    let beside = !noun && own.peek().is_some_and(|before| subject(before).is_some());
+    let copula =
+        |word: &Word| matches!(word.text.as_str(), "was" | "were" | "is" | "are" | "remained" | "looked" | "appeared");
+    let within = sentence.words[..at].iter().rev().take(3).any(copula);
+    let denied_here =
+        sentence.words[..at].iter().rev().take(4).any(|before| before.phrase == word.phrase && before.roles.is_cue());
+    (beside || within) && !denied_here
+}
+
+/// "Strep" is what "streptococcal" begins with.
+fn is_same(one: &str, other: &str) -> bool {
+    const LEAST: usize = 5;
+    one == other || one.len().min(other.len()) >= LEAST && (one.starts_with(other) || other.starts_with(one))
 }
 
 /// "DNA was found in urine but not in blood" gives two results without the word for either.
 fn implied(sentence: &Sentence, number: usize, at: usize) -> Option<Mention<'_>> {
     let word = &sentence.words[at];
     let outcome = match word.text.as_str() {
-        "found" | "detected" | "grew" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => {
-            Outcome::Positive
-        }
+        "found" | "isolated" | "identified" | "yielded" | "revealed" | "showed" => Outcome::Positive,
         _ if word.roles.is_cue() => Outcome::Negative,
         _ => return None,
     };
     let around = &sentence.words[at.saturating_sub(BEFORE)..(at + BEFORE + 1).min(sentence.words.len())];
     let subjects = around.iter().filter(|near| near.clause == word.clause).filter_map(subject).collect();
-    Some(Mention { sentence: number, outcome, subjects, implied: true })
+    Some(Mention { sentence: number, at, outcome, subjects, implied: true })
 }
 
 fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
     let word = &sentence.words[at];
+    // Said of the patient.
+    if let Outcome::Well(about @ (About::Symptoms | About::Consciousness))
+    | Outcome::Ill(about @ (About::Symptoms | About::Consciousness)) = outcome
+    {
+        return vec![if about == About::Symptoms { "symptoms of the patient" } else { "the patient awake" }];
+    }
     let near = |next: &&Word| next.clause == word.clause;
     let before = &sentence.words[..at];
     // Of a list with brackets in it, back to the verb or the outcome before.
@@ -167,16 +134,27 @@ fn subjects(sentence: &Sentence, at: usize, outcome: Outcome) -> Vec<&str> {
     let list =
         list.take_while(|(steps, word)| (*steps < 2 || Outcome::of(&word.text).is_none()) && !verb(word, *steps));
     let list: Vec<&str> = list.filter_map(|(_, word)| subject(word)).collect();
-    let one = before.iter().rev().take(BEFORE).take_while(near).filter_map(subject);
+    let reach = if outcome.is_near() { NEAR } else { BEFORE };
+    let one = before.iter().rev().take(reach).take_while(near).filter_map(subject);
     let before = if outcome.closes_lists() { list } else { one.collect() };
     // "Negative for HIV" and "normal platelets" name it behind.
     let next = sentence.words.get(at + 1).filter(near);
     let names = next.is_some_and(|next| {
-        matches!(next.text.as_str(), "for" | "to" | "in" | "level" | "levels" | "serum") || !next.stem.is_empty()
+        matches!(next.text.as_str(), "for" | "to" | "in" | "of" | "level" | "levels" | "serum") || !next.stem.is_empty()
     });
+    // "Swelling or redness of the hands".
+    let names =
+        names || sentence.words[at + 1..].iter().take(3).any(|next| next.text == "of" && next.phrase == word.phrase);
+    let names = names && !matches!(word.text.as_str(), "grew" | "grown" | "growth");
     let reach = if names { BEHIND } else { AFTER };
     let after = sentence.words[at + 1..].iter().take(reach).take_while(|next| next.phrase == word.phrase);
-    let after = after.filter_map(subject);
+    // "Was negative, as were hepatitis B and C serology".
+    let also = sentence.words[at + 1..]
+        .windows(2)
+        .take(2)
+        .any(|pair| pair[0].text == "as" && matches!(pair[1].text.as_str(), "was" | "were"));
+    let others = sentence.words[at + 1..].iter().skip(2).take(if also { LIST + LIST } else { 0 }).filter_map(subject);
+    let after = after.filter_map(subject).chain(others);
     if names { after.chain(before).collect() } else { before.into_iter().chain(after).collect() }
 }
 
@@ -189,18 +167,28 @@ const SENTENCE_WEIGHT: f32 = 2.0;
 /// Outcomes of the text whose closest mention in the source came out the other way.
 pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f32>]) -> Vec<String> {
     let known = mentions(source);
-    if known.iter().all(|mention| mention.implied) {
-        return Vec::new();
-    }
+    let spelled = spelled(text, source);
+    let asked: Vec<Mention<'_>> = mentions(text)
+        .into_iter()
+        .filter(|asked| !asked.implied)
+        .map(|asked| {
+            let written_out = |subject: &str| spelled.get(subject).cloned().unwrap_or_default();
+            let subjects = asked.subjects.iter().flat_map(|&subject| {
+                let out = written_out(subject);
+                if out.is_empty() { vec![subject] } else { out }
+            });
+            Mention { subjects: subjects.collect(), ..asked }
+        })
+        .collect();
     let contradicted = |asked: &Mention<'_>| {
         let (mut same, mut other) = (0.0_f32, 0.0_f32);
         let Some(first) = asked.subjects.first() else { return false };
         for found in &known {
             let opposed = asked.outcome.is_opposed(found.outcome);
-            if (!opposed && asked.outcome != found.outcome) || (opposed && found.implied) {
+            if (!opposed && !asked.outcome.agrees(found.outcome)) || (opposed && found.implied) {
                 continue;
             }
-            let Some(at) = found.subjects.iter().position(|subject| subject == first) else { continue };
+            let Some(at) = found.subjects.iter().position(|subject| is_same(subject, first)) else { continue };
             let shared = asked.subjects[1..].iter().take(5).filter(|subject| found.subjects.contains(subject)).count();
             let alike =
                 2.0 - 0.02 * at as f32 + shared as f32 + SENTENCE_WEIGHT * overlaps[asked.sentence][found.sentence];
@@ -212,6 +200,51 @@ pub(super) fn contradictions(text: &Reading, source: &Reading, overlaps: &[Vec<f
         }
         other >= ALIKE && other >= same + CLOSER
     };
-    let shown = |asked: Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
-    mentions(text).into_iter().filter(|asked| !asked.implied && contradicted(asked)).map(shown).collect()
+    let shown = |asked: &Mention<'_>| format!("{:?} in {}", asked.outcome, text.sentences[asked.sentence].line.trim());
+    let wrong = |asked: &&Mention<'_>| {
+        contradicted(asked) || levels::contradicts(&text.sentences[asked.sentence], asked.at, asked.outcome)
+    };
+    asked.iter().filter(wrong).map(shown).collect()
+}
+
+/// Abbreviations of the text that the source writes out, by its words' initials: "UDS" for a urine drug screen.
+fn spelled<'a>(text: &'a Reading, source: &'a Reading) -> FxHashMap<&'a str, Vec<&'a str>> {
+    let words = text.sentences.iter().flat_map(|sentence| &sentence.words);
+    let short =
+        words.filter(|word| word.capitals && (2..=5).contains(&word.text.len()) && !source.known.contains(&word.text));
+    let mut found: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
+    for word in short {
+        let name = subject(word).unwrap_or(word.text.as_str());
+        if found.contains_key(name) {
+            continue;
+        }
+        let out = source.sentences.iter().find_map(|sentence| {
+            (0..sentence.words.len()).find_map(|start| written_out(&word.text, &sentence.words[start..]))
+        });
+        found.insert(name, out.unwrap_or_default());
+    }
+    found
+}
+
+/// The stems of the words whose initials an abbreviation is, if they stand at the beginning of `words`.
+fn written_out<'a>(short: &str, words: &'a [Word]) -> Option<Vec<&'a str>> {
+    let mut letters = short.chars().peekable();
+    let mut stems = Vec::new();
+    for word in words {
+        let Some(&letter) = letters.peek() else { break };
+        if matches!(word.text.as_str(), "of" | "and" | "the" | "for") && !stems.is_empty() {
+            continue;
+        }
+        if !word.text.starts_with(letter) || word.clause != words[0].clause {
+            return None;
+        }
+        letters.next();
+        // "Antinuclear antibody" is ANA.
+        let rest = word.text.strip_prefix("anti").filter(|rest| rest.len() >= 4);
+        if rest.is_some_and(|rest| letters.peek().is_some_and(|&letter| rest.starts_with(letter))) {
+            letters.next();
+        }
+        stems.extend(subject(word));
+    }
+    (letters.peek().is_none() && !stems.is_empty()).then_some(stems)
 }

@@ -21,7 +21,11 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"([A-Za-z0-9])\+ve(?-u:\b)"), "${1} positive"),
         (sign(r"(?i)(?-u:\b)dz(?-u:\b)"), "disease"),
         (sign(r"(^|[^\d/.])(\d{1,2})/7(?-u:\b)"), "${1}${2} days"),
-        (sign(r"(^|[^\d/.])(\d{1,2})/(?:52|40)(?-u:\b)"), "${1}${2} weeks"),
+        // 20/40 is an eye's acuity.
+        (sign(r"(^|[^\d/.])(\d{1,2})/52(?-u:\b)"), "${1}${2} weeks"),
+        (sign(r"(^|[^\d/.])([1-9]|1\d|2[1-9]|[34]\d)/40(?-u:\b)"), "${1}${2} weeks"),
+        // "Platelets 172 day 5" tells of no 172 days.
+        (sign(r"(\d) ([Dd]ay) (\d)"), "${1}, ${2} ${3}"),
         // "3/12 nodes" is a count.
         (
             sign(
@@ -43,7 +47,8 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
         (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
     ];
-    let needs = ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', '/', 't', 't', 'o', '+', 'q', 'x', 'x', 'x', 'x'];
+    let needs =
+        ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'y', '/', '/', 't', 't', 'o', '+', 'q', 'x', 'x', 'x', 'x'];
     list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
 });
 

@@ -197,8 +197,8 @@ tanzania tennessee texas thailand togo tunisia turkey uganda ukraine united king
 });
 
 /// What follows an eponym.
-static AFTER_EPONYM: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|cognitive|declaration|scientific|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|(?:[a-z]+\s){1,2}(?:scores?|scale|index|classification|criteria|grade|questionnaire|chart))\b").expect("the pattern is valid")
+pub(super) static AFTER_EPONYM: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|cognitive|declaration|scientific|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|habitus|visual|criteri(?:a|on)|wedge|staging|(?:[a-z]+\s){1,2}(?:signs?|tests?|scores?|scale|index|classification|criteria|grade|questionnaire|chart|manoeuvres?))\b").expect("the pattern is valid")
 });
 
 /// What a single letter belongs to that ends a sentence: "hepatitis B. Viral load", "20 Gy/10 F. Partial response".
@@ -279,7 +279,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|vacation(?:ed|ing)?|holiday(?:ed|ing)?|honeymoon(?:ed)?|stayed|stationed|deployed|studied|camped|hiked|fled|employed|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
         ),
         facility: new(
-            r"\b(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
+            r"\b(?P<id>(?:(?:St\.?|Saint|Mount|Mt\.?)\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+(?:\s(?:of\s|de\s)?[A-ZÀ-Þ][\p{Ll}'’.\-]+){0,3}?\s(?:County|Parish|Township|Borough|Hospital|Clinic|Medical Cent(?:er|re)|Infirmary|Nursing Home|Care Home|Hospice|High School|Elementary|Nursery|Kindergarten|School|Primary|Academy|Pharmacy|Prison|Jail|Station|Barracks|Airport|Cottage|Church|Mosque|Temple|Shelter|Health Centre|Medical Practice|Facility|Klinikum|Lodge|Manor|University|College|Village|Valley|Falls|Heights|Springs|Beach|Prefecture))\b",
         ),
     }
 });
@@ -298,7 +298,7 @@ arnold chiari dandy walker budd chiari mallory weiss zenker barrett barretts mec
 zollinger ellison conn sheehan simmonds kallmann klinefelter noonan prader willi angelman rett tourette wernicke korsakoff creutzfeldt jakob lewy lou gehrig stevens johnson lyell sweet wegener churg strauss goodpasture alport berger buerger kimmelstiel mantoux schilling coombs kleihauer dix hallpike epley valsalva heimlich mcgill mallampati lachman drawer mcmurray thompson kocher pringle mohs nissen heller ivor lewis \
 dressing wound type stage grade class score level phase day week month year seen given started continued please see per none denies reports states alert soft normal negative positive stable clear male female man woman child mother father wife husband son daughter brother sister parents family married single divorced widowed smoker alcohol tobacco drugs lives works retired former current new old other all both any some each \
 who cdc fda nhs usa uk va aids als copd dvt uti cad chf htn dm ckd gerd tia cva mi pe afib svt vt sle ra ms tb bp hr rr temp spo2 bmi gcs nad wnl rrr ctab jvd hent heent perrla eomi nkda name mrn dob ssn phone fax tel email address age sex gender record number report specimen consult consultation attending resident physician nurse surgeon provider signed electronically dictated cc re subject dear sincerely regards contact call \
-fig figs figure figures table tables panel high low powered power field index declaration scientific scale scales score scores software questionnaire inventory inc system platform kit license licence account insurance member policy plate vehicle device implant portal website url link modified primary secondary lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump".split_whitespace().collect()
+fig figs figure figures table tables panel high low powered power field index declaration scientific scale scales score scores software questionnaire inventory inc system platform kit license licence account insurance member policy plate vehicle device implant portal website url link modified primary secondary lie allis fogarty yankauer veress bovie ligasure robinson cook dobhoff blakemore sengstaken gigli steinmann austin moore salem sump fr capt cdr det sgt lt neurologist nephrologist cardiologist oncologist surgeon urologist dermatologist rheumatologist hepatologist haematologist hematologist endocrinologist gastroenterologist psychiatrist paediatrician pediatrician geriatrician physician anaesthetist registrar sutures fell lived lives collected booked".split_whitespace().collect()
 });
 
 /// Persons and places of a text.
@@ -484,7 +484,9 @@ fn trimmed(text: &str, range: Range<usize>, run: bool) -> Option<Range<usize>> {
     let stripped =
         text[start..end].trim_end_matches("'s").trim_end_matches("’s").trim_end_matches(['\'', '’', '-', '.']);
     let end = start + stripped.len();
-    (end > start && !AFTER_EPONYM.is_match(&text[end..])).then_some(start..end)
+    // "Mr. Achterhof's cell" is his telephone.
+    let titled = !run && titled_before(text, start);
+    (end > start && (titled || !AFTER_EPONYM.is_match(&text[end..]))).then_some(start..end)
 }
 
 /// Whether more than initials is left.
@@ -499,12 +501,12 @@ fn titled_before(text: &str, start: usize) -> bool {
         .any(|title| before.ends_with(title))
 }
 
-fn lower(word: &str) -> String {
+pub(super) fn lower(word: &str) -> String {
     let trimmed = word.trim_matches(|c: char| !c.is_alphanumeric());
     trimmed.trim_end_matches("'s").trim_end_matches("’s").to_lowercase()
 }
 
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     let word = lower(word);
     let folded = word.chars().map(|letter| match letter {
         'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' | 'ą' => 'a',
@@ -541,12 +543,12 @@ fn is_eponym(word: &str) -> bool {
     is_known(word)
 }
 
-fn is_acronym(word: &str) -> bool {
+pub(super) fn is_acronym(word: &str) -> bool {
     let letters: Vec<char> = word.chars().filter(|c| c.is_alphabetic()).collect();
     letters.len() >= 2 && letters.iter().all(|c| c.is_uppercase())
 }
 
-fn is_word(word: &str) -> bool {
+pub(super) fn is_word(word: &str) -> bool {
     let lower = lower(word);
     WORDS.contains(lower.as_str()) || super::super::faithful::is_drug_or_clinical(&lower)
 }
