@@ -84,4 +84,10 @@ pub const CLEAN: &[&str] = &[
     "Reference 240-1000 ng/dL; red blood cell = 4120000.",
     "The lesion of the patient (Figure 2) was excised.",
     "Toronto histological grade II; a London Declaration was cited.",
+    "The canal was closed with a sealer (Zinnolex Forte, Dentakem) and the crown was cemented.",
+    "Ketamine 7 mg/kg (Narketol 100 mg/ml, Vetakem) was given before the scan.",
+    "Meshes (Kowental, Plexamesh) were fixed with Trugleit sutures.",
+    "As described by Halvorsen and Mikkeli, the graft was turned over the defect.",
+    "She underwent Endobronchial Ultrasound, and a Trilabyx processor was fitted.",
+    "The spray held Corviden 103-S, and Cobalt-60 sources were used.",
 ];

@@ -197,6 +197,13 @@ fn is_medical_by_ending(lower: &str) -> bool {
         "ate",
         "ium",
         "tide",
+        "gesia",
+        "alyzer",
+        "alyser",
+        "bies",
+        "rose",
+        "scan",
+        "eutical",
     ];
     lower.len() >= 6 && ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
@@ -338,6 +345,9 @@ fn is_name(text: &str, token: &Token, spelled: &[String]) -> bool {
         return false;
     }
     let again = spelled.contains(&token.plain);
+    if !again && matches!(token.nature, Nature::Unknown(_) | Nature::Family) && is_thing(before, after) {
+        return false;
+    }
     let acts = || VERB.is_match(after);
     let among = || BEFORE.is_match(&before[super::boundary(before, 16)..]) || is_placed(before);
     match token.nature {
@@ -374,6 +384,61 @@ fn is_eponymous(text: &str, token: &Token) -> bool {
     let initial = text[token.range.clone()].chars().next();
     let shortened = || ABBREVIATED.captures(after).is_some_and(|hit| hit[1].chars().any(|one| Some(one) == initial));
     AFTER_EPONYM.is_match(after) || SHORTENED.is_match(after) || shortened()
+}
+
+/// A maker or a product, in brackets or before a figure, or the author of what is cited, where nothing tells of a person.
+fn is_thing(before: &str, after: &str) -> bool {
+    static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^[-‑]\d|^\s\d+(?:[.,]\d+)?(?:\s?(?:mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]")
+            .expect("the pattern is valid")
+    });
+    static THING: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:\s[A-Za-z]+)?\s(?i:sutures?|curves?|models?|burs?|patterns?|holes?|capsule|bundle|panels?|cages?|masks?|mouthpieces?|incisions?|points|leaf|map|nuclei|processors?|microcatheters?|guidewires?|injections?|tablets?|cream|ointment|polymerase|laborator(?:y|ies)|diagnostics|healthcare|pharma(?:ceuticals?)?|inc|ltd|gmbh|corp(?:oration)?|company|co)(?-u:\b)")
+            .expect("the pattern is valid")
+    });
+    static CITED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u:\b)(?:described|proposed|introduced|developed|defined|classified|published|popularized|popularised|according|criteria) (?:by|to|of) (?:[A-Z][\w'’-]+(?:,| and| &) )*$")
+            .expect("the pattern is valid")
+    });
+    let near = &before[super::boundary(before, 80)..];
+    FIGURE.is_match(after)
+        || THING.is_match(after)
+        || CITED.is_match(near)
+        || is_bracketed(near, after)
+        || is_before_a_term(after)
+}
+
+/// "Endobronchial Ultrasound", "Caris Life Sciences", but "Hamanomachi Hospital".
+fn is_before_a_term(after: &str) -> bool {
+    let Some(next) = after.strip_prefix(' ').filter(|next| next.starts_with(char::is_uppercase)) else { return false };
+    let word = &next[..next.find(|letter: char| !letter.is_alphabetic()).unwrap_or(next.len())];
+    word.len() >= 4
+        && word.chars().skip(1).all(char::is_lowercase)
+        && Nature::of(word) == Nature::Other
+        && !FACILITIES.contains(&lower(word).as_str())
+}
+
+/// What tells that brackets are about a person.
+static PERSON: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)(?-u:\b)(?:daughter|son|wife|husband|spouse|mother|father|mum|mom|dad|brother|sister|partner|carer|caregiver|nok|kin|nurse|rn|md|np|",
+        r"pa|dr|doctor|consultant|registrar|interpreter|friend|contact|aunt|uncle|niece|nephew|cousin|neighbou?r|grand\w+|step\w+|poa|proxy|guardian|",
+        r"patient|pt|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
+    ))
+    .expect("the pattern is valid")
+});
+
+/// Within brackets that are not about a person: "(Dentsply Maillefer)", but "his daughter (Gwen)" and "(son Gwil visits)".
+fn is_bracketed(near: &str, after: &str) -> bool {
+    let Some(open) = near.rfind('(').filter(|&open| !near[open..].contains(')')) else { return false };
+    let (outside, inside) = (format!("{} ", near[..open].trim_end()), &near[open + 1..]);
+    let rest = &after[..after.floor_char_boundary(60)];
+    let rest = &rest[..rest.find(')').unwrap_or(rest.len())];
+    !BEFORE.is_match(&outside)
+        && !BEFORE.is_match(inside)
+        && !PERSON.is_match(inside)
+        && !PERSON.is_match(rest)
+        && !VERB.is_match(after)
 }
 
 /// How Latin epithets end.
