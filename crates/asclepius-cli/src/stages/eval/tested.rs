@@ -64,7 +64,7 @@ pub fn identify(compare: &[Compared], mut fingerprint: Fingerprint) -> Outcome<F
     for (index, compared) in compare.iter().enumerate() {
         fingerprint = match (compared.api(), compared) {
             (None, Compared::Named(name)) => {
-                let path = directory(&key_of(index), name)?;
+                let path = directory(&format!("eval.compare[{index}]"), name)?;
                 fingerprint_files(&path, fingerprint.setting("compare", &index))?
             }
             (api, _) => {
@@ -82,10 +82,6 @@ pub fn directory(key: &str, name: &str) -> Outcome<PathBuf> {
         true => Ok(PathBuf::from(name)),
         false => crate::base::resolve(key, name),
     }
-}
-
-fn key_of(index: usize) -> String {
-    format!("eval.compare[{index}]")
 }
 
 /// All of them, in the order of the tables. No two have the same name.
@@ -116,7 +112,7 @@ pub fn list(run: &Run) -> Outcome<Vec<Tested>> {
     for (index, compared) in config.compare.iter().enumerate() {
         let (name, source, weights) = match (compared.api(), compared) {
             (None, Compared::Named(name)) => {
-                let path = directory(&key_of(index), name)?;
+                let path = directory(&format!("eval.compare[{index}]"), name)?;
                 (name_of(Path::new(name)), name.clone(), Weights::Directory(path))
             }
             (api, _) => {
