@@ -12,7 +12,7 @@ flash_attention() {
     local sources=$out/flash-attention kernels=$PWD/crates/asclepius-ops/kernels/flash
     [ -d "$sources/csrc/flash_attn" ] || "${PYTHON:-python3}" tools/cuda/flash_attention.py "$sources"
     export FLASH_OUT=$out/flash-$CUDA_COMPUTE_CAP FLASH_KERNELS=$kernels
-    export FLASH_FLAGS="-c -std=c++17 -O3 -gencode arch=compute_$CUDA_COMPUTE_CAP,code=sm_$CUDA_COMPUTE_CAP
+    export FLASH_FLAGS="-c -std=c++17 -O3 --compress-mode=size -gencode arch=compute_$CUDA_COMPUTE_CAP,code=sm_$CUDA_COMPUTE_CAP
         -U__CUDA_NO_HALF_OPERATORS__ -U__CUDA_NO_HALF_CONVERSIONS__ -U__CUDA_NO_HALF2_OPERATORS__
         -U__CUDA_NO_BFLOAT16_CONVERSIONS__ --expt-relaxed-constexpr --expt-extended-lambda --use_fast_math
         -Xcompiler -fPIC,-Wno-deprecated-declarations -DFLASH_CAPABILITY=$CUDA_COMPUTE_CAP
