@@ -1,8 +1,8 @@
 //! Records on disk: one Parquet file of reports, notes or instructions, written and read as a stream.
 //!
 //! [`column`] says how a field becomes an Arrow column and comes back, [`records`] lists the columns of each record
-//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] and [`read_texts`] read anybody's; [`hub_features`] declares the
-//! columns as a card does.
+//! type, [`writer`] and [`reader`] move whole files; [`for_each_text`] and [`read_texts`] read anybody's;
+//! [`hub_features`] declares the columns as a card does.
 
 mod column;
 mod features;

@@ -1,6 +1,6 @@
 //! How much the synthetic notes read like real ones: what a model trained on real notes makes of them, beside real notes
-//! that it has not seen and beside the reports the notes were written from (Kweon et al. 2024, section 3.1, who give
-//! perplexities of the same three kinds of text under a model tuned on discharge summaries).
+//! that it has not seen and beside the reports the notes were written from (after Kweon et al. 2024, who give the notes'
+//! perplexity under a model tuned on real discharge summaries).
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -195,7 +195,7 @@ async fn every_error_is_openais_json_and_the_server_lives_on() {
 
 #[tokio::test]
 async fn who_does_not_get_a_request_out_is_not_waited_for() {
-    let patience = Duration::from_millis(50);
+    let patience = Duration::from_millis(250);
     let Served { address, arrived, go, stop: _stop, .. } =
         start(ServeOptions { patience, ..ServeOptions::default() }).await;
     let all = |mut stream: TcpStream| async move {
