@@ -7,6 +7,7 @@ use asclepius_model::ModelConfig;
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 
 use crate::failure::{Failure, Hinted, Outcome};
+use crate::hub::cached_problem;
 
 /// Files a base may bring beside its weights; only the first two must be there.
 const FILES: [&str; 6] = [
@@ -88,14 +89,34 @@ pub fn encoder(key: &str, named: &str, files: &[&str]) -> Outcome<PathBuf> {
     fetched(key, named, &repository, files.iter().copied().filter(there))
 }
 
-/// Where the hub's cache keeps the repository that `names` are the files of, each fetched unless it is there.
+/// Where the hub's cache keeps the repository that `names` are the files of, each fetched unless it is there, and what is
+/// fetched held to the hash that the cache files it under.
 fn fetched<'a>(key: &str, base: &str, repository: &ApiRepo, names: impl Iterator<Item = &'a str>) -> Outcome<PathBuf> {
-    let mut directory = None;
+    let cache = hf_hub::Cache::default().model(base.to_owned());
+    let mut directory: Option<PathBuf> = None;
     for name in names {
-        let path = repository.get(name).with_context(|| format!("{key} = {base:?}: {name} could not be fetched"))?;
-        directory = path.ancestors().nth(Path::new(name).components().count()).map(Path::to_owned);
+        let was_there = cache.get(name).is_some();
+        let path = repository.get(name).with_context(|| unreachable_hub(key, base))?;
+        if !was_there {
+            held_to_its_hash(&path).with_context(|| format!("{key} = {base:?}: {name} is not what the hub has"))?;
+        }
+        let of = path.ancestors().nth(Path::new(name).components().count()).map(Path::to_owned);
+        if directory.is_some() && directory != of {
+            return Err(Failure::Failed(anyhow!("{key} = {base:?}: the repository changed meanwhile; run it again")));
+        }
+        directory = of;
     }
     directory.ok_or_else(|| Failure::Failed(anyhow!("{key} = {base:?}: the hub lists no files")))
+}
+
+/// Takes a file out of the cache that is not what it is filed as, so that the next run fetches it again.
+fn held_to_its_hash(file: &Path) -> anyhow::Result<()> {
+    let Some(problem) = cached_problem(file)? else { return Ok(()) };
+    fs_err::remove_file(fs_err::canonicalize(file)?)?;
+    if file.is_symlink() {
+        fs_err::remove_file(file)?;
+    }
+    Err(anyhow!("{problem}; it was removed, and a second run fetches it again"))
 }
 
 /// The configuration of `base`, without its weights.
@@ -109,8 +130,8 @@ pub fn config(key: &str, base: &str) -> Outcome<ModelConfig> {
         let value = serde_json::from_str(text).expect("the files in data/bases are JSON");
         return Ok(ModelConfig::from_json(value)?);
     }
-    let path = hub(key, base)?.get("config.json").with_context(|| unreachable_hub(key, base))?;
-    Ok(ModelConfig::from_file(path.parent().unwrap_or(Path::new(".")))?)
+    let repository = hub(key, base)?;
+    Ok(ModelConfig::from_file(&fetched(key, base, &repository, std::iter::once("config.json"))?)?)
 }
 
 /// The licence that a base's own card states, where that card lies here; nobody is asked.
@@ -148,6 +169,28 @@ fn unreachable_hub(key: &str, base: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_what_it_is_filed_as_leaves_the_cache() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (blobs, snapshot) = (root.path().join("blobs"), root.path().join("snapshots/1"));
+        fs_err::create_dir_all(&blobs).expect("a directory");
+        fs_err::create_dir_all(&snapshot).expect("a directory");
+        // Of "weights" and of "config" with Git's heading: `sha256sum`, `git hash-object`.
+        for (name, content, hash) in [
+            ("w", "weights", "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"),
+            ("c", "config", "30fa1ceaf36334498cbd5a1e976cd4e7a7b63cc2"),
+        ] {
+            let (blob, file) = (blobs.join(hash), snapshot.join(name));
+            std::os::unix::fs::symlink(&blob, &file).expect("a link");
+            fs_err::write(&blob, content).expect("a file");
+            held_to_its_hash(&file).expect("the hash is right");
+            fs_err::write(&blob, "other").expect("a file");
+            let problem = held_to_its_hash(&file).expect_err("the hash is another");
+            assert!(problem.to_string().contains(hash), "{problem}");
+            assert!(!file.is_symlink() && !blob.exists());
+        }
+    }
 
     #[test]
     fn a_base_is_under_the_licence_its_card_states() {

@@ -66,6 +66,10 @@ fn detail<T: DeserializeOwned>(dataset: Option<&Manifest>, key: &str) -> Option<
     serde_json::from_value(dataset?.details.get(key)?.clone()).ok()
 }
 
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Renders the card of a run whose dataset stage has finished. Of `prompts`, those that wrote a row are shown.
 pub fn render(facts: &RunFacts, prompts: &[PromptFile]) -> String {
     let dataset = facts.stage("dataset").map(|stage| &stage.manifest);
@@ -115,11 +119,11 @@ fn heading(card: &mut String, facts: &RunFacts, dataset: Option<&Manifest>) {
     let judged = dataset.is_some_and(|dataset| dataset.details.contains_key("judge"));
     declaration(card, &sides, if judged { Layout::Judged } else { Layout::Plain });
     card.push_str(&format!(
-        "---\n\n# {}\n\n{} synthetic clinical notes written from published case reports, and {rows} instructions with answers \
-         over them. No patient record was used. Licence, computed from the sources: **{licence}**; each row carries its \
-         source's licence and attribution line.\n",
+        "---\n\n# {}\n\n{} written from published case reports, and {} with answers over them. No patient record was \
+         used. Licence, computed from the sources: **{licence}**; each row carries its source's licence and attribution line.\n",
         facts.name,
-        facts.note_words.len(),
+        counted(facts.note_words.len() as u64, "synthetic clinical note"),
+        counted(rows, "instruction"),
     ));
     if let Some(problem) = terms(facts).problem() {
         card.push_str(&format!("\n> **This dataset cannot be published under one licence.** {problem}\n"));

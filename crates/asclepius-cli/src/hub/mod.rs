@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use api::{Api, ApiOptions, Broken};
-pub use pull::{Pull, Pulled, Unfetched, pull};
+pub use pull::{Pull, Pulled, Unfetched, cached_problem, pull};
 pub use push::{Push, Pushed, Stopped, push};
 
 /// The public hub.

@@ -1,7 +1,7 @@
 //! A pull: the files of one commit, each held to the hash the hub lists for it, and put in place together.
 //!
-//! `hf-hub` 0.5, which fetches bases into its cache, is not used here: it checks no hash, names files here by what the
-//! server calls them, and shows the token to the storage.
+//! `hf-hub` 0.5, which fetches bases into the hub's usual cache, is not used here: it checks no hash ([`cached_problem`]
+//! does afterwards), names files here by what the server calls them, and shows the token to the storage.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -139,12 +139,12 @@ async fn bring(
 ) -> Result<PathBuf, Unfetched> {
     let hash = Hash::of(pull.repository, entry)?;
     let whole = pull.staging.join(hash.text());
-    if whole.is_file() && hash.problem(&whole, entry)?.is_none() {
+    if whole.is_file() && hash.problem(&whole)?.is_none() {
         return Ok(whole);
     }
     let part = whole.with_extension("part");
     fetch(api, pull.repository, commit, entry, &part, on).await?;
-    if let Some(problem) = hash.problem(&part, entry)? {
+    if let Some(problem) = hash.problem(&part)? {
         // Whatever it is, nothing can be added to it.
         fs_err::remove_file(&part)?;
         return Err(Unfetched::Differs { name: entry.path.clone(), problem });
@@ -182,10 +182,11 @@ impl<'a> Hash<'a> {
     }
 
     /// What keeps the file from being the listed one.
-    fn problem(&self, path: &Path, entry: &Entry) -> std::io::Result<Option<String>> {
+    fn problem(&self, path: &Path) -> std::io::Result<Option<String>> {
         let (name, found) = match self {
             Self::Sha256(_) => {
-                let file = super::File { name: entry.path.clone(), content: Content::Disk(path.to_owned()) };
+                let name = path.display().to_string();
+                let file = super::File { name, content: Content::Disk(path.to_owned()) };
                 ("SHA-256", Measured::of(&file)?.sha256)
             }
             Self::Git(_) => ("Git's SHA-1", git_hash(path)?),
@@ -193,6 +194,22 @@ impl<'a> Hash<'a> {
         let same = found.eq_ignore_ascii_case(self.text());
         Ok((!same).then(|| format!("{name} of what came is {found}, and {} is listed", self.text())))
     }
+}
+
+/// What keeps a file in the hub's usual cache from being the one that its name there, the hub's hash of it, stands for.
+/// Nothing is said of a file under another kind of name: a mirror may give one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn cached_problem(file: &Path) -> std::io::Result<Option<String>> {
+    let file = fs_err::canonicalize(file)?;
+    let listed = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let hash = match (listed.len(), listed.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+        (64, true) => Hash::Sha256(listed),
+        (40, true) => Hash::Git(listed),
+        _ => return Ok(None),
+    };
+    hash.problem(&file)
 }
 
 fn git_hash(path: &Path) -> std::io::Result<String> {
