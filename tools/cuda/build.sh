@@ -43,7 +43,7 @@ kernels
 
 # The file is carried to machines by hand: everything is compiled for size but what rows, tokens and numbers go through, and
 # what is written twice is merged. Ten minutes of linking that the build for the CPU, which the tests share, does not pay.
-# With the last crate for size too the file has 49 MB instead of 59, and training on the CPU takes 1.6 times as long.
+# With the last crate for size too the file has ten megabytes less, and training on the CPU takes 1.6 times as long.
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 for crate in asclepius-{cli,ops,model,train,text,corpus,dataset} candle-{core,nn} gemm{,-common,-f16,-f32,-f64} pulp half \
     tokenizers regex-automata aho-corasick memchr blake3 quick-xml mimalloc libmimalloc-sys zstd-sys rayon{,-core}; do
