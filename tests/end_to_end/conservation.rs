@@ -166,7 +166,7 @@ fn the_dataset_validates_and_its_card_says_what_it_is() {
     for words in ["extractive-1", "CC"] {
         assert!(card.contains(words), "{words:?} is not in the card:\n{card}");
     }
-    for words in ["note.v2.jinja", "near_duplicate", "AUC", "license: cc0-1.0", "data_files"] {
+    for words in ["note.v3.jinja", "near_duplicate", "AUC", "license: cc0-1.0", "data_files"] {
         assert!(card.contains(words), "{words:?} is not in the card:\n{card}");
     }
     let sources = asclepius(["data", "card", "--attributions"]).arg(workspace.pipeline()).ends(0).stdout;

@@ -106,7 +106,7 @@ fn ratings_stand_in_the_rows_with_the_call_that_gave_them() {
     assert_eq!((&figures["scored"], &figures["threshold"]), (&json!(note_count), &Value::Null), "{figures}");
 
     let card = asclepius(["data", "card"]).arg(workspace.pipeline()).ends(0).stdout;
-    for words in ["### The judge", "judge-1", "| judge of the answer | judge-answer.v1.jinja |", "name: judge_model"] {
+    for words in ["### The judge", "judge-1", "| judge of the answer | judge-answer.v2.jinja |", "name: judge_model"] {
         assert!(card.contains(words), "{words:?} is not in:\n{card}");
     }
     let calls = asclepius(["data", "calls"]).arg(workspace.pipeline()).arg("--json").ends(0).stdout;

@@ -2,6 +2,7 @@
 
 use asclepius_text::{Exhibit, JudgePrompts, Prompt};
 
+use crate::prompts::Shown;
 use crate::{InstructConfig, NotesConfig, SynthError, draw, prompts};
 
 /// English prose under byte-level BPE vocabularies of 32k to 200k: about four bytes a token.
@@ -94,7 +95,8 @@ impl<'config> Estimate<'config> {
             let id = format!("{report_id}#{index}");
             let examples = draw::examples(self.seed, &id, task);
             let unanswerable = draw::unanswerable(self.seed, &id, self.instruct.unanswerable_fraction);
-            let messages = prompts::question_messages(&self.question_prompt, note, task, &examples, unanswerable)?;
+            let shown = Shown { examples: &examples, asked: &[] };
+            let messages = prompts::question_messages(&self.question_prompt, note, task, shown, unanswerable)?;
             expected.call(&messages, tokens(QUESTION.len()), most);
             let messages = prompts::answer_messages(&self.answer_prompt, note, task, QUESTION)?;
             expected.call(&messages, u64::from(most) / 2, most);

@@ -7,6 +7,7 @@ use asclepius_schema::{Dropped, Instruction, Note, Reason, Task};
 use asclepius_text::{GatesConfig, Prompt};
 
 use crate::pool::{Asked, Place, Pool, is_new};
+use crate::prompts::Shown;
 use crate::{InstructConfig, SinkError, SynthError, delivery, draw, evidence, faults, prompts};
 
 /// How many questions asked about the same note before a question prompt shows.
@@ -175,12 +176,15 @@ impl Asker<'_> {
         asked: &[(Task, String)],
         before: &Asked,
     ) -> Result<Result<(Reply, String), InstructionOutcome>, SynthError> {
-        let mut examples = draw::examples(self.seed, &row.id, row.task);
-        examples.extend(before.shown(self.seed, &row.id, row.task));
-        examples.extend(asked.iter().rev().take(OWN_EXAMPLES).rev().map(|(_, question)| question.clone()));
+        let seeds = draw::examples(self.seed, &row.id, row.task);
+        let own = |most: usize| asked.iter().rev().take(most).rev().map(|(_, question)| question.clone());
+        let mut examples: Vec<String> =
+            seeds.iter().cloned().chain(before.shown(self.seed, &row.id, row.task)).collect();
+        let mut of_note: Vec<String> = own(OWN_EXAMPLES).collect();
         for stage in ["question", "question again"] {
+            let shown = Shown { examples: &examples, asked: &of_note };
             let messages =
-                prompts::question_messages(&self.question_prompt, &note.note, row.task, &examples, row.unanswerable)?;
+                prompts::question_messages(&self.question_prompt, &note.note, row.task, shown, row.unanswerable)?;
             let reply = match self.call(row, stage, messages).await? {
                 Step::Reply(reply) => reply,
                 Step::End(outcome) => return Ok(Err(outcome)),
@@ -193,12 +197,11 @@ impl Asker<'_> {
             if is_new(&question, known, self.config.question_similarity) {
                 return Ok(Ok((reply, question)));
             }
-            // The next prompt shows all that it may not repeat.
-            examples = draw::examples(self.seed, &row.id, row.task);
-            examples.extend(before.of(row.task).cloned());
-            examples.extend(asked.iter().map(|(_, question)| question.clone()));
-            examples.retain(|example| *example != question);
-            examples.push(question);
+            // The next prompt shows all that it may not repeat, this question last.
+            examples =
+                seeds.iter().chain(before.of(row.task)).filter(|example| **example != question).cloned().collect();
+            of_note = own(asked.len()).filter(|other| *other != question).collect();
+            of_note.push(question);
         }
         Ok(Err(dropped(row.id.clone(), (Reason::NearDuplicate, REPEATED.to_owned()))))
     }

@@ -19,13 +19,13 @@ pub struct Builtin {
 
 /// Report to note; rendered with `report` and `note_type`, which is empty where none is asked for.
 pub const NOTE: Builtin =
-    Builtin { name: "note.v2.jinja", source: include_str!("../../../data/prompts/note.v2.jinja") };
-/// Note to question; rendered with `note`, `task`, `task_key`, `examples`, `unanswerable`.
+    Builtin { name: "note.v3.jinja", source: include_str!("../../../data/prompts/note.v3.jinja") };
+/// Note to question; rendered with `note`, `task`, `task_key`, `examples`, `asked`, `unanswerable`.
 pub const QUESTION: Builtin =
-    Builtin { name: "question.v1.jinja", source: include_str!("../../../data/prompts/question.v1.jinja") };
+    Builtin { name: "question.v2.jinja", source: include_str!("../../../data/prompts/question.v2.jinja") };
 /// Note and question to answer; rendered with `note`, `task`, `task_key`, `question`.
 pub const ANSWER: Builtin =
-    Builtin { name: "answer.v1.jinja", source: include_str!("../../../data/prompts/answer.v1.jinja") };
+    Builtin { name: "answer.v2.jinja", source: include_str!("../../../data/prompts/answer.v2.jinja") };
 
 /// Note beside its report to a rating; see [`asclepius_text::judge`].
 pub const JUDGE_NOTE: Builtin = Builtin { name: judge::NOTE_PROMPT.0, source: judge::NOTE_PROMPT.1 };
@@ -56,6 +56,15 @@ pub fn note_messages(prompt: &Prompt, report: &str, note_type: Option<NoteType>)
     prompt.render(Context { report, note_type: note_type.map_or("", NoteType::key) })
 }
 
+/// Questions that a question prompt shows so that another one is asked.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Shown<'a> {
+    /// For the same task, about other notes.
+    pub examples: &'a [String],
+    /// About the same note, whatever the task.
+    pub asked: &'a [String],
+}
+
 /// Renders a question prompt.
 ///
 /// # Errors
@@ -64,7 +73,7 @@ pub fn question_messages(
     prompt: &Prompt,
     note: &str,
     task: Task,
-    examples: &[String],
+    shown: Shown<'_>,
     unanswerable: bool,
 ) -> Result<Vec<Message>, TextError> {
     #[derive(Serialize)]
@@ -72,10 +81,11 @@ pub fn question_messages(
         note: &'a str,
         task: &'static str,
         task_key: &'static str,
-        examples: &'a [String],
+        #[serde(flatten)]
+        shown: Shown<'a>,
         unanswerable: bool,
     }
-    prompt.render(Context { note, task: task.title(), task_key: task.key(), examples, unanswerable })
+    prompt.render(Context { note, task: task.title(), task_key: task.key(), shown, unanswerable })
 }
 
 /// Renders an answer prompt.
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn every_builtin_prompt_renders_with_what_it_is_given() {
         let prompt = |builtin: &Builtin| Prompt::from_source(builtin.name, builtin.source).expect("compiles");
-        let examples = ["One?".to_owned(), "Two?".to_owned()];
+        let examples = ["One?", "Two?", "Three?"].map(str::to_owned);
         for note_type in NoteType::ALL {
             let note = note_messages(&prompt(&NOTE), "REPORT", Some(note_type)).expect("renders");
             assert!(!note[1].content.contains("hospital course so far"), "{}", note[1].content);
@@ -110,9 +120,10 @@ mod tests {
         assert!(note[1].content.ends_with("<report>\nREPORT\n</report>"), "{}", note[1].content);
         for task in Task::ALL {
             for unanswerable in [false, true] {
-                let messages =
-                    question_messages(&prompt(&QUESTION), "NOTE", task, &examples, unanswerable).expect("renders");
-                let text = &messages[1].content;
+                let shown = Shown { examples: &examples[..2], asked: &examples[2..] };
+                let messages = question_messages(&prompt(&QUESTION), "NOTE", task, shown, unanswerable);
+                let text = &messages.expect("renders")[1].content;
+                assert!(text.contains("<asked>\n- Three?\n</asked>"), "{text}");
                 assert!(text.contains("<examples>\n- One?\n- Two?\n</examples>"), "{text}");
                 assert!(
                     text.contains(&format!("<task>{}</task>", task.title())) && text.contains("The task: "),

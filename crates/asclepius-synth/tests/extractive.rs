@@ -50,7 +50,8 @@ fn exercises_of(note: &str) -> Vec<Exercise> {
     for task in Task::ALL {
         for unanswerable in [false, true] {
             let examples = draw::examples(0, "any", task);
-            let messages = prompts::question_messages(&ask, note, task, &examples, unanswerable).expect("renders");
+            let shown = prompts::Shown { examples: &examples, asked: &[] };
+            let messages = prompts::question_messages(&ask, note, task, shown, unanswerable).expect("renders");
             let question = extractive::reply(&messages).expect("a note gives a question");
             let messages = prompts::answer_messages(&respond, note, task, &question).expect("renders");
             let answer = extractive::reply(&messages).expect("a question gives an answer");

@@ -19,10 +19,10 @@ pub use reply::{Assessment, Fault, objects, read};
 
 /// Name and content of the built-in prompt about a note beside its report; rendered with `report` and `note`.
 pub const NOTE_PROMPT: (&str, &str) =
-    ("judge-note.v1.jinja", include_str!("../../../data/prompts/judge-note.v1.jinja"));
+    ("judge-note.v2.jinja", include_str!("../../../data/prompts/judge-note.v2.jinja"));
 /// The same about an answer; rendered with `note`, `question` and `answer`.
 pub const ANSWER_PROMPT: (&str, &str) =
-    ("judge-answer.v1.jinja", include_str!("../../../data/prompts/judge-answer.v1.jinja"));
+    ("judge-answer.v2.jinja", include_str!("../../../data/prompts/judge-answer.v2.jinja"));
 
 /// A rating by the rubric, from 1 to 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -67,7 +67,8 @@ pub fn reply(messages: &[Message]) -> Result<String, ExtractiveError> {
             (Some(question), task) => Ok(answer(&chart, task, question)),
             (None, Some(task)) => {
                 let answerable = blocks.get("answerable").is_none_or(|word| !word.eq_ignore_ascii_case("no"));
-                Ok(ask(&chart, task, answerable, note, blocks.get("examples").unwrap_or_default()))
+                let shown = ["examples", "asked"].map(|tag| blocks.get(tag).unwrap_or_default()).join("\n");
+                Ok(ask(&chart, task, answerable, note, &shown))
             }
             (None, None) => Err(ExtractiveError::NoRequest),
         };

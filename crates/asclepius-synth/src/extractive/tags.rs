@@ -3,7 +3,7 @@
 use asclepius_schema::{Message, Role};
 
 /// The tags a prompt may use.
-const TAGS: [&str; 6] = ["report", "note", "task", "answerable", "examples", "question"];
+const TAGS: [&str; 7] = ["report", "note", "task", "answerable", "examples", "asked", "question"];
 
 /// The tagged blocks of a conversation.
 #[derive(Debug, Default)]
