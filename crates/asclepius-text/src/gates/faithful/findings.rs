@@ -159,16 +159,16 @@ fn weigh(asked: &Asked<'_>, text: &Reading, source: &Reading, overlaps: &[f32]) 
         let sentence = &source.sentences[index];
         weighed.ended |= is_over(sentence, at);
         let narrowed_there = source.polarity.is_narrowed(index, at);
-        let slot = if !opposed || (asked.said == Said::Denied && (narrowed || !shares_modifier(asked, sentence, at))) {
-            &mut weighed.with
-        } else if narrowed_there && !is_slight(sentence, at) && !narrows_alike(asked, sentence, at) {
+        let apart = narrowed_there && !is_slight(sentence, at) && !narrows_alike(asked, sentence, at);
+        let of_another = match asked.said {
+            Said::Denied => narrowed || !shares_modifier(asked, sentence, at),
+            _ if narrowed_there && !narrowed => false,
+            _ => !(shares_modifier(asked, sentence, at) && is_as_wide(asked, sentence, at)),
+        };
+        let slot = if !opposed || apart || of_another {
             &mut weighed.with
         } else if narrowed_there && !narrowed {
             &mut weighed.narrower
-        } else if asked.said != Said::Denied
-            && !(shares_modifier(asked, sentence, at) && is_as_wide(asked, sentence, at))
-        {
-            &mut weighed.with
         } else {
             &mut weighed.against
         };

@@ -116,20 +116,16 @@ impl Outcome {
         use Outcome::{Abnormal, Better, Down, Ill, Negative, Normal, Positive, Up, Well, Worse};
         matches!(
             (self, other),
-            (Positive, Negative)
-                | (Negative, Positive)
+            (Positive | Well(About::Presence), Negative)
+                | (Negative | Ill(About::Presence), Positive)
+                | (Negative, Well(About::Presence))
+                | (Positive, Ill(About::Presence))
                 | (Up, Down | Normal)
                 | (Down, Up | Normal)
                 | (Normal, Abnormal | Up | Down)
                 | (Abnormal, Normal)
-                | (Better, Worse)
-                | (Worse, Better)
-                | (Well(About::Presence), Negative)
-                | (Negative, Well(About::Presence))
-                | (Ill(About::Presence), Positive)
-                | (Positive, Ill(About::Presence))
-                | (Well(About::Course), Worse)
-                | (Worse, Well(About::Course))
+                | (Better | Well(About::Course), Worse)
+                | (Worse, Better | Well(About::Course))
         ) || match (self, other) {
             (Well(one), Ill(other)) | (Ill(one), Well(other)) => one == other,
             (Normal, Ill(about)) | (Ill(about), Normal) => {

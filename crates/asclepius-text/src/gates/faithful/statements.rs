@@ -276,7 +276,7 @@ pub(super) fn unsupported(
             .words
             .iter()
             .filter(|word| is_term(word, reworded) && lexicon::drug(&word.text).is_none())
-            .filter(|word| !GENERIC.contains(&word.text.as_str()) && !(word.joined && word.stem.is_empty()))
+            .filter(|word| !(GENERIC.contains(&word.text.as_str()) || word.joined && word.stem.is_empty()))
             .filter(|word| {
                 !word.expanded
                     && !knows(&Word {
