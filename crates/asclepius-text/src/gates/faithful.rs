@@ -6,8 +6,10 @@
 
 mod concepts;
 mod denials;
+mod findings;
 mod levels;
 mod lexicon;
+mod opposites;
 mod outcomes;
 mod person;
 mod places;
@@ -18,6 +20,7 @@ mod results;
 mod shorthand;
 mod sides;
 mod statements;
+mod times;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -26,6 +29,7 @@ pub use reading::Reading;
 
 use self::quantities::{Kind, Quantity};
 use self::reading::Sentence;
+use self::times::{TIME_WORDS, has_time, time_words};
 use super::{Gate, Verdict};
 
 /// A text beside its source, and what each gate needs of both.
@@ -128,8 +132,10 @@ impl<'a> Pair<'a> {
             Gate::Laterality => sides::contradictions(self.text, self.source, &self.overlaps),
             Gate::Negation => {
                 let (text, source) = (self.text, self.source);
-                let mut found = polarity::contradictions(text, source, &self.overlaps, self.reworded, &self.own_words);
-                found.extend(results::contradictions(text, source, &self.overlaps));
+                let mut found = polarity::contradictions(text, source, &self.overlaps, &self.own_words);
+                found.extend(findings::contradictions(text, source, &self.overlaps, &self.own_words, self.reworded));
+                found.extend(results::contradictions(text, source, &self.overlaps, &self.own_words));
+                found.extend(opposites::contradictions(text, source, &self.overlaps));
                 found.extend(denials::added(text, source, &self.own_words));
                 found
             }
@@ -173,17 +179,23 @@ impl<'a> Pair<'a> {
     fn unsupported_drugs(&self, index: usize, sentence: &Sentence) -> Vec<String> {
         let named: BTreeSet<&str> = drugs_of(sentence).collect();
         // "Methylpred" and "vanc" name a drug by its beginning.
-        let names =
-            |word: &str, drug: &str| lexicon::drug(word) == Some(drug) || (word.len() >= 4 && drug.starts_with(word));
+        let names = |word: &str, drug: &str| {
+            lexicon::drug(word) == Some(drug) || (word.len() >= 4 && drug.starts_with(word)) || is_acid_of(word, drug)
+        };
         named
             .into_iter()
-            .filter(|drug| !self.supported(index, |source| source.words.iter().any(|word| names(&word.text, drug))))
+            .filter(|drug| {
+                let named = |source: &Sentence| source.words.iter().any(|word| names(&word.text, drug));
+                // Words of one's own come from anywhere.
+                let anywhere = || self.own_words[index] && self.source.sentences.iter().any(named);
+                !self.supported(index, named) && !anywhere()
+            })
             .map(str::to_owned)
             .collect()
     }
 
     fn unsupported_times(&self, index: usize, sentence: &Sentence) -> Vec<String> {
-        time_words(sentence)
+        time_words(sentence, self.own_words[index])
             .into_iter()
             .filter(|word| !self.supported(index, |source| has_time(source, word)))
             .map(|word| format!("{word} in {}", sentence.line.trim()))
@@ -237,6 +249,9 @@ impl<'a> Pair<'a> {
         }
         if agreeing.is_empty() {
             return self.stated_otherwise(index, asked);
+        }
+        if self.own_words[index] && asked.kind == Kind::Measure && asked.unit.is_none() && !self.reworded {
+            return true;
         }
         // In words of one's own a telling figure needs no word of the source beside it.
         let telling_figure =
@@ -345,8 +360,20 @@ impl<'a> Pair<'a> {
         // "Every 24 hours" is daily, "every 12" twice daily.
         let often = [24.0, 12.0, 8.0, 6.0].iter().any(|hours| (stated - hours).abs() < 1e-9);
         let hourly = (asked.scale - 1.0 / 24.0).abs() < 1e-9 && asked.unit.as_deref() == Some("day");
-        if asked.kind == Kind::Interval && often && hourly && self.source.known.contains("daily") {
+        let told = || DAILY.iter().any(|word| self.source.known.contains(*word));
+        if asked.kind == Kind::Interval && often && hourly && told() {
             return true;
+        }
+        // "Nine days before" of what happened on day 1 of nine.
+        let day =
+            |(_, found): &(usize, &Quantity)| found.counts && found.counted.is_some() && found.counted == asked.span();
+        let line = &self.text.sentences[index].line[asked.at..];
+        let apart = || line.split([' ', ',', '.', ';', ')']).skip(1).take(2).any(|word| APART.contains(&word));
+        if self.own_words[index] && asked.kind == Kind::Interval && apart() {
+            let days = self.quantities.iter().filter(|found| day(found));
+            if days.flat_map(|(_, found)| &found.values).any(|value| (value - stated).abs() < 1e-6) {
+                return true;
+            }
         }
         let bare = |at: usize| {
             let same = |(index, found): &&(usize, &Quantity)| *index == at && found.unit.is_none() && !found.counts;
@@ -391,6 +418,12 @@ const ORDINALS: &[&str] = &[
     "fourteenth",
 ];
 
+/// Words after a stretch of time that lies between two events.
+const APART: &[&str] = &["ago", "earlier", "previously", "before", "prior", "later", "after", "since"];
+
+/// How often a day, without a figure for the hours between.
+const DAILY: &[&str] = &["daily", "bid", "bd", "sid", "qd", "od", "tid", "tds", "qid", "qds", "twice"];
+
 /// Bytes on each side of a figure in which the source must hold one of the words beside it.
 const FAR: usize = 90;
 
@@ -413,70 +446,9 @@ fn drugs_of(sentence: &Sentence) -> impl Iterator<Item = &str> {
     sentence.words.iter().filter_map(|word| lexicon::drug(&word.text))
 }
 
-/// Times told without a figure: "last week", "daily", "in March".
-const TIME_WORDS: &[(&str, &str)] = &[
-    ("week", "week"),
-    ("weeks", "week"),
-    ("weekly", "week"),
-    ("month", "month"),
-    ("months", "month"),
-    ("monthly", "month"),
-    ("year", "year"),
-    ("years", "year"),
-    ("yearly", "year"),
-    ("annually", "year"),
-    ("hour", "hour"),
-    ("hours", "hour"),
-    ("hourly", "hour"),
-    ("daily", "day"),
-    ("minutes", "minute"),
-    ("january", "january"),
-    ("february", "february"),
-    ("april", "april"),
-    ("june", "june"),
-    ("july", "july"),
-    ("august", "august"),
-    ("september", "september"),
-    ("october", "october"),
-    ("november", "november"),
-    ("december", "december"),
-    ("morning", "morning"),
-    ("evening", "evening"),
-    ("yesterday", "yesterday"),
-    ("tomorrow", "tomorrow"),
-];
-
-fn time_words(sentence: &Sentence) -> Vec<&'static str> {
-    let mut found = Vec::new();
-    for (index, word) in sentence.words.iter().enumerate() {
-        let before = |steps: usize| index.checked_sub(steps).map_or("", |at| sentence.words[at].text.as_str());
-        // "Once a month" is how often: no interval, so its word is asked for here.
-        let often = matches!(before(2), "once" | "twice" | "thrice" | "times");
-        let counted =
-            before(1).starts_with(|first: char| first.is_ascii_digit()) || (matches!(before(1), "a" | "an") && !often);
-        if !counted {
-            found.extend(TIME_WORDS.iter().find(|(name, _)| *name == word.text).map(|(_, unit)| *unit));
-        }
-    }
-    found
-}
-
-fn has_time(sentence: &Sentence, unit: &str) -> bool {
-    let same = |word: &str| {
-        TIME_WORDS.iter().any(|(name, of)| *name == word && *of == unit)
-            || (unit == "day"
-                && matches!(
-                    word,
-                    "day" | "days" | "qd" | "d" | "od" | "bd" | "bid" | "tds" | "tid" | "qds" | "qid" | "nocte"
-                ))
-            || (unit.len() > 4 && word.len() > 2 && unit.starts_with(word))
-            || (unit == "week" && matches!(word, "wk" | "wks" | "w"))
-            || (unit == "month" && matches!(word, "mo" | "mos"))
-            || (unit == "year" && matches!(word, "y" | "yr" | "yrs" | "yo"))
-            || (unit == "morning" && matches!(word, "am" | "m" | "mane"))
-            || (unit == "evening" && matches!(word, "pm" | "night" | "nocte"))
-    };
-    sentence.words.iter().any(|word| same(&word.text))
+/// "Alendronic acid" is alendronate.
+fn is_acid_of(word: &str, drug: &str) -> bool {
+    drug.strip_suffix("ate").is_some_and(|root| word.strip_suffix("ic") == Some(root))
 }
 
 /// Whether a word in lower case says how many, how much, how long or when.

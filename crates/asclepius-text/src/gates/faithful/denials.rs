@@ -61,10 +61,42 @@ const NEAR: usize = 6;
 /// Whether a sentence says near any of the words that something is not, or what may be put so.
 fn denies_nearby(sentence: &Sentence, denied: &[&str]) -> bool {
     const OTHERS: &[&str] = &[
-        "only", "instead", "rather", "before", "until", "unlike", "except", "avoid", "stopped", "withheld", "held",
-        "ceased", "resolved", "gone", "cleared", "settled", "alone", "single", "failed", "negative", "little", "few",
-        "hardly", "barely", "outside", "deferred", "delayed", "omitted", "missed", "refused", "declined", "replaced",
-        "spared", "off",
+        "only",
+        "instead",
+        "rather",
+        "before",
+        "until",
+        "unlike",
+        "except",
+        "avoid",
+        "stopped",
+        "withheld",
+        "held",
+        "ceased",
+        "resolved",
+        "gone",
+        "cleared",
+        "settled",
+        "alone",
+        "single",
+        "failed",
+        "negative",
+        "little",
+        "few",
+        "hardly",
+        "barely",
+        "outside",
+        "deferred",
+        "delayed",
+        "omitted",
+        "missed",
+        "refused",
+        "declined",
+        "replaced",
+        "spared",
+        "off",
+        "precluded",
+        "prevented",
     ];
     let turns = |word: &Word| {
         word.roles.any(Roles::TURNS)
@@ -78,5 +110,13 @@ fn denies_nearby(sentence: &Sentence, denied: &[&str]) -> bool {
     };
     let words = &sentence.words;
     let places = (0..words.len()).filter(|&at| denied.contains(&words[at].stem.as_str()));
-    places.into_iter().any(|at| words[at.saturating_sub(NEAR)..words.len().min(at + NEAR + 1)].iter().any(turns))
+    places.into_iter().any(|at| {
+        let near = &words[at.saturating_sub(NEAR)..words.len().min(at + NEAR + 1)];
+        // A list may be long before "were negative" closes it, or after "nor" opens it.
+        let listed = |word: &Word| {
+            let denies = word.roles.is_cue() || Outcome::of(&word.text) == Some(Outcome::Negative);
+            denies && word.clause == words[at].clause
+        };
+        near.iter().any(turns) || words.iter().any(listed)
+    })
 }

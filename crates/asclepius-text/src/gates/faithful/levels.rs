@@ -71,23 +71,36 @@ pub(super) fn contradicts(sentence: &Sentence, at: usize, claim: Outcome) -> boo
         at - 1
     } else if matches!(text(at + 1), "at" | "of") && words.get(at + 2).is_some_and(|next| value(next).is_some()) {
         at + 2
-    } else if !alone_range(words, at) {
-        return false;
-    } else {
+    } else if alone_range(words, at) {
         at + 1
+    } else {
+        return named_behind(words, at).is_some_and(|(analyte, value)| is_wrong(analyte, value, claim));
     };
     let phrase = words[at.min(figure)].phrase;
     let of = words[at.min(figure).saturating_sub(OF)..at.min(figure)].iter().rev();
     let Some(analyte) = of.take_while(|word| word.phrase == phrase).find_map(of_name) else { return false };
-    let value = value(&words[figure]).unwrap_or_default();
+    is_wrong(analyte, value(&words[figure]).unwrap_or_default(), claim)
+}
+
+fn is_wrong(analyte: &Analyte, value: f64, claim: Outcome) -> bool {
     analyte.usual.iter().all(|&(low, high)| {
         let (above, below) = (value > high * (1.0 + MARGIN), value < low * (1.0 - MARGIN));
         match claim {
             Outcome::Normal => above || below,
             Outcome::Up => value < high * (1.0 - WITHIN),
+            // Below nothing there is no low.
+            _ if low == 0.0 => value > high,
             _ => value > low * (1.0 + WITHIN),
         }
     })
+}
+
+/// "Markers were high (CRP 164 mg/L, ...)": what the brackets that follow name first, and its figure.
+fn named_behind(words: &[Word], at: usize) -> Option<(&'static Analyte, f64)> {
+    let behind = words.get(at + 1..)?;
+    let within = behind.iter().take_while(|word| word.clause == words[at].clause + 1).take(OF);
+    let analyte = within.clone().find_map(of_name)?;
+    Some((analyte, within.skip(1).find_map(value)?))
 }
 
 /// "Normal (7.42)": a figure alone in brackets.

@@ -88,7 +88,7 @@ pub(super) static DRUG_STEMS: LazyLock<FxHashSet<String>> =
 
 static DRUG_ENDING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^(?:[a-z]{2,}(?:cillin|mycin|micin|floxacin|cycline|conazole|nidazole|prazole|sartan|[^a]pril|olol|[vs]tatin|[aou]mab|[tl][iu]zumab|tinib|[aeilo]vir|[^a]parin|xaban|gatran|lukast|tidine|setron|gliptin|gliflozin|glitazone|semide|thiazide|triptan|barbital|azepam|azolam|dipine|platin|rubicin|taxel|penem|poetin|dronate|profen|curonium|fenac|coxib|tecan|bactam|fungin|ciclib|parib)|(?:cef|sulfa|pred)[a-z]{4,})$",
+        r"^(?:[a-z]{2,}(?:cillin|mycin|micin|floxacin|cycline|conazole|nidazole|prazole|sartan|[^a]pril|olol|[vs]tatin|[aou]mab|[tl][iu]zumab|tinib|[aeilo]vir|[^a]parin|xaban|gatran|lukast|tidine|setron|gliptin|gliflozin|glitazone|semide|thiazide|triptan|barbital|azepam|azolam|dipine|platin|rubicin|taxel|penem|poetin|dronate|profen|curonium|fenac|coxib|tecan|bactam|fungin|ciclib|parib)|(?:cef|sulfa|predni)[a-z]{3,})$",
     )
     .expect("the pattern is valid")
 });

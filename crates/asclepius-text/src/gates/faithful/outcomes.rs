@@ -7,6 +7,7 @@ use super::reading::Word;
 pub(super) enum About {
     Colour,
     Consciousness,
+    Course,
     Function,
     Integrity,
     Malignancy,
@@ -41,8 +42,8 @@ pub(super) enum Outcome {
 impl Outcome {
     pub fn of(word: &str) -> Option<Self> {
         use About::{
-            Colour, Consciousness, Function, Integrity, Malignancy, Moisture, Patency, Position, Presence, Pupils,
-            Size, Stiffness, Symptoms, Tenderness, Treatment,
+            Colour, Consciousness, Course, Function, Integrity, Malignancy, Moisture, Patency, Position, Presence,
+            Pupils, Size, Stiffness, Symptoms, Tenderness, Treatment,
         };
         Some(match word {
             "positive" | "positively" | "detectable" | "pos" | "grew" | "grown" | "reactive" => Self::Positive,
@@ -53,7 +54,8 @@ impl Outcome {
             | "risen" | "increase" | "elevation" => Self::Up,
             "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
             | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
-            "normal" | "unremarkable" | "intact" | "clear" => Self::Normal,
+            "normal" | "unremarkable" | "intact" | "clear" | "satisfactory" | "unaffected" | "healthy"
+            | "normalized" | "unrewarding" => Self::Normal,
             "abnormal" | "deranged" => Self::Abnormal,
             "improved" | "improving" | "better" | "improvement" | "fading" | "faded" => Self::Better,
             "worse" | "worsened" | "worsening" | "deteriorated" | "deteriorating" | "deterioration" | "growing"
@@ -62,6 +64,7 @@ impl Outcome {
             | "erythema" => Self::Ill(Colour),
             "conscious" | "awake" => Self::Well(Consciousness),
             "unconscious" | "comatose" | "unresponsive" | "unrousable" => Self::Ill(Consciousness),
+            "stable" | "unchanged" | "static" => Self::Well(Course),
             "good" | "preserved" => Self::Well(Function),
             "poor" | "impaired" | "slurred" | "weak" | "loss" | "lost" => Self::Ill(Function),
             "healed" | "firm" => Self::Well(Integrity),
@@ -97,8 +100,7 @@ impl Outcome {
     /// What a word is said to be where it is denied; nothing where that tells nothing.
     pub fn denied(self) -> Option<Self> {
         match self {
-            // "Not negative" is not written; "no growth" says so by itself.
-            Self::Positive | Self::Negative => Some(self),
+            Self::Positive => Some(Self::Negative),
             // "Not raised" is no rise, and tells no fall.
             Self::Up | Self::Down | Self::Abnormal => Some(Self::Normal),
             Self::Ill(about) => Some(Self::Well(about)),
@@ -114,14 +116,16 @@ impl Outcome {
         use Outcome::{Abnormal, Better, Down, Ill, Negative, Normal, Positive, Up, Well, Worse};
         matches!(
             (self, other),
-            (Positive, Negative)
-                | (Negative, Positive)
+            (Positive | Well(About::Presence), Negative)
+                | (Negative | Ill(About::Presence), Positive)
+                | (Negative, Well(About::Presence))
+                | (Positive, Ill(About::Presence))
                 | (Up, Down | Normal)
                 | (Down, Up | Normal)
                 | (Normal, Abnormal | Up | Down)
                 | (Abnormal, Normal)
-                | (Better, Worse)
-                | (Worse, Better)
+                | (Better | Well(About::Course), Worse)
+                | (Worse, Better | Well(About::Course))
         ) || match (self, other) {
             (Well(one), Ill(other)) | (Ill(one), Well(other)) => one == other,
             (Normal, Ill(about)) | (Ill(about), Normal) => {
@@ -133,8 +137,16 @@ impl Outcome {
 
     /// Whether the other one, though not the same word's, says nothing against this one.
     pub fn agrees(self, other: Self) -> bool {
-        use Outcome::{Normal, Well};
-        self == other || matches!((self, other), (Normal, Well(_)) | (Well(_), Normal))
+        use Outcome::{Ill, Normal, Well};
+        self == other
+            || matches!((self, other), (Normal, Well(_)) | (Well(_), Normal))
+            || matches!(
+                (self, other),
+                (Well(About::Presence), Self::Positive)
+                    | (Self::Positive, Well(About::Presence))
+                    | (Ill(About::Presence), Self::Negative)
+                    | (Self::Negative, Ill(About::Presence))
+            )
     }
 
     /// Said of a list as often as of one thing.
@@ -150,7 +162,7 @@ impl Outcome {
 
 /// Whether the word is part of a name: "Gram-negative", "low-dose", "dry cough", "white cells".
 pub(super) fn names(before: &str, word: &str, next: &str) -> bool {
-    matches!(before, "gram" | "rhesus" | "rh" | "central" | "c")
+    matches!(before, "gram" | "central" | "c")
         || matches!(
             next,
             "saline"

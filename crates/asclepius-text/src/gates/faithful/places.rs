@@ -16,6 +16,8 @@ const REACH: usize = 80;
 /// What the place of another figure must share with the text's, and by how much more than any place of its own.
 const LEAST_SHARED: usize = 2;
 const CLOSER: usize = 2;
+/// So many times in a sentence are a series.
+const SERIES: usize = 3;
 
 fn hash(token: &str) -> u64 {
     let mut hasher = FxHasher::default();
@@ -74,6 +76,11 @@ impl Pair<'_> {
         if self.reworded || !(asked.kind == Kind::Interval || counted) {
             return false;
         }
+        // A series of times tells a course, in whatever order the source has it.
+        let times = self.text.sentences[index].quantities.iter().filter(|quantity| quantity.kind == Kind::Interval);
+        if self.own_words[index] && times.count() >= SERIES {
+            return false;
+        }
         let line = &self.text.sentences[index].line;
         let own = surroundings(line, asked.at);
         if own.len() < LEAST_SHARED {
@@ -88,7 +95,7 @@ impl Pair<'_> {
         let own_sentences: FxHashSet<usize> =
             self.quantities.iter().filter(|(_, found)| asked.agrees(found)).map(|(sentence, _)| *sentence).collect();
         let beside = phrase(line, asked.at);
-        let (mut here, mut elsewhere) = (0, 0);
+        let (mut here, mut elsewhere, mut other_unit) = (0, 0, 0);
         for ((sentence, found), around) in self.quantities.iter().zip(all) {
             let bare = found.kind == Kind::Measure && found.unit.is_none() && !found.counts;
             if asked.agrees(found) {
@@ -97,7 +104,11 @@ impl Pair<'_> {
                 }
                 here = here.max(shared(&own, around));
             } else if found.kind == asked.kind && found.counts == asked.counts && !own_sentences.contains(sentence) {
-                elsewhere = elsewhere.max(shared(&own, around));
+                let shared = shared(&own, around);
+                elsewhere = elsewhere.max(shared);
+                if asked.has_another_unit(found) {
+                    other_unit = other_unit.max(shared);
+                }
             } else if bare
                 && found
                     .values
@@ -108,6 +119,14 @@ impl Pair<'_> {
                 here = here.max(shared(&own, around));
             }
         }
-        elsewhere >= LEAST_SHARED && elsewhere >= here + CLOSER
+        // In words of one's own less of the surroundings is the source's,
+        // unless the figure stands there with another unit.
+        // or a drug's name tells where it comes from.
+        let named = || super::drugs_of(&self.text.sentences[index]).next().is_some();
+        let more = usize::from(self.own_words[index] && !named());
+        if other_unit >= LEAST_SHARED && other_unit >= here + CLOSER {
+            return true;
+        }
+        elsewhere >= LEAST_SHARED + more && elsewhere >= here + CLOSER
     }
 }

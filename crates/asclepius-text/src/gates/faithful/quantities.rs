@@ -41,7 +41,7 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mths?|mos?|years?|yrs?|yr|y|decades?)";
     let age = r"(?:[- ]?(?P<ageunit>years?|yrs?|yr|months?|mos?|mo|weeks?|wks?|wk|days?|y|hours?)[- ]?(?:old|of age)\b|[- ]?(?P<yo>y/o|y\.o\.?|yo|y\.?/o\.?)|(?P<sexed>m|f)\b)";
     let pattern = format!(
-        r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>second|minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
+        r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
     );
     // ASCII word boundaries: those of Unicode send every line with a "°" to the slow engine.
     Regex::new(&pattern.replace(r"\b", r"(?-u:\b)")).expect("the pattern is valid")
@@ -155,13 +155,22 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
         } else if let Some(unit) = hit.name("ageunit") {
             let (scale, unit) = time(unit.as_str());
             (Kind::Age, scale, Some(unit.to_owned()))
-        } else if hit.name("yo").is_some() || hit.name("sexed").is_some() {
+        } else if hit.name("yo").is_some()
+            || hit.name("sexed").is_some()
+            || opens_with_age(line, number.start(), number.end())
+        {
             (Kind::Age, 12.0, Some("month".to_owned()))
+        } else if hit.name("time").is_some_and(|unit| unit.as_str() == "d") && is_signed(&line[..number.start()]) {
+            // "-10.5 D" is a lens.
+            (Kind::Measure, 1.0, None)
         } else if let Some(unit) = hit.name("time") {
             let (scale, unit) = time(unit.as_str());
             (if aged { Kind::Age } else { Kind::Interval }, scale, Some(unit.to_owned()))
         } else if let Some(unit) = hit.name("unit") {
-            let (scale, unit) = measure(unit.as_str());
+            // "241 x 114 x 88 mm3" is told by its sides.
+            let unit = unit.as_str();
+            let side = ["x ", "× "].iter().any(|by| line[..number.start()].ends_with(by));
+            let (scale, unit) = measure(if side { unit.trim_end_matches(['2', '3']) } else { unit });
             (Kind::Measure, scale, Some(unit))
         } else if aged {
             (Kind::Age, 12.0, Some("month".to_owned()))
@@ -208,6 +217,19 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         (earlier.unit, earlier.kind) = (later.unit.clone(), later.kind);
         end = earlier.at;
     }
+}
+
+/// "-10.5" and "+2".
+fn is_signed(before: &str) -> bool {
+    let signed = before.strip_suffix(['-', '+']);
+    signed.is_some_and(|before| before.is_empty() || before.ends_with([' ', '(', '/']))
+}
+
+/// "57 M, night watchman" at the beginning of a line.
+fn opens_with_age(line: &str, start: usize, end: usize) -> bool {
+    let sexed = line[end..].strip_prefix(" m").or_else(|| line[end..].strip_prefix(" f"));
+    line[..start].trim().is_empty()
+        && sexed.is_some_and(|rest| rest.is_empty() || rest.starts_with([',', '.', ';', ':']))
 }
 
 /// "A woman of " comes before an age.
@@ -333,6 +355,19 @@ fn measure(unit: &str) -> (f64, String) {
 }
 
 impl Quantity {
+    /// The unit of time that an interval is told in, as [`Self::counted`] has it.
+    pub(super) fn span(&self) -> Option<(f64, &'static str)> {
+        let unit = ["minute", "day", "month"].into_iter().find(|unit| Some(*unit) == self.unit.as_deref())?;
+        Some((self.scale, unit))
+    }
+
+    /// Whether the other one is the same figure with another unit.
+    pub(super) fn has_another_unit(&self, other: &Self) -> bool {
+        let figure = |quantity: &Self| quantity.values.first().map(|value| value / quantity.scale);
+        let same = figure(self).zip(figure(other)).is_some_and(|(own, other)| (own - other).abs() < 1e-6);
+        same && (self.unit != other.unit || (self.scale - other.scale).abs() > 1e-9)
+    }
+
     /// Whether `source` states the same, or states it more precisely and this is its rounding.
     pub(super) fn agrees(&self, source: &Self) -> bool {
         // "Day 6" is not "hour 6", and "six days" may be said for it.

@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::quantities::{self, Quantity};
 use super::shorthand::{EXPANDED, write_out};
-use super::{lexicon, polarity};
+use super::{concepts, lexicon, polarity};
 use crate::{sentences, shingles};
 
 /// One word.
@@ -24,6 +24,10 @@ pub(super) struct Word {
     pub capitals: bool,
     /// What the table says that an abbreviation stands for, and where the text has the abbreviation.
     pub expanded: bool,
+    /// What the tables say that it names.
+    pub sort: Option<concepts::Sort>,
+    /// Part of a phrase that means one thing; the first word has the stem of that.
+    pub joined: bool,
     /// What it does to words around it when a sentence denies.
     pub roles: polarity::Roles,
     /// What it shares with words that mean the same, if it can be denied.
@@ -31,10 +35,23 @@ pub(super) struct Word {
 }
 
 impl Word {
-    fn new(text: String, stem: String, at: &Position, capitals: bool) -> Self {
-        let roles = polarity::Roles::of(&text);
-        let Position { clause, phrase, expanded } = *at;
-        Self { text, stem, clause, phrase, capitals, expanded, roles, key: polarity::Key::default() }
+    fn new(text: String, (stem, sort): (String, Option<concepts::Sort>), at: &Position, capitals: bool) -> Self {
+        let Position { clause, phrase, expanded, .. } = *at;
+        // "NPO", be it nothing by mouth or a marker, denies nothing.
+        let named = expanded && text == "nothing";
+        let roles = if named { polarity::Roles::default() } else { polarity::Roles::of(&text) };
+        Self {
+            text,
+            stem,
+            clause,
+            phrase,
+            capitals,
+            expanded,
+            sort,
+            joined: false,
+            roles,
+            key: polarity::Key::default(),
+        }
     }
 }
 
@@ -44,6 +61,8 @@ struct Position {
     clause: u16,
     phrase: u16,
     expanded: bool,
+    /// Within brackets that hold nothing but an abbreviation.
+    in_name: bool,
 }
 
 /// One sentence.
@@ -179,7 +198,12 @@ fn read(sentence: &str) -> Sentence {
             }
             let mark = plain_mark(first);
             let stop = mark == '.' && rest[first.len_utf8()..].starts_with(char::is_whitespace);
-            let ends_clause = stop || matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
+            // "No costovertebral angle (CVA) tenderness" is one phrase.
+            let named = mark == '(' && is_abbreviation(&rest[1..]);
+            let closes_name = mark == ')' && position.in_name;
+            position.in_name = named || (position.in_name && !closes_name);
+            let marks_clause = matches!(mark, ';' | ':' | '(' | ')' | '?' | '!' | '[' | ']');
+            let ends_clause = stop || (marks_clause && !named && !closes_name);
             position.clause += u16::from(ends_clause);
             position.phrase += u16::from(ends_clause || mark == ',');
             line.push(mark);
@@ -206,15 +230,16 @@ fn read(sentence: &str) -> Sentence {
             position.phrase += 1;
         }
         let word = match numeral(&text) {
-            Some(value) => Word::new(value.to_string(), "numeral".to_owned(), &position, capitals),
+            Some(value) => Word::new(value.to_string(), ("numeral".to_owned(), None), &position, capitals),
             None => {
-                let stem = if lexicon::is_content(&text) { stem(&text) } else { String::new() };
-                Word::new(text, stem, &position, capitals)
+                let meaning = meaning(&text);
+                Word::new(text, meaning, &position, capitals)
             }
         };
         line.push_str(&word.text);
         words.push(word);
     }
+    concepts::join_phrases(&mut words);
     for word in &mut words {
         if word.stem == "numeral" {
             word.stem.clear();
@@ -227,6 +252,17 @@ fn read(sentence: &str) -> Sentence {
     let quantities = quantities::find(&line);
     let pairs = pairs(&words);
     Sentence { words, line, content, quantities, pairs }
+}
+
+/// Whether brackets that have just opened hold nothing but an abbreviation, and the sentence goes on.
+fn is_abbreviation(after: &str) -> bool {
+    const LONGEST: usize = 8;
+    let Some((inner, rest)) = after.split_once(')') else { return false };
+    let written_out = inner.starts_with(EXPANDED) && inner.ends_with(EXPANDED);
+    let capitals = inner.bytes().filter(u8::is_ascii_uppercase).count();
+    let plain = inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let goes_on = rest.starts_with(' ') && rest[1..].starts_with(|next: char| next.is_ascii_lowercase());
+    (written_out || (inner.len() <= LONGEST && capitals >= 2 && plain)) && goes_on
 }
 
 fn figure_end(text: &str) -> usize {
@@ -250,7 +286,7 @@ fn plain_mark(mark: char) -> char {
 }
 
 /// Lower case, American spelling.
-fn plain_word(word: &str) -> String {
+pub(super) fn plain_word(word: &str) -> String {
     let lower =
         if word.is_ascii() { word.to_ascii_lowercase() } else { word.to_lowercase().replace(['µ', 'μ'], "u") };
     let spelt_otherwise = lower.as_bytes().windows(2).any(|pair| matches!(pair, b"ae" | b"oe" | b"is" | b"ou"));
@@ -264,6 +300,12 @@ fn plain_word(word: &str) -> String {
         .replace("ising", "izing")
         .replace("ised", "ized");
     if plain.ends_with("our") && plain.len() == 6 { plain.replace("our", "or") } else { plain }
+}
+
+/// The stem of what a word means, empty for words without content, and what it names.
+fn meaning(word: &str) -> (String, Option<concepts::Sort>) {
+    let plain = || if lexicon::is_content(word) { stem(word) } else { String::new() };
+    concepts::read(word).map_or_else(|| (plain(), None), |(stem, sort)| (stem, Some(sort)))
 }
 
 /// What the words of one family begin with.

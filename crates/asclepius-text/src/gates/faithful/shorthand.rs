@@ -14,6 +14,10 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
     let sign = |pattern: &str| Regex::new(pattern).expect("the pattern is valid");
     // Each with a character that a line must hold for it.
     let list = [
+        (sign(r" ?\(\++[;,\s]*\)"), " positive"),
+        (sign(r" ?\([-−–]\)"), " negative"),
+        // No stroke.
+        (sign(r"(?-u:\b)CVA tender"), "costovertebral angle tender"),
         (sign(r"(?i)(?-u:\b)w/o(?-u:\b)"), "without"),
         (sign(r"(?i)(?-u:\b)w/ ?"), "with "),
         (sign(r"(^|[\s(,])[+]ve(?-u:\b)"), "${1}positive"),
@@ -47,8 +51,10 @@ static SHORTHAND: LazyLock<Vec<(char, Regex, &str)>> = LazyLock::new(|| {
         (sign(r"(?-u:\b)[x×](\d{1,3})\s?(h|hrs?|d|days?|wks?|w|mo|y|yrs?)(?-u:\b)"), "for ${1} ${2}"),
         (sign(r"(?-u:\b)[x×]([3-9]|\d{2,3})(?-u:\b)"), "x ${1}"),
     ];
-    let needs =
-        ['/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'y', '/', '/', 't', 't', 'o', '+', 'q', 'x', 'x', 'x', 'x'];
+    let needs = [
+        '(', '(', 'C', '/', '/', '+', 'v', '+', 'z', '/', '/', '/', 'y', '/', '/', 't', 't', 'o', '+', 'q', 'x', 'x',
+        'x', 'x',
+    ];
     list.into_iter().zip(needs).map(|((pattern, words), needed)| (needed, pattern, words)).collect()
 });
 
@@ -59,6 +65,8 @@ fn can_hold(line: &str, needed: char) -> bool {
         bytes.windows(2).any(|pair| letters.contains(&pair[0]) && (pair[1].is_ascii_digit() || pair[1] == b' '))
     };
     match needed {
+        '(' => ["(+", "(-", "(−", "(–"].iter().any(|sign| line.contains(sign)),
+        'C' => line.contains("CVA"),
         'q' => before_digit(b"qQ"),
         't' => ["lt", "rt", "Lt", "Rt"].iter().any(|side| line.contains(side)),
         'o' => line.contains("oM") || line.contains("oF") || line.contains("om") || line.contains("of"),

@@ -30,7 +30,10 @@ fn side(sentence: &Sentence, at: usize) -> Option<Side> {
                     | "unclosed"
                     | "untouched"
                     | "behind"
-            ) =>
+                    | "him"
+                    | "her"
+                    | "us"
+            ) || matches!(word(at.wrapping_sub(1)), "she" | "he" | "they" | "we" | "patient" | "who") =>
         {
             None
         }
@@ -60,6 +63,11 @@ fn letter(sentence: &Sentence, at: usize) -> Option<Side> {
     let measured =
         after.is_none_or(|after| matches!(after.text.as_str(), "min" | "day" | "d" | "h" | "hr" | "kg" | "of"));
     if figure(before) || figure(after) || measured {
+        return None;
+    }
+    // "NMDA-R" is a receptor.
+    let hyphened = at > 0 && sentence.line.contains(&format!("{}-{}", sentence.words[at - 1].text, word.text));
+    if hyphened {
         return None;
     }
     Some(if word.text == "l" { Side::Left } else { Side::Right })
@@ -116,7 +124,11 @@ impl Aligned<'_> {
         // Where a sentence names both sides, the sentence it comes from does not tell which is where.
         let words = &self.text.sentences[asked.sentence];
         let sides = (0..words.words.len()).filter_map(|at| side(words, at)).collect::<Vec<_>>();
-        let weight = if sides.iter().all(|side| *side == sides[0]) { 6.0 } else { 1.0 };
+        let one_side = sides.iter().all(|side| *side == sides[0]);
+        let weight = if one_side { 6.0 } else { 1.0 };
+        // Where it names left and right, only a much closer mention of the other side counts.
+        let names_both = sides.contains(&Side::Left) && sides.contains(&Side::Right);
+        let closer = if names_both { 1.0 } else { 0.5 };
         let closest = |side: Side| {
             let same = known.iter().filter(|mention| mention.side == side);
             same.map(|mention| {
@@ -140,7 +152,7 @@ impl Aligned<'_> {
         match (own, other) {
             (None, None) => needed && both.is_none(),
             (None, Some(_)) => true,
-            (Some(own), Some(other)) => own + 0.5 < other,
+            (Some(own), Some(other)) => own + closer < other,
             (Some(_), None) => false,
         }
     }

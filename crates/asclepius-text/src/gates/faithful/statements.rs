@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::concepts::{self, Sort};
 use super::lexicon;
 use super::reading::{Reading, Word, stem};
 
@@ -14,6 +15,8 @@ const FEWEST_WORDS: usize = 4;
 const LEAST_KNOWN: f32 = 0.5;
 const LEAST_KNOWN_REWORDED: f32 = 0.3;
 const LEAST_TOGETHER: f32 = 0.25;
+/// Share of a long statement's content that must be known, where no sentence of the source holds much of it.
+const SCATTERED: f32 = 0.7;
 
 /// Words for one thing, a group a line: what a doctor writes and what a report says.
 const SAME: &str = "cancer carcinoma malignancy malignant tumor tumour neoplasm mass
@@ -92,6 +95,7 @@ infection infected sepsis septic pneumonia cellulitis bacteremia
 antibiotic antibiotics antimicrobial
 steroid steroids corticosteroid corticosteroids prednisolone prednisone methylprednisolone dexamethasone hydrocortisone
 fluid fluids saline crystalloid
+fluid ascites
 transfusion transfused units
 relapse relapsed recurrence recurred returned return came
 remission stable settled resolved resolution cleared disappeared vanished gone
@@ -105,7 +109,10 @@ numb numbness sensation sensory
 confused confusion disoriented drowsy mute
 anxious anxiety worried
 sleep insomnia asleep
-alcohol drinks drank wine beer units
+alcohol drink drinks drinking drank wine beer units
+exercise exertion exerted exerting strenuous
+medicine medicines medication drugs tablets
+balance ataxia unsteadiness gait
 puncture lumbar cerebrospinal
 germ bacteria bacterial organism pathogen
 virus viral
@@ -150,6 +157,14 @@ else elsewhere overall weekly monthly yearly hourly helped eased wakes woke woke
         .split_whitespace()
         .collect()
 });
+
+/// Words of telling and of daily life.
+static EVERYDAY: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("statements/everyday.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace).collect()
+});
+/// What one of them, unknown to the source, counts beside other words.
+const EVERYDAY_COUNTS: f32 = 0.25;
 /// Begin a line that draws a conclusion: "Imp: ...".
 const CONCLUDES: &[&str] = &[
     "a",
@@ -170,6 +185,9 @@ const CONCLUDES: &[&str] = &[
     "provisional",
     "mdm",
 ];
+/// What a heading calls the note, and how many words with content one has at most.
+const PAPERS: &[&str] = &["clinic", "consult", "consultation", "letter", "note", "referral", "reply", "summary"];
+const LONGEST_HEADING: usize = 6;
 /// Clinical words that name no entity of their own.
 const GENERIC: &[&str] = &[
     "recurrence",
@@ -181,6 +199,8 @@ const GENERIC: &[&str] = &[
     "diagnosis",
     "prognosis",
     "symptoms",
+    "deficit",
+    "deficits",
 ];
 
 /// [`SAME`] by what its words begin with.
@@ -192,7 +212,10 @@ struct Groups {
 }
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(|| {
-    let stems: Vec<Vec<String>> = SAME.lines().map(|line| line.split(' ').map(stem).collect()).collect();
+    let stems: Vec<Vec<String>> = SAME
+        .lines()
+        .map(|line| line.split(' ').map(|word| stem(concepts::of(word).unwrap_or(word))).collect())
+        .collect();
     let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
     for (group, same) in stems.iter().enumerate() {
         for stem in same {
@@ -233,12 +256,18 @@ pub(super) fn unsupported(
         let concludes = CONCLUDES.contains(&sentence.words.first().map_or("", |word| word.text.as_str()))
             && sentence.line.contains(':')
             && content.iter().any(|word| knows(word));
-        if concludes {
+        let names_paper = total <= LONGEST_HEADING
+            && sentence.quantities.is_empty()
+            && sentence.words.iter().any(|word| PAPERS.contains(&word.text.as_str()));
+        if concludes || names_paper {
             continue;
         }
-        let known = content.iter().filter(|word| knows(word)).count() as f32 / total.max(1) as f32;
+        let (known, unknown): (Vec<&Word>, Vec<&Word>) = content.into_iter().partition(|word| knows(word));
+        let everyday = unknown.iter().filter(|word| EVERYDAY.contains(word.text.as_str())).count() as f32;
+        let weight = total as f32 - (1.0 - EVERYDAY_COUNTS) * everyday;
+        let known = if total == 0 { 0.0 } else { known.len() as f32 / weight };
         let together = overlaps.iter().copied().fold(0.0, f32::max);
-        let scattered = !reworded && total > FEWEST_WORDS + 2 && together < LEAST_TOGETHER && known < 0.8;
+        let scattered = !reworded && total > FEWEST_WORDS + 2 && together < LEAST_TOGETHER && known < SCATTERED;
         if total >= FEWEST_WORDS && (known < least || scattered) && !measured(index) {
             found.push(sentence.line.trim().to_owned());
             continue;
@@ -246,9 +275,16 @@ pub(super) fn unsupported(
         let mut foreign: Vec<&str> = sentence
             .words
             .iter()
-            .filter(|word| lexicon::is_clinical(&word.text) && lexicon::drug(&word.text).is_none())
-            .filter(|word| !GENERIC.contains(&word.text.as_str()))
-            .filter(|word| !word.expanded && !knows(&Word { stem: stem(&word.text), ..(*word).clone() }))
+            .filter(|word| is_term(word, reworded) && lexicon::drug(&word.text).is_none())
+            .filter(|word| !(GENERIC.contains(&word.text.as_str()) || word.joined && word.stem.is_empty()))
+            .filter(|word| {
+                !word.expanded
+                    && !knows(&Word {
+                        stem: if word.stem.is_empty() { stem(&word.text) } else { word.stem.clone() },
+                        ..(*word).clone()
+                    })
+                    && !is_derived(&word.text, source)
+            })
             .map(|word| word.text.as_str())
             .collect();
         foreign.sort_unstable();
@@ -256,6 +292,164 @@ pub(super) fn unsupported(
         found.extend(foreign.into_iter().map(str::to_owned));
     }
     found
+}
+
+/// Whether a word names a disease or a finding of its own, and not what another word or a figure tells as well.
+fn is_term(word: &Word, reworded: bool) -> bool {
+    let named = word.sort == Some(Sort::Finding) && !concepts::of(&word.text).is_none_or(|name| VAGUE.contains(&name));
+    let organ = word.sort == Some(Sort::Other) && concepts::of(&word.text).is_some_and(|name| ORGANS.contains(&name));
+    ((named || organ) && !reworded) || lexicon::is_clinical(&word.text)
+}
+
+/// Organs that no note names in passing.
+const ORGANS: &[&str] = &[
+    "adrenal",
+    "appendix",
+    "bladder",
+    "breast",
+    "esophagus",
+    "gallbladder",
+    "ovary",
+    "pancreas",
+    "penis",
+    "prostate",
+    "retina",
+    "scrotum",
+    "spleen",
+    "testis",
+    "thyroid",
+    "tonsil",
+    "ureter",
+    "uterus",
+];
+
+/// Findings that are said in many ways, by parts of other words, or by figures.
+const VAGUE: &[&str] = &[
+    "adhesion",
+    "agitation",
+    "allergy",
+    "anorexia",
+    "anxiety",
+    "atrophy",
+    "bacteremia",
+    "blister",
+    "bleeding",
+    "bradycardia",
+    "calcification",
+    "calculus",
+    "clot",
+    "coma",
+    "compression",
+    "confusion",
+    "consanguinity",
+    "consolidation",
+    "cough",
+    "cramp",
+    "cyst",
+    "death",
+    "delirium",
+    "dehydration",
+    "depression",
+    "distension",
+    "edema",
+    "effusion",
+    "embolism",
+    "enlargement",
+    "erosion",
+    "erythema",
+    "faint",
+    "fatigue",
+    "fever",
+    "fibrosis",
+    "fracture",
+    "guarding",
+    "hyperglycemia",
+    "hypertension",
+    "hypoglycemia",
+    "hypotension",
+    "hypothermia",
+    "hypotonia",
+    "hypoxia",
+    "incontinence",
+    "induration",
+    "infarct",
+    "infection",
+    "infiltrate",
+    "inflammation",
+    "injury",
+    "irritable",
+    "ischemia",
+    "insomnia",
+    "intoxication",
+    "poisoning",
+    "laceration",
+    "leak",
+    "loss of consciousness",
+    "lymph node",
+    "malformation",
+    "malignancy",
+    "mass",
+    "metastasis",
+    "necrosis",
+    "nodule",
+    "numbness",
+    "obstruction",
+    "occlusion",
+    "oliguria",
+    "opacity",
+    "pain",
+    "pallor",
+    "palsy",
+    "perforation",
+    "plaque",
+    "polyuria",
+    "pregnancy",
+    "pus",
+    "rash",
+    "recurrence",
+    "resuscitation",
+    "rigidity",
+    "rupture",
+    "scar",
+    "sclerosis",
+    "shock",
+    "spasm",
+    "stenosis",
+    "stiffness",
+    "tachycardia",
+    "tachypnea",
+    "tenderness",
+    "thickening",
+    "tumor",
+    "ulcer",
+    "weakness",
+    "weight loss",
+    "withdrawal",
+    "ataxia",
+    "anaphylaxis",
+    "sepsis",
+    "thrombosis",
+    "thrombus",
+    "vomiting",
+    "nausea",
+    "dyspnea",
+    "wheeze",
+    "smoking",
+    "carcinoma",
+    "polydipsia",
+    "acidosis",
+];
+
+/// "Hyperammonemia" is told of ammonia, "pyuria" of urine: whether the source has what the term is made of.
+fn is_derived(term: &str, source: &Reading) -> bool {
+    const LETTERS: usize = 4;
+    let begins = |root: &str| root.len() >= LETTERS && source.known.iter().any(|word| word.starts_with(root));
+    let root = |term: &str| term.get(..LETTERS).map(str::to_owned).unwrap_or_default();
+    if term.ends_with("uria") {
+        return source.known.contains("urine") || source.known.contains("urinary");
+    }
+    let changed = ["hyper", "hypo"].iter().find_map(|prefix| term.strip_prefix(prefix));
+    changed.is_some_and(|rest| begins(&root(rest)))
 }
 
 fn alike(stem: &str, source: &Reading) -> bool {

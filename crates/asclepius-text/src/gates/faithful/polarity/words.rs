@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 /// Deny what follows.
 const DENY_AFTER: &[&str] = &[
     "no", "without", "denied", "denies", "denying", "deny", "absence", "nor", "neither", "lack", "lacked", "lacks",
-    "nil", "refused", "declined",
+    "nil", "refused", "declined", "nothing", "nobody", "devoid", "none",
 ];
 /// Deny the phrase they stand in.
 const DENY_AROUND: &[&str] = &[
@@ -34,8 +34,18 @@ const OPEN_AFTER: &[&str] = &[
     "if",
 ];
 /// Deny what a following word ("of", "for", "out") names.
-pub const DENY_WITH: &[(&str, &str)] =
-    &[("negative", "for"), ("free", "of"), ("ruled", "out"), ("rule", "out"), ("none", "of"), ("instead", "of")];
+pub const DENY_WITH: &[(&str, &str)] = &[
+    ("negative", "for"),
+    ("free", "of"),
+    ("ruled", "out"),
+    ("rule", "out"),
+    ("none", "of"),
+    ("instead", "of"),
+    ("clear", "of"),
+    ("rather", "than"),
+    ("failed", "to"),
+    ("impossible", "to"),
+];
 /// Tell how a test came out.
 const RESULTS: &[&str] = &["negative", "undetectable", "positive", "free", "non"];
 /// End the reach of what denies.
@@ -63,6 +73,12 @@ const ENDS: &[&str] = &[
     "became",
     "despite",
     "followed",
+    "complained",
+    "took",
+    "came",
+    "went",
+    "gave",
+    "felt",
     "as",
     "because",
     "so",
@@ -116,7 +132,7 @@ const THERE: &[&str] = &[
     "felt",
 ];
 /// Begin where or when something is not, of which nothing is said.
-const PLACES: &[&str] = &["on", "in", "at", "during", "between", "by", "from", "when"];
+const PLACES: &[&str] = &["on", "in", "at", "during", "between", "by", "from", "when", "within", "inside"];
 /// Narrow what is denied: "no further bleeding" tells of bleeding.
 const NARROWING: &[&str] = &[
     "family",
@@ -163,6 +179,12 @@ const NARROWING: &[&str] = &[
     "evident",
     "usual",
     "large",
+    "oral",
+    "systemic",
+    "intravenous",
+    "topical",
+    "inhaled",
+    "local",
 ];
 /// Words that the reach of a denial says nothing about.
 const GRAMMAR: &[&str] = &[
