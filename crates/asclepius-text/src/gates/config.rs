@@ -283,7 +283,9 @@ pub struct GatesConfig {
     /// words of their own it flags two, and catches 85 of 100 wrong intervals.
     pub intervals: Threshold,
     /// Least rating, 1 to 4, by the model of `[dataset.judge]`: of a note beside its report, of an answer beside its
-    /// note. Only rows that pass every other gate are rated; one without a readable rating stays, and is counted.
+    /// note. Only rows that pass every other gate are rated; one without a readable rating stays, and is counted. For notes
+    /// in words of their own it is the surest gate: of 31 with one planted error each a capable chat model rated all 1, of
+    /// 11 faithful ones all 4.
     pub judge: Threshold,
     /// Greatest share of words that are another language's, in note, question or answer.
     pub language: Threshold,
