@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::names::{WIDE, is_given};
+use super::lists;
+use super::word::is_only_a_name;
 
 static BRACKETS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\([^()]{6,160}\)").expect("the pattern is valid"));
 
@@ -59,7 +60,7 @@ fn is_address(text: &str, range: &Range<usize>) -> bool {
     // Maker, town, country.
     parts.len() >= 3
         && first.starts_with(|letter: char| letter.is_uppercase() || letter.is_ascii_digit())
-        && !first.split_whitespace().any(is_given)
+        && !first.split_whitespace().any(is_only_a_name)
         && !TREATING.is_match(inside)
         && !TREATING.is_match(before)
 }
@@ -69,5 +70,5 @@ fn is_wide(place: &str) -> bool {
     let place = place.trim_end_matches('.');
     let code = (2..=3).contains(&place.len()) && place.bytes().all(|letter| letter.is_ascii_uppercase());
     let mut words = place.split_whitespace().peekable();
-    code || (words.peek().is_some() && words.all(|word| WIDE.contains(word.to_lowercase().as_str())))
+    code || (words.peek().is_some() && words.all(|word| lists::is_wide(&word.to_lowercase())))
 }

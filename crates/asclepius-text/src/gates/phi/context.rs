@@ -1,0 +1,153 @@
+//! What stands before and behind persons, places and eponyms: the surroundings by which a capitalised word is told for one
+//! of them.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// Kin, as alternatives of a pattern.
+pub(super) const KIN: &str = r"daughters?|sons?|wife|husband|spouse|partner|mother|father|mum|mom|dad|parents?|grandad|granny|grandpa|grandma|nan|gran|grandmother|grandfather|grandson|granddaughter|stepfather|stepmother|brothers?|sisters?|aunt|auntie|uncle|cousin|nephew|niece|children|twins|fianc[eé]e?|friend|neighbou?r|roommate|carer|care\s?giver|companion|guardian|proxy";
+
+/// What persons are called by their work or part, beside the titles before a name.
+pub(super) const CALLINGS: &str = r"patient|pt|attending(?:\sphysician)?|resident(?:\sphysician)?|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|scribe|fellow|extern|author|operator|perfusionist|midwife|doula|advocate|coordinator|dentist|optometrist|chiropractor|intensivist|hospitalist|geriatrician|p(?:a)?ediatrician|obstetrician|psychiatrist|psychologist|dermatologist|urologist|nephrologist|hematologist|endocrinologist|gastroenterologist|pulmonologist|rheumatologist|internist|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher|employer|informant|next\sof\skin|nok|emergency\scontact|contact";
+
+fn pattern(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("the pattern is valid")
+}
+
+/// How many bytes before a name are looked at.
+const NEAR: usize = 16;
+
+/// Whether persons stand behind such words: kin, callings and what is done with persons.
+pub(super) fn is_before_persons(before: &str) -> bool {
+    static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            concat!(
+                r"(?i)(?-u:\b)(?:{kin}|by|with|to|told|called|calls|asked|asks|saw|met|meets|her|his|their|patient|pt|thank|thanks|named|colleague|fellow|student|resident|intern|doctor|nurse|surgeon|therapist|let|per|and|&|",
+                r"sponsor|prescriber|recipient|donor|inmate|subject|agent|alternate|notary|solicitor|teacher|coach|foreman|counsellor|coordinator|scrub|crew|compressions|airway|lead|aide|driver|skier|diver|veteran|interpreter|consultant|physio|chaplain|index|reviewed|matron|deacon|detective|inspector|constable|sergeant|reverend|imam|sheikh|bed \d+|\d\.|re:?|from|for|of) $",
+            ),
+            kin = KIN
+        ))
+    });
+    BEFORE.is_match(&before[super::boundary(before, NEAR)..])
+}
+
+/// Whether a place stands behind such words.
+pub(super) fn is_before_places(before: &str) -> bool {
+    static PLACED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)(?-u:\b)(?:in|at|near|outside|around|lives|born in|moved to|from|off) (?:the )?$")
+    });
+    PLACED.is_match(&before[super::boundary(before, NEAR)..])
+}
+
+/// Whether what follows is what persons do, feel and are told.
+pub(super) fn is_of_persons(after: &str) -> bool {
+    static VERB: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            concat!(
+                r"^(?:\s\((?:{kin})\))?,?(?:['’]s\s[a-z]|\s(?:also |still |then |now |just |only |later |has |had |have |will |would |can |could |did |does |was |is |may |must |should |not |never |often |usually |again )*",
+                r"(?:[a-z]+s (?:the|her|his|that|to|in|at|with|me|us|him|them|he|she|about|on|daily|nightly|well|a|an)\b|",
+                r"(?:not|has|had|have|will|would|can|could|did|does|was|is|may|should|must|were|are|doing|able|unable|keen|happy|aware|present|well|comfortable|asleep|alert|adherent|supportive|worried|anxious|pleased|motivated|unwell|tearful|fine|tired|at|and [A-Z]|",
+                r"cleaned|dressed|walked|walks|ambulated|ate|eats|slept|sleeps|asked|asks|tells|told|says|said|calls|called|rang|rings|phoned|phones|texted|texts|wrote|writes|replied|replies|reviewed|reviews|reports|reported|denies|denied|states|stated|notes|noted|",
+                r"came|comes|went|goes|left|leaves|returned|returns|arrived|arrives|brought|brings|picked|opened|opens|gave|gives|took|takes|has|drove|drives|lives|lived|works|worked|visits|visited|stays|stayed|moved|fled|fell|managed|manages|refused|refuses|refusing|agreed|agrees|",
+                r"disagreed|declined|declines|consented|confirms|confirmed|watched|watches|helps|helped|cares|cared|relapsed|missed|attended|attends|tolerated|tolerates|presented|presents|underwent|wishes|wished|wants|wanted|thinks|thought|believes|feels|felt|seems|seemed|looks|looked|",
+                r"cried|died|dies|smokes|drinks|uses|used|plans|planned|prefers|remains|remained|understands|understood|signed|signs|administered|collected|collects|removed|changed|checked|assessed|saw|sees|met|meets|knows|knew|found|finds|carries|recovered|discharged|admitted|transferred|notified|informed))(?-u:\b))",
+            ),
+            kin = KIN
+        ))
+    });
+    VERB.is_match(after)
+}
+
+/// Whether words within brackets are about a person.
+pub(super) fn speaks_of_persons(text: &str) -> bool {
+    static PERSON: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r"(?i)(?-u:\b)(?:daughter|son|wife|husband|spouse|mother|father|mum|mom|dad|brother|sister|partner|carer|caregiver|nok|kin|nurse|rn|md|np|",
+            r"pa|dr|doctor|consultant|registrar|interpreter|friend|contact|aunt|uncle|niece|nephew|cousin|neighbou?r|grand\w+|step\w+|poa|proxy|guardian|",
+            r"patient|pt|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
+        ))
+    });
+    PERSON.is_match(text)
+}
+
+/// Whether what follows makes an eponym of a name: "Wilson disease".
+pub(super) fn is_behind_eponyms(after: &str) -> bool {
+    static AFTER: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|",
+            r"bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|",
+            r"clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|",
+            r"valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|",
+            r"cognitive|declaration|scientific|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|",
+            r"habitus|visual|criteri(?:a|on)|wedge|staging|(?:[a-z]+\s){1,2}(?:signs?|tests?|scores?|scale|index|classification|criteria|grade|questionnaire|chart|manoeuvres?))(?-u:\b)",
+        ))
+    });
+    AFTER.is_match(after)
+}
+
+/// Whether what follows makes a product, a province or a shortened term of a name: "Frontal Battery (FAB)".
+pub(super) fn is_behind_things(name: &str, after: &str) -> bool {
+    static THING: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r"^['’]?s?\s?[™®]|^\s(?i:province|region|state|prefecture|oblast)(?-u:\b)|^['’]s [A-Z]|",
+            r"^\s(?:[a-z]+\s)?(?:software|systems?|devices?|scanners?|kits?|assays?|platforms?|stents?|balloons?|pumps?|mesh|grafts?|clips?|pins?|lasers?|microscopes?|instruments?|analy[sz]ers?|ganglion|pedicle|honey|tape|foam|dressings?|boots?|strip)(?-u:\b)",
+        ))
+    });
+    static ABBREVIATED: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^(?:\s[A-Za-z]+)?\s\(([A-Z][A-Za-z0-9\-]*[A-Z])s?\)"));
+    let initial = name.chars().next();
+    let shortened = || ABBREVIATED.captures(after).is_some_and(|hit| hit[1].chars().any(|one| Some(one) == initial));
+    THING.is_match(after) || shortened()
+}
+
+/// Whether a maker, a product before a figure or a part, or the author of what is cited stands there.
+pub(super) fn is_between_things(near: &str, after: &str) -> bool {
+    static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^[-‑]\d|^\s\d+(?:[.,]\d+)?(?:\s?(?:mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]",
+        )
+    });
+    static PART: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:\s[A-Za-z]+)?\s(?i:sutures?|curves?|models?|burs?|patterns?|holes?|capsule|bundle|panels?|cages?|masks?|mouthpieces?|incisions?|points|leaf|map|nuclei|processors?|microcatheters?|guidewires?|injections?|tablets?|cream|ointment|polymerase|laborator(?:y|ies)|diagnostics|healthcare|pharma(?:ceuticals?)?|inc|ltd|gmbh|corp(?:oration)?|company|co)(?-u:\b)",
+        )
+    });
+    static CITED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?-u:\b)(?:described|proposed|introduced|developed|defined|classified|published|popularized|popularised|according|criteria) (?:by|to|of) (?:[A-Z][\w'’-]+(?:,| and| &) )*$",
+        )
+    });
+    FIGURE.is_match(after) || PART.is_match(after) || CITED.is_match(near)
+}
+
+/// Whether the name of a place that is as wide as a state stands there: "Sichuan province".
+pub(super) fn is_behind_provinces(after: &str) -> bool {
+    static PROVINCE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s(?i:province|state)(?-u:\b)"));
+    PROVINCE.is_match(after)
+}
+
+/// Whether a single letter there ends a sentence: "hepatitis B. Viral load", "20 Gy/10 F. Partial response".
+pub(super) fn is_before_a_letter(before: &str) -> bool {
+    static LETTERED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)(?:\d|(?-u:\b)(?:grades?|types?|class|stage|hepatitis|troponin|vitamin|groups?|factor|influenza|chromogranin|immunoglobulin|protein|panel|phase|category|subtype|serotype|lead|child(?:-pugh)?|score|plan|arm|part|step|case|patient|appendix|fig(?:ure)?s?\.?|hemoglobin))$",
+        )
+    });
+    before.ends_with(['/', '°', '^']) || LETTERED.is_match(before)
+}
+
+/// Whether the name that follows a label is a product's: "brand name: ...".
+pub(super) fn is_before_a_product(before: &str) -> bool {
+    static PRODUCT_NAME: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(?i)(?-u:\b)(?:brand|trade|generic|product|drug|gene|code)\s$"));
+    PRODUCT_NAME.is_match(before)
+}
+
+/// Whether a title stands there, with or without its point.
+pub(super) fn is_before_the_titled(before: &str) -> bool {
+    const TITLES: &[&str] =
+        &["Dr", "DR", "Drs", "Mr", "MR", "Mrs", "MRS", "Ms", "Miss", "Prof", "Professor", "Doctor", "Nurse", "Sister"];
+    let before = before.trim_end().trim_end_matches('.');
+    TITLES.iter().any(|title| before.ends_with(title))
+}
