@@ -129,6 +129,18 @@ static ZIP_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is valid")
 });
 
+/// A second day behind a first: "1/3–1/9", "March 3rd and 4th".
+static DAY_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^\s?(?:-|–|—|to|and|&|,|through|thru)\s?(?:the\s)?(?P<id>(?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9])(?:/(?:20)?\d\d)?|\d{1,2}(?:st|nd|rd|th))(?:[.,;)\n]|\s|$)")
+        .expect("the pattern is valid")
+});
+
+/// A town behind a house, a street or another town: "Rose Cottage, Nether Wallop".
+static TOWN_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^,\s(?P<id>[A-Z]\p{Ll}{2,}(?:[- ][A-Z]\p{Ll}+){0,2})(?:[.;)\n]|,\s[A-Z]{2}(?-u:\b)|$)")
+        .expect("the pattern is valid")
+});
+
 /// A great age behind a name: "Doreen, 96, alert".
 static AGE_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -165,32 +177,39 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
         }
     }
     for (kind, range) in introduced::find(text) {
-        add(&mut found, kind, range);
+        match kind {
+            PhiKind::Geography => join(&mut found, kind, range),
+            _ => add(&mut found, kind, range),
+        }
     }
     for (kind, range) in running::find(text, &found) {
         join(&mut found, kind, range);
     }
-    let ages: Vec<Range<usize>> = found
-        .iter()
-        .filter(|span| span.kind == PhiKind::Name)
-        .filter_map(|span| {
-            let age = AGE_BEHIND.captures(&text[span.range.end..])?.name("id")?.range();
-            Some(span.range.end + age.start..span.range.end + age.end)
-        })
-        .collect();
-    for range in ages {
-        add(&mut found, PhiKind::Age, range);
-    }
-    let zips: Vec<Range<usize>> = found
-        .iter()
-        .filter(|span| span.kind == PhiKind::Geography)
-        .filter_map(|span| {
-            let zip = ZIP_BEHIND.captures(&text[span.range.end..])?.name("id")?.range();
-            Some(span.range.end + zip.start..span.range.end + zip.end)
-        })
-        .collect();
-    for range in zips {
-        add(&mut found, PhiKind::Geography, range);
+    for (of, pattern, kind) in [
+        (PhiKind::Name, &AGE_BEHIND, PhiKind::Age),
+        (PhiKind::Geography, &TOWN_BEHIND, PhiKind::Geography),
+        (PhiKind::Geography, &ZIP_BEHIND, PhiKind::Geography),
+        (PhiKind::Date, &DAY_BEHIND, PhiKind::Date),
+    ] {
+        let behind: Vec<Range<usize>> = found
+            .iter()
+            .filter(|span| span.kind == of)
+            .filter_map(|span| {
+                let id = pattern.captures(&text[span.range.end..])?.name("id")?.range();
+                let id = span.range.end + id.start..span.range.end + id.end;
+                let refused = match kind {
+                    PhiKind::Date => plausible::is_rated(text, span.range.start),
+                    PhiKind::Geography => text[id.clone()]
+                        .split(' ')
+                        .any(|word| word::is_heading(word) || lists::is_wide(&word::lower(word))),
+                    _ => false,
+                };
+                (!refused).then_some(id)
+            })
+            .collect();
+        for range in behind {
+            add(&mut found, kind, range);
+        }
     }
     if found.iter().any(|span| is_a_place_or_name(span.kind)) {
         let makers = makers::addresses(text);

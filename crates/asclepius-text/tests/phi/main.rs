@@ -66,6 +66,16 @@ fn identifiers_in_plain_passages_are_found() {
     measure(&unseen::read(include_str!("third.txt")), 100, [96, 90]);
 }
 
+#[test]
+fn identifiers_in_notes_of_american_wards_are_found() {
+    measure(&unseen::read(include_str!("fourth.txt")), 390, [98, 95]);
+}
+
+#[test]
+fn identifiers_in_many_spellings_are_found() {
+    measure(&unseen::read(include_str!("fifth.txt")), 330, [90, 95]);
+}
+
 /// Prints the table and every miss, and holds the percentages of labels found and of spans right.
 #[expect(clippy::print_stdout, reason = "figures and misses are what --nocapture is for")]
 fn measure(rows: &[Filled], least_labels: usize, [least_found, least_right]: [usize; 2]) {

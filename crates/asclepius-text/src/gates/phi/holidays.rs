@@ -42,7 +42,7 @@ pub(super) fn is_day_and_month(figures: &str, before: &str, after: &str) -> bool
     if !(13..=31).contains(&day) || !(1..=12).contains(&month) {
         return false;
     }
-    let acuity = !figures.starts_with('0') && matches!((first, second), (3..=6, 15 | 18 | 24 | 30));
+    let acuity = !figures.starts_with('0') && matches!((first, second), (6, 18 | 24));
     // "14/7" is two weeks, "18/12" a year and a half, "24/7" always.
     let lasting = matches!((first, second), (14 | 21 | 24 | 28, 7) | (..=24, 12));
     let last =

@@ -10,9 +10,25 @@ use super::{PhiKind, context, lists, places};
 
 const WORD: &str = r"(?:(?:O['’]|Mc|Mac|D['’]|Al-|al-|El-|el-|Abu-)?[A-ZÀ-ÞŁŚŠŽČĆĐ][\p{Ll}'’]+(?:-[A-ZÀ-ÞŁŚŠŽČ]?[\p{L}]+)?|(?:O['’]|Mc)?[A-ZÀ-ÞŁ]{3,}(?:-[A-ZÀ-Þ]{2,})?)";
 const PARTICLE: &str =
-    r"(?:van der|van den|van|von|de la|de las|del|de|da|dos|di|der|den|bin|bint|ibn|ben|ter|le|la|al|el|du)";
+    r"(?:van der|van den|van|von|de la|de las|de los|del|de|da|dos|di|der|den|bin|bint|ibn|ben|ter|le|la|al|el|du)";
 
 struct Patterns {
+    /// In capitals before an age: "LE THI MAI 61F".
+    capitals: Regex,
+    /// A family name and an initial: "ABDI, F.".
+    filed: Regex,
+    /// Who typed: "typed by lmw".
+    typist: Regex,
+    /// A letter or two for one who does something: "K. cried", "AJ wants".
+    lettered: Regex,
+    /// Written small behind a title or kin: "dr patel", "daughter maria".
+    small: Regex,
+    /// "Goes by" and a quoted name.
+    nickname: Regex,
+    /// "D.W." for a person.
+    dotted: Regex,
+    /// "-- jt, RN" below what somebody wrote.
+    signature: Regex,
     titled: Regex,
     labelled: Regex,
     credentials: Regex,
@@ -35,8 +51,25 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     );
     let new = super::compiled;
     Patterns {
+        capitals: new(r"\b(?P<id>(?:[A-Z]{2,}\s){1,3}[A-Z]{2,}),?\s\d{1,3}\s?(?:[MF]\b|yo\b|y/o\b|[Yy]ear)"),
+        filed: new(&format!(r"\b(?P<id>{WORD},\s[A-Z]\.(?:\s?[A-Z]\.)?)(?:[\s;)]|$)")),
+        typist: new(
+            r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted) by:?)\s(?P<id>[a-z]{2,3}|[A-Z]{2,3})\b",
+        ),
+        lettered: new(r"(?m)(?:^|[.!?;:]\s)(?P<id>[A-Z]\.|[ABCDJKLMPRT]J|J[DPTR])(?:['’]s)?\s"),
+        small: new(&format!(
+            r"\b(?:(?P<title>[Dd]r|[Mm]rs?|[Mm]s|[Mm]iss|[Pp]rof)\.?|(?i:{}))\s(?P<id>[a-z]{{3,}})\b",
+            context::KIN
+        )),
+        nickname: new(
+            r#"(?i:\b(?:goes by|prefers(?: to be called)?|preferred name|nick-?named?|known as|calls (?:her|him)self))[\s:]+["“'‘]?(?P<id>[A-Z][\p{Ll}]+)"#,
+        ),
+        dotted: new(r"(?:^|[\s(,:/])(?P<id>(?:[A-Z]\.){2,3})(?:[\s,;:)]|'s|$)"),
+        signature: new(
+            r"(?m)(?:(?:--|—|–|~)\s?(?P<id>[a-z]{2}|[A-Z]{2,3})|/\s?(?:tech|rn|ma|cna|scribe)?\s?(?P<other>[A-Z]{2}))(?:,?\s(?:RN|LPN|MD|DO|NP|PA-?C?|MA|CNA|RT|PT|OT|SW))?\.?$",
+        ),
         titled: new(&format!(
-            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|RN|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})"
+            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Coach|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})|\b(?:RN|NP|PA|PA-C|LPN|CNA|CRNA|LCSW|SLP|EMT|HCA)[ \t]+(?P<other>{sequence})"
         )),
         labelled: new(&format!(
             concat!(
@@ -76,8 +109,44 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     let patterns = &*PATTERNS;
     let mut found = Vec::new();
-    let id = |hit: &regex::Captures<'_>| hit.name("id").map(|id| id.range()).unwrap_or_default();
+    let id = |hit: &regex::Captures<'_>| hit.name("id").or(hit.name("other")).map(|id| id.range()).unwrap_or_default();
     found.extend(places::facilities(text));
+    for hit in patterns.capitals.captures_iter(text) {
+        let words = || text[id(&hit)].split(' ');
+        if words().any(|word| word.len() >= 3 && is_name(word)) && !words().any(is_heading) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    for hit in patterns.filed.captures_iter(text) {
+        let family = text[id(&hit)].split(',').next().unwrap_or_default();
+        if lists::is_family(&plain(family)) && !is_heading(family) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    found.extend(patterns.typist.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
+    for hit in patterns.lettered.captures_iter(text) {
+        if context::is_done_by_persons(&text[id(&hit).end..]) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    for hit in patterns.small.captures_iter(text) {
+        let name = plain(&text[id(&hit)]);
+        let known = if hit.name("title").is_some() {
+            lists::is_name(&name) || !lists::is_vocabulary(&name) && !is_heading(&name)
+        } else {
+            lists::is_usual(&name) && !lists::is_vocabulary(&name)
+        };
+        if known {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    found.extend(patterns.nickname.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
+    for hit in patterns.dotted.captures_iter(text).filter(|hit| !ABBREVIATIONS.contains(&&text[id(hit)])) {
+        found.push((PhiKind::Name, id(&hit)));
+    }
+    for hit in patterns.signature.captures_iter(text) {
+        found.extend(Some((PhiKind::Name, id(&hit))));
+    }
     for pattern in [&patterns.titled, &patterns.credentials] {
         for hit in pattern.captures_iter(text) {
             found.extend(trimmed(text, id(&hit)).map(|range| (PhiKind::Name, range)));
@@ -133,13 +202,21 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     found
 }
 
+/// What has the form of initials and is no person's.
+const ABBREVIATIONS: &[&str] = &[
+    "U.S.", "U.K.", "U.S.A.", "I.V.", "I.M.", "P.O.", "P.R.", "P.R.N.", "E.R.", "E.D.", "I.D.", "D.O.", "M.D.", "R.N.",
+    "N.P.", "B.I.D.", "T.I.D.", "Q.D.", "S.C.", "S.A.", "N.V.", "B.V.", "E.U.", "D.C.", "N.Y.", "L.A.", "A.M.", "P.M.",
+    "B.C.", "A.D.", "C.I.", "S.D.", "Q.I.D.", "N.P.O.", "I.U.", "D.R.", "F.H.", "B.P.", "E.G.", "I.E.", "A.K.A.",
+    "D.O.B.", "P.A.", "J.R.", "O.D.", "O.S.", "O.U.",
+];
+
 /// Without words at either end that are no names; nothing where an eponym is all there is.
 fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let (mut start, mut end) = (range.start, range.end);
     loop {
         let rest = &text[start..end];
         let first = rest.split_whitespace().next()?;
-        let titled = context::is_before_the_titled(&text[..start]);
+        let titled = is_titled(text, start);
         let alone = first.len() == rest.len();
         // "Dr. Wilson" is a person, "Wilson disease" is not.
         let eponym = !is_name(first) || context::is_behind_eponyms(&text[start + first.len()..]) || alone && !titled;
@@ -161,13 +238,19 @@ fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
         text[start..end].trim_end_matches("'s").trim_end_matches("’s").trim_end_matches(['\'', '’', '-', '.']);
     let end = start + stripped.len();
     // "Mr. Achterhof's cell" is his telephone.
-    let titled = context::is_before_the_titled(&text[..start]);
+    let titled = is_titled(text, start);
     (end > start && (titled || !context::is_behind_eponyms(&text[end..]))).then_some(start..end)
+}
+
+fn is_titled(text: &str, start: usize) -> bool {
+    context::is_before_the_titled(&text[..start]) || context::is_right_behind_kin(&text[..start])
 }
 
 /// An abbreviation or a word of the language, and no name; behind a title every word is one.
 fn is_foreign(word: &str, titled: bool) -> bool {
-    !is_name(word) && (is_acronym(word) || !titled && lists::is_word(&lower(word)))
+    // Of three capitals few are a name.
+    let short = is_acronym(word) && word.chars().count() <= 3 && !titled;
+    short || !is_name(word) && (is_acronym(word) || !titled && lists::is_word(&lower(word)))
 }
 
 /// Whether more than initials is left.

@@ -11,23 +11,34 @@ type Lists = u16;
 const GIVEN: Lists = 1;
 const FAMILY: Lists = 1 << 1;
 const TOWN: Lists = 1 << 2;
-const EPONYM: Lists = 1 << 3;
 const TERM: Lists = 1 << 4;
 const HEADING: Lists = 1 << 5;
 const VOCABULARY: Lists = 1 << 6;
 const WIDE: Lists = 1 << 7;
 const FACILITY: Lists = 1 << 8;
+const SITE: Lists = 1 << 9;
+/// Given names that are usual as such, even where they are words.
+const USUAL: Lists = 1 << 11;
+/// Towns that are known for themselves.
+const KNOWN_TOWN: Lists = 1 << 12;
+/// Words of the project's own texts: what notes and reports are made of.
+const COMMON: Lists = 1 << 10;
 
-const FILES: [(Lists, &str); 9] = [
-    (GIVEN, include_str!("lists/given.txt")),
+const FILES: [(Lists, &str); 14] = [
+    (GIVEN | USUAL, include_str!("lists/given.txt")),
+    (GIVEN, include_str!("lists/more_given.txt")),
     (FAMILY, include_str!("lists/family.txt")),
-    (TOWN, include_str!("lists/towns.txt")),
-    (EPONYM, include_str!("lists/eponyms.txt")),
+    (FAMILY, include_str!("lists/more_family.txt")),
+    (TOWN | KNOWN_TOWN, include_str!("lists/towns.txt")),
+    (TOWN, include_str!("lists/more_towns.txt")),
     (TERM, include_str!("lists/terms.txt")),
+    (TERM, include_str!("lists/more_terms.txt")),
     (HEADING, include_str!("lists/headings.txt")),
-    (VOCABULARY, include_str!("lists/words.txt")),
+    (VOCABULARY | COMMON, include_str!("lists/words.txt")),
+    (VOCABULARY, include_str!("lists/more_words.txt")),
     (WIDE, include_str!("lists/wide.txt")),
     (FACILITY, include_str!("lists/facilities.txt")),
+    (SITE, include_str!("lists/sites.txt")),
 ];
 
 /// The words of a list, without the lines that say what it holds.
@@ -56,6 +67,11 @@ pub(super) fn is_given(plain: &str) -> bool {
     is_in(plain, GIVEN)
 }
 
+/// A given name that is usual as such, even where it is a word.
+pub(super) fn is_usual(plain: &str) -> bool {
+    is_in(plain, USUAL)
+}
+
 /// A family name, in lower case and without accents.
 pub(super) fn is_family(plain: &str) -> bool {
     is_in(plain, FAMILY)
@@ -66,14 +82,14 @@ pub(super) fn is_name(plain: &str) -> bool {
     is_in(plain, GIVEN | FAMILY) || plain.contains('-') && plain.split('-').all(|part| is_in(part, GIVEN | FAMILY))
 }
 
-/// A name that is a word, an eponym or a drug as well.
-pub(super) fn is_ambiguous(plain: &str) -> bool {
-    is_in(plain, EPONYM)
-}
-
 /// A town, in lower case and without accents.
 pub(super) fn is_town(plain: &str) -> bool {
     is_in(plain, TOWN)
+}
+
+/// A town that is known for itself, wherever its name stands.
+pub(super) fn is_known_town(plain: &str) -> bool {
+    is_in(plain, KNOWN_TOWN)
 }
 
 /// A capitalised term of medicine.
@@ -93,7 +109,33 @@ pub(super) fn is_wide(lower: &str) -> bool {
 
 /// What the name of a place ends with.
 pub(super) fn is_facility(lower: &str) -> bool {
-    is_in(lower, FACILITY)
+    is_in(lower, FACILITY | SITE)
+}
+
+/// What the name of a part of the land or of a town ends with.
+pub(super) fn is_site(lower: &str) -> bool {
+    is_in(lower, SITE)
+}
+
+/// Whether words that stand beside one another are a town of several: "salt-lake-city".
+pub(super) fn is_town_of(plain: &[&str]) -> bool {
+    is_town(&plain.join("-"))
+}
+
+/// A word that any note or report may have.
+pub(super) fn is_common(lower: &str) -> bool {
+    is_in(lower, COMMON)
+}
+
+/// What the names of places end with, as alternatives of a pattern, capitalised.
+pub(super) fn place_endings() -> String {
+    let capital = |word: &str| match word {
+        "pd" | "fd" => word.to_uppercase(),
+        _ => format!("{}{}", word[..1].to_uppercase(), &word[1..]),
+    };
+    let endings: Vec<String> =
+        LISTS.iter().filter(|(_, lists)| *lists & (FACILITY | SITE) != 0).map(|(word, _)| capital(word)).collect();
+    endings.join("|")
 }
 
 /// What words are formed with, and what stands instead in the word that they are formed of.
@@ -110,6 +152,11 @@ const ENDINGS: &[(&str, &[&str])] = &[
     ("able", &["", "e"]),
     ("ation", &["", "e"]),
     ("ist", &["", "y"]),
+    ("ness", &["", "y"]),
+    ("ity", &["", "e"]),
+    ("ment", &[""]),
+    ("less", &[""]),
+    ("ful", &[""]),
 ];
 const BEGINNINGS: &[&str] = &[
     "un", "re", "non", "pre", "post", "over", "under", "out", "inter", "intra", "extra", "hyper", "hypo", "anti",

@@ -34,6 +34,23 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
         {
             false
         }
+        // "E0S1T1C1" is a score of Oxford's.
+        PhiKind::PhotoOrOther
+            if found.len() >= 8
+                && found.contains(char::is_alphabetic)
+                && found.chars().all(char::is_alphanumeric)
+                && (range == whole && (1..5).contains(&digits) || is_of_genetics(found, &text[range.end..])) =>
+        {
+            false
+        }
+        // From one base to another.
+        PhiKind::PhotoOrOther
+            if range == whole
+                && found.bytes().all(|c| c.is_ascii_digit())
+                && is_between_bases(&text[..range.start], &text[range.end..]) =>
+        {
+            false
+        }
         PhiKind::PhotoOrOther if range == whole && digits >= 4 && !found.contains('.') => !measured,
         PhiKind::PhotoOrOther if label.contains("initials") => true,
         PhiKind::MedicalRecord
@@ -49,7 +66,8 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
             if !numbered && (is_year(found) || is_fraction(found)) {
                 return false;
             }
-            digits >= 4 && !measured
+            let mixed = digits >= 2 && found.len() >= 6 && found.chars().any(|c| c.is_ascii_uppercase());
+            (digits >= 4 || mixed && kind == PhiKind::Licence) && !measured
                 || digits >= 3
                     && !measured
                     && (label.contains(['#', ':'])
@@ -79,18 +97,17 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
                 && !(measured || counted && label.contains('='))
         }
         PhiKind::Phone => digits >= 7 && !measured,
-        PhiKind::Geography if range != whole => digits >= 1 && !measured,
+        PhiKind::Geography if range != whole => found.chars().any(char::is_lowercase) || digits >= 1 && !measured,
         // Tumour stages and the parts of the coma scale have the shape of a Canadian postal code.
         PhiKind::Geography => {
             let staged = found.starts_with('T') && found[1..].contains('N') && found[1..].contains('M');
             let bowel =
                 found.starts_with('A') && found[1..].contains('L') && found[1..].contains('B') && found.len() == 6;
-            let coma =
-                found.starts_with('E') && found[1..].contains('V') && found[1..].contains('M') && found.len() == 6;
+            let coma = found.len() == 6 && ['E', 'V', 'M'].iter().all(|part| found.contains(*part));
             !(staged || coma || bowel)
         }
         // "103 m/z" is a mass over a charge.
-        PhiKind::Age if range == whole && after.starts_with('/') => false,
+        PhiKind::Age if range == whole && (after.starts_with('/') || text[..range.start].ends_with('-')) => false,
         PhiKind::Age if label.trim() == "at" => {
             let mut next = text[range.end..].chars();
             matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
@@ -107,6 +124,13 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
         PhiKind::Date => {
             let bare =
                 whole == range && found.len() <= 5 && found.contains('/') && !found.contains(char::is_alphabetic);
+            let opens =
+                range != whole && text[whole.start..range.start].chars().all(|c| matches!(c, '.' | ';' | ' ' | '\n'));
+            let rated =
+                ["/2", "/4", "/5", "/6", "/10"].iter().any(|of| found.ends_with(of)) && !is_more_than_whole(found);
+            if opens && bare_figures(found) {
+                return !rated && !counted_behind(after);
+            }
             if bare && !holidays::is_day_and_month(found, &text[..range.start], &text[range.end..]) {
                 return false;
             }
@@ -136,17 +160,103 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
                 range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
             // "5-10-15 units with meals" are doses.
             let dosed = measured && !found.contains(char::is_alphabetic);
+            // "The 3rd and 4th day" are counted.
+            let counted = found.starts_with("the ") && ORDINAL_BEHIND.is_match(&text[range.end..]);
+            // "GCS declined to 6/15" is a score.
+            let near = &text[super::boundary(&text[..range.start], 40)..range.start];
+            let scored = scored || bare_figures(found) && is_rated(text, range.start);
+            let scored =
+                scored || found.ends_with("/15") && ["GCS", "Glasgow", "coma"].iter().any(|word| near.contains(word));
+            // "3.8-10.5" is a range.
+            let separators: Vec<char> = found.chars().filter(|c| matches!(c, '/' | '-' | '.')).collect();
+            let ranged = found.chars().all(|c| !c.is_alphabetic()) && separators.windows(2).any(|two| two[0] != two[1]);
+            let filed = bare_figures(found)
+                && ["NiTi", "nd ", "hand file", "K-file", "file", "taper"].iter().any(|word| after.starts_with(word));
             // "4.1. Mayo" ends a sentence with a figure.
             let cut = found.contains('\n')
                 || text[..range.start].ends_with(['.', ':']) && found.contains(char::is_alphabetic);
-            !found.is_empty() && !verb && !scored && !dosed && !cut
+            !found.is_empty() && !ranged && !filed && !counted && !verb && !scored && !dosed && !cut
         }
         _ => true,
     }
 }
 
+/// An accession of a sequence, a marker, a change of a base or of an amino acid.
+fn is_of_genetics(code: &str, after: &str) -> bool {
+    static GENETICS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(?:[A-Z]{2}\d{6}|D\d{1,2}S\d+|\d+[ACGT]|[A-Z]+\d{1,3}[A-Z]\d+[A-Z])$")
+            .expect("the pattern is valid")
+    });
+    GENETICS.is_match(code) || after.starts_with('>')
+}
+
+fn is_between_bases(before: &str, after: &str) -> bool {
+    let figures = |text: &str| text.len() >= 7 && text.bytes().all(|c| c.is_ascii_digit());
+    after.strip_prefix(['-', '–', '_']).is_some_and(|after| figures(&after[..after.floor_char_boundary(7)]))
+        || before.strip_suffix(['-', '–', '_']).is_some_and(|before| figures(&before[super::boundary(before, 7)..]))
+}
+
+static ORDINAL_BEHIND: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s(?:and|or|to|through)\s(?:the\s)?\d").expect("the pattern is valid"));
+
 fn is_year(code: &str) -> bool {
     code.len() == 4 && (code.starts_with("19") || code.starts_with("20")) && code.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Whether what is rated stands shortly before: "strength from 4/5", "pain was 7/10".
+pub(super) fn is_rated(text: &str, start: usize) -> bool {
+    const RATED: &[&str] = &[
+        "strength", "power", "pain", "acuity", "score", "motor", "muscle", "vision", "VAS", "NRS", "Power", "Pain",
+        "Strength", "murmur",
+    ];
+    let near = &text[super::boundary(&text[..start], 40)..start];
+    let near = near.rsplit(['\n', ';']).next().unwrap_or_default();
+    RATED.iter().any(|word| near.contains(word))
+}
+
+fn is_more_than_whole(figures: &str) -> bool {
+    let halves = figures.split_once('/').map(|(part, whole)| (part.parse::<u32>(), whole.parse::<u32>()));
+    matches!(halves, Some((Ok(part), Ok(whole))) if part > whole)
+}
+
+fn bare_figures(found: &str) -> bool {
+    found.len() <= 5 && found.contains('/') && !found.contains(char::is_alphabetic)
+}
+
+/// Whether what is counted follows: "3/12 later", "2/7 of cough", "1/3 positive".
+fn counted_behind(after: &str) -> bool {
+    let word = after[..after.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(after.len())].to_lowercase();
+    matches!(
+        word.as_str(),
+        "of" | "later"
+            | "ago"
+            | "history"
+            | "hx"
+            | "positive"
+            | "negative"
+            | "nodes"
+            | "cores"
+            | "patients"
+            | "strength"
+            | "power"
+            | "on"
+            | "in"
+            | "pain"
+            | "murmur"
+            | "systolic"
+            | "diastolic"
+            | "bottles"
+            | "blood"
+            | "sets"
+            | "joints"
+            | "cases"
+            | "eyes"
+            | "with"
+            | "and"
+            | "to"
+            | "over"
+            | "visits"
+    )
 }
 
 fn is_fraction(code: &str) -> bool {

@@ -24,7 +24,15 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
         .flat_map(|span| text[span.range.clone()].split_whitespace())
         .collect();
     let spelled: Vec<String> = spelled.into_iter().map(plain).filter(|word| word.len() >= 3).collect();
-    let mut names: Vec<bool> = tokens.iter().map(|token| is_name(text, token, &spelled)).collect();
+    let mut names: Vec<bool> = (0..tokens.len()).map(|at| is_name(text, &tokens, at, &spelled)).collect();
+    for at in 1..tokens.len() {
+        if is_a_pair(text, &tokens, at) {
+            names[at - 1..=at].fill(true);
+        }
+    }
+    for range in towns_of_several(text, &tokens) {
+        names[range].fill(true);
+    }
     // What stands among names is one: "Leroy Grace Tanner", "Toby, Isla and Grace".
     for _ in 0..2 {
         for at in 0..tokens.len() {
@@ -35,12 +43,14 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
             let beside = |other: usize, between: &str| {
                 let joined = matches!(between, " " | " \"" | "\" " | " and " | " & " | "/" | ", " | ", and ");
                 names[other]
-                    && (matches!(between, " " | " \"" | "\" ") || joined && !matches!(token.nature, Nature::Ambiguous))
+                    && (matches!(between, " " | " \"" | "\" ")
+                        || joined && !matches!(token.nature, Nature::Word | Nature::Term))
             };
             let before = at > 0 && beside(at - 1, &text[tokens[at - 1].range.end..token.range.start]);
             let after = at + 1 < tokens.len() && beside(at + 1, &text[token.range.end..tokens[at + 1].range.start]);
             let given = lists::is_given(&token.plain);
-            names[at] = before && !token.opens || after && (!token.opens || given || token.nature != Nature::Ambiguous);
+            names[at] = before && !token.opens
+                || after && (!token.opens || given || !matches!(token.nature, Nature::Word | Nature::Term));
         }
     }
     // A name found once is one wherever it stands.
@@ -49,8 +59,9 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
     let again: Vec<bool> = tokens
         .iter()
         .map(|token| {
-            let certain = !matches!(token.nature, Nature::Other | Nature::Ambiguous) || !token.opens;
+            let certain = !matches!(token.nature, Nature::Other | Nature::Word | Nature::Term) || !token.opens;
             certain
+                && !context::is_behind_an_article(&text[..token.range.start])
                 && token.nature != Nature::Other
                 && known.contains(&token.plain.as_str())
                 && !is_eponymous(text, token)
@@ -60,41 +71,150 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
     runs(text, &tokens, &names)
 }
 
-fn is_name(text: &str, token: &Token, spelled: &[String]) -> bool {
+fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool {
+    let token = &tokens[at];
     let (before, after) = (&text[..token.range.start], &text[token.range.end..]);
-    if is_eponymous(text, token) || is_binomial(after, token) {
+    if is_eponymous(text, token) || is_binomial(after, token) || context::is_of_the_body(before) {
         return false;
     }
-    let again = spelled.contains(&token.plain);
-    if !again && matches!(token.nature, Nature::Unknown(_) | Nature::Family) && is_thing(before, after) {
-        return false;
+    if spelled.contains(&token.plain) {
+        return (token.nature != Nature::Other || !token.opens) && !context::is_behind_an_article(before);
     }
-    let acts = || context::is_of_persons(after);
-    let among = || context::is_before_persons(before) || context::is_before_places(before);
     if token.capital {
-        return again || token.nature == Nature::Given && token.plain.len() > 5;
+        let short = token.plain.split('-').any(|part| part.len() < 4);
+        return token.nature == Nature::Given && token.plain.len() > 5 && !short;
     }
+    let placed = context::is_before_places(before);
+    let near = &before[super::boundary(before, 80)..];
+    let family = token.plain.strip_suffix('s').is_some_and(lists::is_family);
+    let article = context::is_behind_an_article(before) && !family && !is_before_a_place(after);
+    let thing = || !placed && (article || is_thing(near, after));
+    let acts = || context::is_of_persons(after);
+    let among = || placed || context::is_before_persons(before);
+    let town = lists::is_town(&token.plain)
+        && !lists::is_wide(&token.plain)
+        && (context::is_behind_towns(after) || code_before(before).is_some() || placed && ends(after));
     match token.nature {
-        Nature::Other => again && !token.opens,
-        Nature::Ambiguous
-            if lists::is_town(&token.plain) && (code_before(before).is_some() || context::is_before_places(before)) =>
-        {
-            after.starts_with(['.', ',', ';', ')', '\n']) || after.is_empty()
+        Nature::Other => false,
+        Nature::Word | Nature::Term if town => true,
+        Nature::Term if super::super::faithful::is_common(&token.plain) => false,
+        Nature::Term if token.opens => lists::is_usual(&token.plain) && context::is_done_by_persons(after),
+        Nature::Term => {
+            lists::is_given(&token.plain) && among() && acts()
+                || lists::is_name(&token.plain) && context::is_done_by_persons(after)
         }
-        Nature::Ambiguous => again || (!token.opens && lists::is_given(&token.plain) && among() && acts()),
-        Nature::Given | Nature::Town => token.plain.len() >= 3 || again,
+        Nature::Word if token.opens => lists::is_given(&token.plain) && context::is_done_by_persons(after) && !thing(),
+        Nature::Word => {
+            !is_in_a_title(text, tokens, at)
+                && !thing()
+                && (lists::is_usual(&token.plain)
+                    || lists::is_name(&token.plain) && context::is_before_the_told(before)
+                    || acts() && context::is_before_persons(before))
+        }
+        Nature::Given if before.ends_with('(') && after.starts_with(')') => lists::is_usual(&token.plain),
+        Nature::Given => token.plain.len() >= 3 && !thing(),
+        Nature::Town => !context::is_between_things(near, after),
         Nature::Family => {
-            again || !token.opens && token.plain.len() >= 3 || acts() || lists::likeness(&token.plain) > ALONE
+            !thing() && (!token.opens && token.plain.len() >= 3 || acts() || lists::likeness(&token.plain) > ALONE)
         }
         Nature::Unknown(score) => {
-            again
-                || (token.plain.len() >= 4 || score > 0.0 && token.plain.len() >= 3)
-                    && (!token.opens && score > WITHIN
-                        || score > BEFORE_A_VERB && acts()
-                        || !token.opens && among() && score > 2.0 * WITHIN
-                        || score > ALONE)
+            !thing()
+                && (!after.starts_with(" of the ") || context::is_before_persons(before))
+                && (token.plain.len() >= 4 || score > 0.0 && token.plain.len() >= 3)
+                && (!token.opens && (score > WITHIN || lists::is_town(&token.plain))
+                    || (score > BEFORE_A_VERB || lists::is_town(&token.plain)) && acts()
+                    || !token.opens && among() && score > 2.0 * WITHIN
+                    || score > ALONE)
         }
     }
+}
+
+/// A given and a family name beside one another, even where both are words: "Terry Gill", "GRACE YOUNG".
+fn is_a_pair(text: &str, tokens: &[Token], at: usize) -> bool {
+    let (given, family) = (&tokens[at - 1], &tokens[at]);
+    let after = &text[family.range.end..];
+    &text[given.range.end..family.range.start] == " "
+        && given.capital == family.capital
+        && lists::is_usual(&given.plain)
+        && lists::is_family(&family.plain)
+        && family.plain.len() >= 3
+        && !(lists::is_heading(&given.plain) || lists::is_heading(&family.plain) && lists::is_term(&given.plain))
+        && !is_eponymous(text, family)
+        && !is_in_a_title(text, tokens, at - 1)
+        && !context::is_between_things(&text[..given.range.start], after)
+        && !is_before_a_term(after)
+}
+
+/// Towns whose names are several words, by the words' places.
+fn towns_of_several(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
+    let beside = |at: usize| {
+        let between = &text[tokens[at].range.end..tokens[at + 1].range.start];
+        between == " " || between == ". " && matches!(tokens[at].plain.as_str(), "st" | "ft" | "mt")
+    };
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let longest = (2..=3).rev().find(|&words| {
+            at + words <= tokens.len()
+                && (at..at + words - 1).all(beside)
+                && lists::is_town_of(
+                    &tokens[at..at + words].iter().map(|token| token.plain.as_str()).collect::<Vec<_>>(),
+                )
+        });
+        let thing = |words: usize| {
+            let last = &tokens[at + words - 1];
+            is_eponymous(text, last) || context::is_between_things(&text[..last.range.start], &text[last.range.end..])
+        };
+        if let Some(words) = longest.filter(|&words| !thing(words)) {
+            found.push(at..at + words);
+        }
+        at += longest.unwrap_or(1);
+    }
+    found
+}
+
+/// "Hamanomachi Hospital".
+fn is_before_a_place(after: &str) -> bool {
+    after.strip_prefix(' ').is_some_and(|next| {
+        let word = &next[..next.find(|letter: char| !letter.is_alphabetic()).unwrap_or(next.len())];
+        word.starts_with(char::is_uppercase) && lists::is_facility(&lower(word))
+    })
+}
+
+/// Whether a sentence or a part of one ends there.
+fn ends(after: &str) -> bool {
+    let next = after.strip_prefix(' ').unwrap_or_default();
+    let word = &next[..next.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(next.len())];
+    after.is_empty()
+        || after.starts_with(['.', ',', ';', ')', '\n'])
+        || matches!(
+            word,
+            "and"
+                | "with"
+                | "but"
+                | "for"
+                | "since"
+                | "on"
+                | "to"
+                | "by"
+                | "where"
+                | "who"
+                | "after"
+                | "last"
+                | "until"
+                | "yesterday"
+                | "today"
+        )
+}
+
+/// "Emergency Severity Index", but "Nurse Grace": behind a capitalised word that is neither a name nor a calling.
+fn is_in_a_title(text: &str, tokens: &[Token], at: usize) -> bool {
+    let Some(last) = at.checked_sub(1).map(|last| &tokens[last]) else { return false };
+    let start = tokens[at].range.start;
+    &text[last.range.end..start] == " "
+        && matches!(last.nature, Nature::Other)
+        && !context::is_before_persons(&text[..start])
+        && !last.opens
 }
 
 /// An eponym, a product, a province, or words that an abbreviation stands behind.
@@ -104,8 +224,7 @@ fn is_eponymous(text: &str, token: &Token) -> bool {
 }
 
 /// A maker or a product, in brackets or before a figure, or the author of what is cited, where nothing tells of a person.
-fn is_thing(before: &str, after: &str) -> bool {
-    let near = &before[super::boundary(before, 80)..];
+fn is_thing(near: &str, after: &str) -> bool {
     context::is_between_things(near, after) || is_bracketed(near, after) || is_before_a_term(after)
 }
 
@@ -170,7 +289,7 @@ fn runs(text: &str, tokens: &[Token], names: &[bool]) -> Vec<(PhiKind, Range<usi
         }
         let mut end = tokens[last].range.end;
         let run = &tokens[start..=last];
-        let given = run.iter().any(|token| token.nature == Nature::Given && !lists::is_town(&token.plain));
+        let given = run.iter().any(|token| lists::is_given(&token.plain));
         let mut place = !given && run.iter().any(|token| lists::is_town(&token.plain));
         let mut next = last + 1;
         while let Some(token) = tokens.get(next) {
@@ -182,7 +301,9 @@ fn runs(text: &str, tokens: &[Token], names: &[bool]) -> Vec<(PhiKind, Range<usi
             next += 1;
         }
         let mut from = tokens[start].range.start;
-        place = place || !given && context::is_before_places(&text[..from]);
+        let town = run.iter().any(|token| lists::is_town(&token.plain));
+        place = place || town && (code_before(&text[..from]).is_some() || context::is_behind_towns(&text[end..]));
+        place = place || (town || !given) && context::is_before_places(&text[..from]);
         end += INITIALS.find(&text[end..]).map_or(0, |initials| initials.end());
         // A postal code stands before its town.
         if place && let Some(code) = code_before(&text[..from]) {

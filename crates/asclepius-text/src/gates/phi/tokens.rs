@@ -81,7 +81,12 @@ fn ends_with_initial(before: &str) -> bool {
     (last.chars().count() == 1 && last.chars().all(char::is_uppercase))
         || matches!(
             last,
-            "Dr" | "Mr"
+            "Dr" | "Wm"
+                | "Jas"
+                | "Chas"
+                | "Geo"
+                | "Thos"
+                | "Mr"
                 | "Mrs"
                 | "Ms"
                 | "Prof"

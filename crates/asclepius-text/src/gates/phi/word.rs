@@ -12,18 +12,21 @@ pub(super) fn lower(word: &str) -> String {
 pub(super) fn plain(word: &str) -> String {
     let word = lower(word);
     let folded = word.chars().map(|letter| match letter {
-        'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' | 'ą' => 'a',
-        'é' | 'è' | 'ê' | 'ë' | 'ę' | 'ě' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'ö' | 'õ' | 'ø' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' | 'ů' => 'u',
-        'ñ' | 'ń' => 'n',
-        'ç' | 'č' | 'ć' => 'c',
-        'ł' => 'l',
-        'š' | 'ś' | 'ş' => 's',
-        'ž' | 'ź' | 'ż' => 'z',
-        'ý' => 'y',
-        'ř' => 'r',
+        'à'..='å' | 'ā' | 'ă' | 'ą' | 'ǎ' | 'ạ'..='ặ' => 'a',
+        'è'..='ë' | 'ē'..='ě' | 'ẹ'..='ệ' | 'ə' => 'e',
+        'ì'..='ï' | 'ĩ'..='ı' | 'ỉ'..='ị' => 'i',
+        'ò'..='ö' | 'ø' | 'ō'..='ő' | 'ơ' | 'ọ'..='ợ' => 'o',
+        'ù'..='ü' | 'ũ'..='ų' | 'ư' | 'ụ'..='ự' => 'u',
+        'ý' | 'ÿ' | 'ỳ'..='ỹ' => 'y',
+        'ç' | 'ć'..='č' => 'c',
+        'ď'..='đ' => 'd',
+        'ĝ'..='ģ' => 'g',
+        'ĺ'..='ł' => 'l',
+        'ñ' | 'ń'..='ň' => 'n',
+        'ŕ'..='ř' => 'r',
+        'ś'..='š' | 'ș' => 's',
+        'ţ'..='ŧ' | 'ț' => 't',
+        'ź'..='ž' => 'z',
         other => other,
     });
     folded.filter(|letter| !matches!(letter, '\'' | '’')).collect()
@@ -47,12 +50,6 @@ pub(super) fn is_name(word: &str) -> bool {
     lists::is_name(&plain(word))
 }
 
-/// A name of a person and nothing else.
-pub(super) fn is_only_a_name(word: &str) -> bool {
-    let plain = plain(word);
-    lists::is_name(&plain) && !lists::is_ambiguous(&plain)
-}
-
 pub(super) fn is_town(word: &str) -> bool {
     lists::is_town(&plain(word))
 }
@@ -64,8 +61,10 @@ pub(super) enum Nature {
     Given,
     Family,
     Town,
-    /// In the lists, but a word or a term too.
-    Ambiguous,
+    /// In the lists, but a word of the language too.
+    Word,
+    /// In the lists, but a term of medicine too.
+    Term,
     /// In no list: how much it looks like a name.
     Unknown(f32),
     /// A word, or a term of medicine.
@@ -82,23 +81,32 @@ impl Nature {
         let (lower, plain) = (lower(word), plain(word));
         let parts = || plain.split('-').filter(|part| !part.is_empty());
         let fold = |part: &str| if part.len() < lower.len() { part.to_owned() } else { String::new() };
+        // "Proline-rich", "Roux-like"; a name's second half is no word.
+        let formed = lower.rsplit_once('-').is_some_and(|(first, last)| {
+            word.contains(&format!("-{last}")) && lists::is_common(last) && !lists::is_name(first)
+        });
         let (given, family) = (parts().any(lists::is_given) || lists::is_given(&plain), parts().any(lists::is_family));
         let town = lists::is_town(&plain);
         // Of names, only what is a word itself is one: "Banks" is no bank's.
         let listed = given || family || town;
-        let medical = lists::is_term(&lower)
-            || lower.split('-').any(|part| (lists::is_term(part) || is_heading(part)) && !lists::is_given(&fold(part)))
-            || lower.split('-').all(|part| if listed { lists::is_word(part) } else { lists::is_vocabulary(part) })
-            || lower.split('-').any(lists::is_wide)
+        let of_language = |part: &str| if listed { lists::is_word(part) } else { lists::is_vocabulary(part) };
+        let word = lower.split('-').all(of_language)
             || super::super::faithful::counts_or_measures(&lower)
             || super::super::faithful::is_common(&lower);
-        match (medical, listed) {
-            (true, true) => Self::Ambiguous,
+        let term = lists::is_term(&lower)
+            || lower.split('-').any(|part| (lists::is_term(part) || is_heading(part)) && !lists::is_given(&fold(part)))
+            || lower.split('-').any(lists::is_wide);
+        if formed {
+            return Self::Other;
+        }
+        match (word || term, listed) {
+            (true, true) if term => Self::Term,
+            (true, true) => Self::Word,
             (true, false) => Self::Other,
             (false, true) if given => Self::Given,
             (false, true) if family => Self::Family,
-            (false, true) => Self::Town,
-            (false, false) => {
+            (false, true) if lists::is_known_town(&plain) => Self::Town,
+            (false, _) => {
                 let foreign = if lower.is_ascii() { 0.0 } else { FOREIGN_LETTERS };
                 let medical = if lists::is_medical_by_ending(&lower) { MEDICAL_ENDING } else { 0.0 };
                 let parts = plain.split('-').count() as f32;
