@@ -37,7 +37,7 @@ pub(super) fn patterns() -> Vec<(PhiKind, String)> {
         (PhiKind::Licence, labelled(PERMITS)),
         (PhiKind::Account, r"\b\d{2}-\d{2}-\d{2}\s?/\s?\d{6,8}\b".into()),
         (PhiKind::Vehicle, format!(r"\b(?i:{VEHICLES})\b(?:[\s.:#]|\b(?i:no|number|plates?|tag|rego?|registration|noted|by|security|is|was|reads?|in|with|of|owner)\b)*[\s:#]\(?(?P<id>(?:[A-Z]{{1,4}}\d{{1,4}}[A-Z]{{0,3}}|[A-Z]{{1,4}}|\d{{1,4}}[A-Z]{{1,3}})(?:[-\s·]?(?:[A-Z]{{1,3}}\d{{1,4}}[A-Z]{{0,2}}|\d{{2,6}}[A-Z]{{0,3}}|[A-Z]{{2,3}})){{0,3}})\b")),
-        (PhiKind::Vehicle, r"\b(?i:flown by|helicopter|aircraft|tail(?: number)?)\s(?P<id>[A-Z]\d{2,4}[A-Z]{1,2}|[A-Z]-[A-Z]{4}|[A-Z]{2}-[A-Z]{3})\b".into()),
+        (PhiKind::Vehicle, r"\b(?i:flown by|helicopter|aircraft|tail(?: number| no\.?)?)\s(?P<id>[A-Z]\d{2,4}[A-Z]{1,2}|[A-Z]-[A-Z]{4}|[A-Z]{2}-[A-Z]{3})\b".into()),
         // A batch has few figures between its letters.
         (PhiKind::Device, format!(r"\b(?i:{DEVICES})\b(?:[\s.:#]|\b(?i:no|number|id|lot|serial|right|left)\b|\b[RL]\b)*\b(?:[A-Z]{{1,4}}\d|\d)[A-Z0-9.\-]{{4,}}(?:\s[LR]\s[A-Z0-9]{{6,}})?\b")),
         (PhiKind::PhotoOrOther, labelled(OTHERS)),

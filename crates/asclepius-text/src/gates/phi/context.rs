@@ -8,17 +8,17 @@ use regex::Regex;
 use super::lists;
 
 /// Kin, as alternatives of a pattern.
-pub(super) const KIN: &str = r"daughters?|sons?|wife|husband|spouse|partner|mother|father|mum|mom|dad|parents?|grandad|granny|grandpa|grandma|nan|gran|grandmother|grandfather|grandson|granddaughter|stepfather|stepmother|brothers?|sisters?|aunt|auntie|uncle|cousin|nephew|niece|(?:grand)?child(?:ren)?|twins|girlfriend|boyfriend|ex-(?:wife|husband)|(?:mother|father|sister|brother|son|daughter)-in-law|god(?:mother|father)|foster (?:mother|father|mom|dad)|fianc[eé]e?|friend|neighbou?r|roommate|carer|care\s?giver|companion|guardian|proxy";
+pub(super) const KIN: &str = r"husb|hubby|bro|sis|dtr|gf|bf|daughters?|sons?|wife|husband|spouse|partner|mother|father|mum|mom|dad|parents?|grandad|granny|grandpa|grandma|nan|gran|grandmother|grandfather|grandson|granddaughter|stepfather|stepmother|brothers?|sisters?|aunt|auntie|uncle|cousin|nephew|niece|(?:grand)?child(?:ren)?|twins|girlfriend|boyfriend|ex-(?:wife|husband)|(?:mother|father|sister|brother|son|daughter)-in-law|god(?:mother|father)|foster (?:mother|father|mom|dad)|fianc[eé]e?|friend|neighbou?r|roommate|carer|care\s?giver|companion|guardian|proxy";
 
 /// What persons are called by their work or part, beside the titles before a name.
-pub(super) const CALLINGS: &str = r"patient|pt|attending(?:\sphysician)?|resident(?:\sphysician)?|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|scribe|fellow|extern|author|operator|perfusionist|midwife|doula|advocate|coordinator|dentist|optometrist|chiropractor|intensivist|hospitalist|geriatrician|p(?:a)?ediatrician|obstetrician|psychiatrist|psychologist|dermatologist|urologist|nephrologist|hematologist|endocrinologist|gastroenterologist|pulmonologist|rheumatologist|internist|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher|preceptor|coach|caseworker|boss|supervisor|landlord|anes|assist|scrub|circulator|author|poa|hcp|sponsor|pastor|paramedic|trooper|employer|informant|next\sof\skin|nok|emergency\scontact|contact";
+pub(super) const CALLINGS: &str = r"patient|pt|attending(?:\sphysician)?|resident(?:\sphysician)?|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|scribe|fellow|extern|author|operator|perfusionist|midwife|doula|advocate|coordinator|dentist|optometrist|chiropractor|intensivist|hospitalist|geriatrician|p(?:a)?ediatrician|obstetrician|psychiatrist|psychologist|dermatologist|urologist|nephrologist|hematologist|endocrinologist|gastroenterologist|pulmonologist|rheumatologist|internist|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher|preceptor|coach|caseworker|boss|supervisor|landlord|anes|assist|accepting|consulting|referring|requesting|ordering|covering|performing|scrub|circulator|author|poa|hcp|sponsor|pastor|paramedic|trooper|employer|informant|next\sof\skin|nok|emergency\scontact|contact";
 
 fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is valid")
 }
 
 /// How many bytes before a name are looked at.
-const NEAR: usize = 16;
+const NEAR: usize = 24;
 
 /// Whether persons stand behind such words: kin, callings and what is done with persons.
 pub(super) fn is_before_persons(before: &str) -> bool {
@@ -26,7 +26,7 @@ pub(super) fn is_before_persons(before: &str) -> bool {
         pattern(&format!(
             concat!(
                 r"(?i)(?-u:\b)(?:{kin}|by|with|to|told|called|calls|asked|asks|saw|met|meets|her|his|their|patient|pt|thank|thanks|named|colleague|fellow|student|resident|intern|doctor|nurse|surgeon|therapist|let|per|and|&|",
-                r"sponsor|prescriber|recipient|donor|inmate|subject|agent|alternate|notary|solicitor|teacher|coach|foreman|counsellor|coordinator|scrub|crew|compressions|airway|lead|aide|driver|skier|diver|veteran|interpreter|consultant|physio|chaplain|index|reviewed|matron|deacon|detective|inspector|constable|sergeant|reverend|imam|sheikh|bed \d+|\d\.|re:?|from|for|of) $",
+                r"sponsor|prescriber|recipient|donor|inmate|subject|agent|alternate|notary|solicitor|teacher|coach|foreman|counsellor|coordinator|scrub|crew|compressions|airway|lead|aide|driver|skier|diver|veteran|interpreter|consultant|physio|chaplain|index|reviewed|matron|deacon|detective|inspector|constable|sergeant|reverend|imam|sheikh|bed \d+|\d[.)]|re:?|from|for|of) $",
             ),
             kin = KIN
         ))
@@ -48,7 +48,7 @@ pub(super) fn is_before_the_told(before: &str) -> bool {
 pub(super) fn is_before_places(before: &str) -> bool {
     static PLACED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?i)(?-u:\b)(?:in|at|near|outside|around|lives|born in|moved to|from|off|address|address:) (?:the )?$",
+            r"(?i)(?-u:\b)(?:in|at|near|outside|around|lives|born in|moved to|(?:brought|taken|sent|driven|flown|transferred|returned|discharged|drove|went|came) (?:her |him |them |pt |back |home )?to|from|off|address|address:) (?:the )?$",
         )
     });
     PLACED.is_match(&before[super::boundary(before, NEAR)..])
@@ -62,12 +62,22 @@ const DEEDS: &str = concat!(
     r"cried|died|dies|smokes|drinks|uses|used|plans|planned|prefers|remains|remained|understands|understood|signed|signs|administered|collected|collects|removed|changed|checked|assessed|saw|sees|met|meets|knows|knew|found|finds|carries|recovered|discharged|admitted|transferred|notified|informed",
 );
 
+/// Whether a place alone stands behind such words.
+pub(super) fn is_within_places(before: &str) -> bool {
+    static WITHIN: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?-u:\b)(?:in|at|near|outside|from|[Ll]ives in|[Mm]oved to|[Tt]ransferred to|[Dd]ischarged to|[Bb]ack to|[Rr]eturned to|(?:brought|taken|sent|driven|flown|drove|went) (?:her |him |them |pt )?to) $",
+        )
+    });
+    WITHIN.is_match(&before[super::boundary(before, 24)..])
+}
+
 /// Whether what follows is what persons do, feel and are told.
 pub(super) fn is_of_persons(after: &str) -> bool {
     static VERB: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
             concat!(
-                r"^(?:\s\((?:{kin})\))?,?(?:['’]s\s[a-z]|\s(?:also |still |then |now |just |only |later |has |had |have |will |would |can |could |did |does |was |is |may |must |should |not |never |often |usually |again )*",
+                r"^,? \(?(?:bed|room|rm|bay|chair|cubicle) ?\w?\d|^(?:\s\((?:{kin})\))?,?(?:['’]s\s[a-z]|\s(?:also |still |then |now |just |only |later |has |had |have |will |would |can |could |did |does |was |is |may |must |should |not |never |often |usually |again )*",
                 r"(?:[a-z]+s (?:the|her|his|that|to|in|at|with|me|us|him|them|he|she|about|on|daily|nightly|well|a|an)\b|",
                 r"(?:not|has|had|have|will|would|can|could|did|does|was|is|may|should|must|were|are|doing|able|unable|keen|happy|aware|present|well|comfortable|asleep|alert|adherent|supportive|worried|anxious|pleased|motivated|unwell|tearful|fine|tired|at|and [A-Z]|to (?:recheck|follow|see|call|bring|review|arrange|check|help|drive|pick|collect|discuss|update|send|sign|fax|write|assist|attend|visit)|{deeds}))(?-u:\b))",
             ),
@@ -82,7 +92,7 @@ pub(super) fn is_of_persons(after: &str) -> bool {
 pub(super) fn is_done_by_persons(after: &str) -> bool {
     static DEED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
-            r"^\s(?:also |still |then |now |just |later |has |had |will |did |does |again )*(?:{DEEDS})(?-u:\b)|^['’]s (?:{KIN}|room|bed|chart|meds|wishes|care|family|house|home|phone|cell|name)(?-u:\b)"
+            r"^\s(?:also |still |then |now |just |later |has |had |will |did |does |again )*(?:{DEEDS})(?-u:\b)|^,? \(?(?:bed|room|rm|bay|chair|cubicle) ?\w?\d|^, who(?:['’]s)? |^['’]s (?:{KIN}|room|bed|chart|meds|wishes|care|family|house|home|phone|cell|name|number|mobile|labs|bloods|films|file)(?-u:\b)"
         ))
     });
     static STATE: LazyLock<Regex> = LazyLock::new(|| {
@@ -114,7 +124,7 @@ pub(super) fn speaks_of_persons(text: &str) -> bool {
         pattern(concat!(
             r"(?i)(?-u:\b)(?:daughter|son|wife|husband|spouse|mother|father|mum|mom|dad|brother|sister|partner|carer|caregiver|nok|kin|nurse|rn|md|np|",
             r"pa|dr|doctor|consultant|registrar|interpreter|friend|contact|aunt|uncle|niece|nephew|cousin|neighbou?r|grand\w+|step\w+|poa|proxy|guardian|",
-            r"patient|pt|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
+            r"patient|pt|consulted|notified|aware|paged|accepting|attending|covering|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
         ))
     });
     PERSON.is_match(text)
@@ -128,6 +138,13 @@ pub(super) fn is_of_the_body(before: &str) -> bool {
         )
     });
     OF.is_match(&before[super::boundary(before, 24)..])
+}
+
+/// Whether a strain is named there: "serovar Dublin".
+pub(super) fn is_of_a_strain(before: &str) -> bool {
+    let last = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+    matches!(last, "serovar" | "serotype" | "enterica" | "strain" | "biovar" | "Salmonella" | "subspecies")
+        || last.starts_with('#')
 }
 
 /// Whether an article stands right before, as it does before products, devices and kinds, and not before persons.
@@ -145,11 +162,16 @@ pub(super) fn is_behind_eponyms(after: &str) -> bool {
             r"bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|point|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|",
             r"clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|",
             r"valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|",
-            r"cognitive|declaration|scientific|[a-z]*(?:meter|scope|tome|graph)|supplement|diet|pollen|feed|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|nucle(?:us|i)|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|",
+            r"cognitive|declaration|scientific|crunch|[a-z]*(?:meter|scope|tome|graph)|supplement|diet|pollen|feed|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|nucle(?:us|i)|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|",
             r"habitus|visual|criteri(?:a|on)|wedge|staging|triage|units?|toxin|vertex|criterion|angle|view|zone|plateau|ratio|number|units|(?:[a-z]+\s){1,2}(?:signs?|tests?|scores?|scale|index|classification|criteria|grade|questionnaire|chart|manoeuvres?|retractors?|forceps|lesions?|fractures?))(?:e?s)?(?-u:\b)",
         ))
     });
-    AFTER.is_match(after)
+    static TWO: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"^(?:(?:,| and| or|, and) [A-Z][\w'’-]+){1,3} (?:signs?|tests?|reflex(?:es)?|scores?|criteria|scales?|lesions?|procedures?|syndromes?|diseases?|points?|lines?|drains?|retractors?|classifications?)(?-u:\b)",
+        )
+    });
+    TWO.is_match(after) || AFTER.is_match(after)
 }
 
 /// Whether what follows makes a product, a province or a shortened term of a name: "Frontal Battery (FAB)".
@@ -172,7 +194,7 @@ pub(super) fn is_behind_things(name: &str, after: &str) -> bool {
 pub(super) fn is_between_things(near: &str, after: &str) -> bool {
     static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^[-‑]\d|^\s(?:\d{1,2}(?:[./]\d+)?|[IVX]{1,4}[ABab]?)(?:[\s,;)]|\.?$|\.\s)|^\s[A-Z]{1,3}\d|^\s\d+[x×]\d|^\s\[\]|^\s\d+(?:[.,]\d+)?(?:\s?(?:mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]",
+            r"^[-‑]\d|^\s(?:\d{1,2}(?:[./]\d+)?|[IVX]{1,4}[ABab]?)(?:[\s,;)]|\.?$|\.\s)|^\s[A-Z]{1,3}\d|^\s\d+[x×]\d|^\s\[\]|^\s\d+(?:[.,]\d+)?(?:\s?(?:ms|cc|mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]",
         )
     });
     static PART: LazyLock<Regex> = LazyLock::new(|| {
@@ -201,7 +223,9 @@ pub(super) fn is_between_things(near: &str, after: &str) -> bool {
             r"^\s(?:\d{1,3}\s?(?:y|yo|y/o|yr|yrs|F|M|f|m|mo|wk|year|years|month|months)(?-u:\b)|[A-Z]\.\s[a-z]|G\d)",
         )
     });
-    let listed = near.strip_suffix(". ").is_some_and(|near| near.ends_with(|last: char| last.is_ascii_digit()));
+    let listed = [". ", ") "]
+        .iter()
+        .any(|end| near.strip_suffix(end).is_some_and(|near| near.ends_with(|last: char| last.is_ascii_digit())));
     AMOUNT.is_match(near)
         || FIGURE.is_match(after) && !POSTCODE.is_match(after) && !listed && !AGED.is_match(after)
         || PART.is_match(after)

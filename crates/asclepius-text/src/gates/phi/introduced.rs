@@ -15,6 +15,8 @@ const PARTICLE: &str =
 struct Patterns {
     /// In capitals before an age: "LE THI MAI 61F".
     capitals: Regex,
+    /// In capitals behind a calling, with an initial: "RESIDENT: KIM J".
+    listed: Regex,
     /// A family name and an initial: "ABDI, F.".
     filed: Regex,
     /// Who typed: "typed by lmw".
@@ -51,10 +53,14 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     );
     let new = super::compiled;
     Patterns {
+        listed: new(&format!(
+            r"\b(?i:{}|patient|name)\s?:\s*(?P<id>[A-Z]\s[A-Z]{{3,}}|[A-Z]{{3,}}\s[A-Z])\b",
+            context::CALLINGS
+        )),
         capitals: new(r"\b(?P<id>(?:[A-Z]{2,}\s){1,3}[A-Z]{2,}),?\s\d{1,3}\s?(?:[MF]\b|yo\b|y/o\b|[Yy]ear)"),
         filed: new(&format!(r"\b(?P<id>{WORD},\s[A-Z]\.(?:\s?[A-Z]\.)?)(?:[\s;)]|$)")),
         typist: new(
-            r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted) by:?)\s(?P<id>[a-z]{2,3}|[A-Z]{2,3})\b",
+            r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted|message taken|taken|received|verified|witnessed|drawn) by:?)\s(?P<id>[a-z]{2,3}|[A-Z]{2,3})\b",
         ),
         lettered: new(r"(?m)(?:^|[.!?;:]\s)(?P<id>[A-Z]\.|[ABCDJKLMPRT]J|J[DPTR])(?:['’]s)?\s"),
         small: new(&format!(
@@ -62,19 +68,19 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             context::KIN
         )),
         nickname: new(
-            r#"(?i:\b(?:goes by|prefers(?: to be called)?|preferred name|nick-?named?|known as|calls (?:her|him)self))[\s:]+["“'‘]?(?P<id>[A-Z][\p{Ll}]+)"#,
+            r#"(?i:\b(?:goes by|prefers(?: to be called)?|preferred name|nick-?named?|known as|calls (?:her|him)self|friend|nicknamed))[\s:]+["“'‘]?(?P<id>[A-Z][\p{Ll}]+)"#,
         ),
         dotted: new(r"(?:^|[\s(,:/])(?P<id>(?:[A-Z]\.){2,3})(?:[\s,;:)]|'s|$)"),
         signature: new(
             r"(?m)(?:(?:--|—|–|~)\s?(?P<id>[a-z]{2}|[A-Z]{2,3})|/\s?(?:tech|rn|ma|cna|scribe)?\s?(?P<other>[A-Z]{2}))(?:,?\s(?:RN|LPN|MD|DO|NP|PA-?C?|MA|CNA|RT|PT|OT|SW))?\.?$",
         ),
         titled: new(&format!(
-            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Coach|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})|\b(?:RN|NP|PA|PA-C|LPN|CNA|CRNA|LCSW|SLP|EMT|HCA)[ \t]+(?P<other>{sequence})"
+            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Coach|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|Baby|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})|\b(?:RN|SSN|SRN|S/N|NP|PA|PA-C|LPN|CNA|CRNA|LCSW|SLP|EMT|HCA)[ \t]+(?P<other>{sequence})"
         )),
         labelled: new(&format!(
             concat!(
                 r"(?:(?:(?i:{kin}|{callings}|patient(?:['’]s)?\sname|pt\sname|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|",
-                r"cc|attn|attention|dear|sincerely|regards|named|called|known\sas|alias|aka|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|team|on[- ]call)\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})",
+                r"cc|attn|attention|dear|sincerely|regards|named|called|known\sas|alias|aka|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|team|on[- ]call|preferred|(?:md|rn|np|rt|pa|sw|team|family|provider|doctor)\s(?:notified|aware|informed|paged))\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})",
             ),
             kin = context::KIN,
             callings = context::CALLINGS,
@@ -123,7 +129,17 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((PhiKind::Name, id(&hit)));
         }
     }
-    found.extend(patterns.typist.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
+    for hit in patterns.listed.captures_iter(text) {
+        if !text[id(&hit)].split(' ').any(is_heading) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    for hit in patterns.typist.captures_iter(text) {
+        let word = &text[id(&hit)];
+        if !is_heading(word) && !lists::is_vocabulary(word) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
     for hit in patterns.lettered.captures_iter(text) {
         if context::is_done_by_persons(&text[id(&hit).end..]) {
             found.push((PhiKind::Name, id(&hit)));

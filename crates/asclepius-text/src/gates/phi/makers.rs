@@ -56,14 +56,18 @@ fn is_address(text: &str, range: &Range<usize>) -> bool {
     let before = text[..range.start].trim_end();
     let before = &before[super::boundary(before, NEAR)..];
     let before = before.rsplit(['\n', ';']).next().unwrap_or_default();
-    !PERSONAL.is_match(before)
-        && text[range.start + 1..range.end - 1].split(';').any(|part| is_address_of(part, before))
+    text[range.start + 1..range.end - 1].split(';').any(|part| is_address_of(part, before))
+        && !PERSONAL.is_match(before)
 }
 
 /// Whether a part of the brackets is an address, by its own words and those before the brackets.
 fn is_address_of(part: &str, before: &str) -> bool {
+    let last = part.rsplit(',').next().unwrap_or_default().trim();
+    if last.len() == part.trim().len() || !is_wide(last) && !last.ends_with(|digit: char| digit.is_ascii_digit()) {
+        return false;
+    }
     let part = CODE.replace_all(part, "$1");
-    let parts: Vec<&str> = part.split([',', ':']).map(str::trim).collect();
+    let parts: Vec<&str> = part.split(',').map(str::trim).collect();
     if parts.len() < 2 || !parts.last().is_some_and(|last| is_wide(last)) {
         return false;
     }

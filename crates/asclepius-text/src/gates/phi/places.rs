@@ -17,7 +17,7 @@ static PLACE: LazyLock<Regex> = LazyLock::new(|| {
 static FACILITY: LazyLock<Regex> = LazyLock::new(|| {
     const CAPITAL: &str = r"[A-ZÀ-Þ][\p{Ll}'’]+(?:-[A-ZÀ-Þ]?[\p{Ll}'’]+)*";
     super::compiled(&format!(
-        r"\b(?P<id>(?:(?:St\.?|Saint|Ste\.?|Mount|Mt\.?|Fort|Ft\.?)\s)?{CAPITAL}(?:\s(?:of\s(?:the\s)?|de\s|the\s|and\s|&\s)?{CAPITAL}){{0,4}}\s(?:{})(?:,?\s(?:bldg|building|unit|wing)\s\w+)?)\b",
+        r"\b(?P<id>(?:(?:St\.?|Saint|Ste\.?|Mount|Mt\.?|Fort|Ft\.?) )?{CAPITAL}(?: (?:of (?:the )?|de |the |and |& )?{CAPITAL}){{0,4}} (?:{})(?:,? (?:bldg|building|unit|wing)\s\w+)?)\b",
         lists::place_endings()
     ))
 });

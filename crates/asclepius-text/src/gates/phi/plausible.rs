@@ -161,7 +161,8 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
             // "5-10-15 units with meals" are doses.
             let dosed = measured && !found.contains(char::is_alphabetic);
             // "The 3rd and 4th day" are counted.
-            let counted = found.starts_with("the ") && ORDINAL_BEHIND.is_match(&text[range.end..]);
+            let counted = found.to_lowercase().starts_with("the ")
+                && (ORDINAL_BEHIND.is_match(&text[range.end..]) || is_counted_by_ordinals(after));
             // "GCS declined to 6/15" is a score.
             let near = &text[super::boundary(&text[..range.start], 40)..range.start];
             let scored = scored || bare_figures(found) && is_rated(text, range.start);
@@ -194,6 +195,94 @@ fn is_between_bases(before: &str, after: &str) -> bool {
     let figures = |text: &str| text.len() >= 7 && text.bytes().all(|c| c.is_ascii_digit());
     after.strip_prefix(['-', '–', '_']).is_some_and(|after| figures(&after[..after.floor_char_boundary(7)]))
         || before.strip_suffix(['-', '–', '_']).is_some_and(|before| figures(&before[super::boundary(before, 7)..]))
+}
+
+/// What ordinals count: "on the 5th day", "from the 3rd rib".
+fn is_counted_by_ordinals(after: &str) -> bool {
+    let word =
+        after[..after.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(after.len())].trim_end_matches('s');
+    [
+        "percentile",
+        "centile",
+        "week",
+        "day",
+        "night",
+        "month",
+        "year",
+        "hour",
+        "time",
+        "floor",
+        "rib",
+        "toe",
+        "finger",
+        "digit",
+        "ray",
+        "nerve",
+        "ventricle",
+        "metatarsal",
+        "metacarpal",
+        "intercostal",
+        "cycle",
+        "dose",
+        "postoperative",
+        "post",
+        "postpartum",
+        "hospital",
+        "trimester",
+        "decade",
+        "grade",
+        "line",
+        "attempt",
+        "episode",
+        "admission",
+        "visit",
+        "most",
+        "pregnancy",
+        "child",
+        "born",
+        "degree",
+        "cranial",
+        "stage",
+        "century",
+        "edition",
+        "generation",
+        "part",
+        "pas",
+        "place",
+        "session",
+        "case",
+        "patient",
+        "lumbar",
+        "thoracic",
+        "cervical",
+        "sacral",
+        "left",
+        "right",
+        "proximal",
+        "distal",
+        "branch",
+        "toe",
+        "step",
+        "round",
+        "course",
+        "set",
+        "infusion",
+        "injection",
+        "treatment",
+        "gestational",
+        "consecutive",
+        "space",
+        "portion",
+        "molar",
+        "premolar",
+        "tooth",
+        "vertebra",
+        "chromosome",
+        "exon",
+        "seizure",
+        "operation",
+    ]
+    .contains(&word)
 }
 
 static ORDINAL_BEHIND: LazyLock<Regex> =

@@ -30,6 +30,9 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
             names[at - 1..=at].fill(true);
         }
     }
+    for range in places_of_words(text, &tokens) {
+        names[range].fill(true);
+    }
     for range in towns_of_several(text, &tokens) {
         names[range].fill(true);
     }
@@ -37,20 +40,22 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
     for _ in 0..2 {
         for at in 0..tokens.len() {
             let token = &tokens[at];
-            if names[at] || matches!(token.nature, Nature::Other) || is_eponymous(text, token) {
+            if names[at] || matches!(token.nature, Nature::Other) {
                 continue;
             }
             let beside = |other: usize, between: &str| {
-                let joined = matches!(between, " " | " \"" | "\" " | " and " | " & " | "/" | ", " | ", and ");
-                names[other]
-                    && (matches!(between, " " | " \"" | "\" ")
-                        || joined && !matches!(token.nature, Nature::Word | Nature::Term))
+                let joined = matches!(between, " " | " \"" | "\" " | " and " | " & " | "/" | ", " | ", and " | "; ")
+                    || is_a_number_between(between);
+                let usual = !matches!(token.nature, Nature::Word | Nature::Term)
+                    || token.nature == Nature::Word && lists::is_usual(&token.plain) && between != "; ";
+                names[other] && (matches!(between, " " | " \"" | "\" ") || joined && usual)
             };
             let before = at > 0 && beside(at - 1, &text[tokens[at - 1].range.end..token.range.start]);
             let after = at + 1 < tokens.len() && beside(at + 1, &text[token.range.end..tokens[at + 1].range.start]);
             let given = lists::is_given(&token.plain);
-            names[at] = before && !token.opens
-                || after && (!token.opens || given || !matches!(token.nature, Nature::Word | Nature::Term));
+            let ambiguous = matches!(token.nature, Nature::Word | Nature::Term);
+            let beside = before && !token.opens || after && (!token.opens || given || !ambiguous);
+            names[at] = beside && !is_eponymous(text, token);
         }
     }
     // A name found once is one wherever it stands.
@@ -59,11 +64,13 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
     let again: Vec<bool> = tokens
         .iter()
         .map(|token| {
-            let certain = !matches!(token.nature, Nature::Other | Nature::Word | Nature::Term) || !token.opens;
+            let certain = !matches!(token.nature, Nature::Other | Nature::Word | Nature::Term)
+                || !token.opens
+                || token.nature == Nature::Word && lists::is_usual(&token.plain);
             certain
-                && !context::is_behind_an_article(&text[..token.range.start])
                 && token.nature != Nature::Other
                 && known.contains(&token.plain.as_str())
+                && !context::is_behind_an_article(&text[..token.range.start])
                 && !is_eponymous(text, token)
         })
         .collect();
@@ -74,10 +81,18 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
 fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool {
     let token = &tokens[at];
     let (before, after) = (&text[..token.range.start], &text[token.range.end..]);
-    if is_eponymous(text, token) || is_binomial(after, token) || context::is_of_the_body(before) {
+    let again = spelled.contains(&token.plain);
+    if token.nature == Nature::Other && !again {
         return false;
     }
-    if spelled.contains(&token.plain) {
+    if is_eponymous(text, token)
+        || is_binomial(after, token)
+        || context::is_of_a_strain(before)
+        || context::is_of_the_body(before)
+    {
+        return false;
+    }
+    if again {
         return (token.nature != Nature::Other || !token.opens) && !context::is_behind_an_article(before);
     }
     if token.capital {
@@ -93,7 +108,13 @@ fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool 
     let among = || placed || context::is_before_persons(before);
     let town = lists::is_town(&token.plain)
         && !lists::is_wide(&token.plain)
-        && (context::is_behind_towns(after) || code_before(before).is_some() || placed && ends(after));
+        && !is_heading(&token.plain)
+        && (context::is_within_places(before)
+            && !after.starts_with('-')
+            && !after.trim_start().starts_with(char::is_uppercase)
+            || context::is_behind_towns(after)
+            || code_before(before).is_some()
+            || placed && ends(after));
     match token.nature {
         Nature::Other => false,
         Nature::Word | Nature::Term if town => true,
@@ -116,6 +137,9 @@ fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool 
         Nature::Town => !context::is_between_things(near, after),
         Nature::Family => {
             !thing() && (!token.opens && token.plain.len() >= 3 || acts() || lists::likeness(&token.plain) > ALONE)
+        }
+        Nature::Unknown(_) if lists::is_town(&token.plain) && !token.opens && before.ends_with(char::is_whitespace) => {
+            !context::is_between_things(near, after) && !is_bracketed(near, after)
         }
         Nature::Unknown(score) => {
             !thing()
@@ -143,6 +167,46 @@ fn is_a_pair(text: &str, tokens: &[Token], at: usize) -> bool {
         && !is_in_a_title(text, tokens, at - 1)
         && !context::is_between_things(&text[..given.range.start], after)
         && !is_before_a_term(after)
+}
+
+/// "1) Adebayo 2) Cross": a number of a list.
+fn is_a_number_between(between: &str) -> bool {
+    let number = between.trim_end_matches(['.', ')', ' ']).trim_start();
+    between.starts_with(' ') && (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Capitalised words that notes do not have, where a place stands: "in Swift Current.", "at Silver Maples".
+fn places_of_words(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
+    const MOST_WORDS: usize = 3;
+    let medical = |token: &Token| {
+        lists::is_term(&token.plain)
+            || lists::is_wide(&token.plain)
+            || lists::is_medical_by_ending(&token.plain)
+            || super::super::faithful::counts_or_measures(&token.plain)
+            || is_heading(&token.plain)
+    };
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let mut end = at + 1;
+        while end < tokens.len() && &text[tokens[end - 1].range.end..tokens[end].range.start] == " " {
+            end += 1;
+        }
+        let run = &tokens[at..end];
+        let (start, after) = (run[0].range.start, &text[run[run.len() - 1].range.end..]);
+        if run.len() <= MOST_WORDS
+            && !run.iter().any(|token| token.capital || medical(token))
+            && run
+                .iter()
+                .any(|token| !lists::is_common(&token.plain) && !super::super::faithful::is_common(&token.plain))
+            && context::is_within_places(&text[..start])
+            && ends(after)
+        {
+            found.push(at..end);
+        }
+        at = end;
+    }
+    found
 }
 
 /// Towns whose names are several words, by the words' places.
@@ -189,7 +253,18 @@ fn ends(after: &str) -> bool {
         || after.starts_with(['.', ',', ';', ')', '\n'])
         || matches!(
             word,
-            "and"
+            "under"
+                | "via"
+                | "as"
+                | "or"
+                | "while"
+                | "when"
+                | "because"
+                | "from"
+                | "at"
+                | "in"
+                | "if"
+                | "and"
                 | "with"
                 | "but"
                 | "for"
@@ -245,6 +320,7 @@ fn is_bracketed(near: &str, after: &str) -> bool {
     let rest = &after[..after.floor_char_boundary(60)];
     let rest = &rest[..rest.find(')').unwrap_or(rest.len())];
     !context::is_before_persons(&outside)
+        && !context::speaks_of_persons(&outside[super::boundary(&outside, 12)..])
         && !context::is_before_persons(inside)
         && !context::speaks_of_persons(inside)
         && !context::speaks_of_persons(rest)

@@ -47,7 +47,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         }
         let digits = text[start + word.len()..].starts_with(|next: char| next.is_ascii_digit() || next == '_');
         let capital = is_acronym(word);
-        let letters_enough = if capital { word.len() >= 4 } else { small > 0 && is_spelled_as_a_name(word) };
+        let letters_enough = if capital { word.len() >= 3 } else { small > 0 && is_spelled_as_a_name(word) };
         let nature = if letters_enough && !digits { Nature::of(word) } else { Nature::Other };
         // In capitals only what the lists know is told from an abbreviation.
         if !letters_enough || digits || capital && !lists::is_name(&plain(word)) {

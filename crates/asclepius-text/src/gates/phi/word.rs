@@ -91,8 +91,8 @@ impl Nature {
         let listed = given || family || town;
         let of_language = |part: &str| if listed { lists::is_word(part) } else { lists::is_vocabulary(part) };
         let word = lower.split('-').all(of_language)
-            || super::super::faithful::counts_or_measures(&lower)
-            || super::super::faithful::is_common(&lower);
+            || super::super::faithful::is_common(&lower)
+            || !listed && super::super::faithful::counts_or_measures(&lower);
         let term = lists::is_term(&lower)
             || lower.split('-').any(|part| (lists::is_term(part) || is_heading(part)) && !lists::is_given(&fold(part)))
             || lower.split('-').any(lists::is_wide);
