@@ -1,6 +1,6 @@
 """Writes the words that the identifier scan knows for no names: what stands in lower case in the project's own texts.
 
-    python tools/make_words.py > crates/asclepius-text/src/gates/phi/words.txt
+    python tools/make_words.py > crates/asclepius-text/src/gates/phi/lists/words.txt
 
 Names that are also words in the lists beside it stay in both: such a name counts beside another one only.
 """
@@ -20,13 +20,14 @@ TEXTS = [
     "*.md",
     "docs/*.md",
 ]
-LISTS = ROOT / "crates/asclepius-text/src/gates/phi"
+SCAN = ROOT / "crates/asclepius-text/src/gates/phi"
 
 words = set()
 for pattern in TEXTS:
     for path in sorted(ROOT.glob(pattern)):
-        if path.parent == LISTS or path.name == "phi.rs":
+        if SCAN in path.parents or path.name == "phi.rs":
             continue
         text = html.unescape(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")))
         words.update(re.findall(r"(?<![\w’'.])[a-z]{3,}(?!\w)", text))
+print("# Words of everyday and clinical language: what stands in lower case in the project's own texts.")
 print(textwrap.fill(" ".join(sorted(words)), 160))

@@ -8,11 +8,11 @@ const BETWEEN: &str = r"(?:[\s.:#/]|\b(?i:no|nos|nr|num|number|numbers|id|code|c
 /// A code: groups of letters and figures that hold a figure.
 const CODE: &str = r"(?P<id>#?(?:[A-Z]{1,6}[-/. ]?){0,3}\d[\dA-Za-z]*(?:[-/.][A-Za-z]{1,5}\b|[-/. ]?\d[\dA-Za-z]*)*)";
 
-const RECORDS: &str = r"uhid|ipd?|opd?|hn|dossier|historia cl[ií]nica|folio|nhi|chi|clinic|antenatal|anc|hastane|protokol|fallnummer|patientennummer|krankenakte|episode|file|hospital|hosp|patient|chart|cartella|exp(?:ediente)?|prontu[áa]rio";
+const RECORDS: &str = r"ur|uhid|ipd?|opd?|hn|dossier|historia cl[ií]nica|folio|nhi|chi|clinic|antenatal|anc|hastane|protokol|fallnummer|patientennummer|krankenakte|episode|file|hospital|hosp|patient|chart|cartella|exp(?:ediente)?|prontu[áa]rio";
 const NATIONAL: &str = r"aadhaa?r|dni(?: madre| padre)?|nie|nif|cpf|rg|cpr|personnummer|pesel|bsn|nric|mykad|ic|kennitala|henkil[öo]tunnus|hetu|codice fiscale|s[ée]curit[ée] sociale|insee|rijksregister(?:nr|nummer)?|(?:tc )?kimlik|tckn|amka|svnr|sv-nr|c[ée]dula|curp|rut|nid|iqama|emirates|my number|mynumber|teudat zehut|national|citizenship|voter|identity(?: card)?|identification|cnp|jmbg|oib|egn|ppsn?|sin|tfn|nin|bvn|last four|ghana card|umid|sss|tin|id";
 const PLANS: &str = r"group|nhi card|shif?|sha|nhis|nhif|philhealth|bhyt|esic?|ayushman|pm-?jay|abha|cart[ãa]o sus|sus|(?:kranken)?versichert(?:en)?(?:nr|nummer)|carte vitale|mutuelle|sip|imss|issste|eps|obra social|isapre|fonasa|va card|ihs|scheme|medical aid|health(?: insurance)?(?: card)?|sehat";
 const OTHERS: &str = r"case|ref|reference|unhcr|prison|emp|employee|payroll|path|histology|cytology|lab|laboratory|bag|unit|donation|blood bank|run|incident|tag|straw|doc|document|safe|key ?safe|door|ski ?pass|folder|film|slide|block|voucher|docket|crime|police|report|custody|roll|school|student|locker|claim";
-const PERMITS: &str = r"brp|visa|green card|reg|registration|licence|license|certificate|permit|passport|medical council|gmc|nmc|mmc|mdcn|prc|council|pin|dvla|heavy vehicle";
+const PERMITS: &str = r"brp|visa|green card|reg|registration|licence|license|certificate|permit|passport|medical council|hpcsa|ahpra|nmba|hcpc|gdc|gphc|blue badge|badge|gmc|nmc|mmc|mdcn|prc|council|pin|dvla|heavy vehicle";
 const DEVICES: &str = r"serials?(?: no| number)?|s/n|lot|batch|asset|transmitter|sensor|controller|handset|machine|monitor|pump|processor|implant|imei|udi|ref|model|generator|hearing aids?|camera";
 const VEHICLES: &str = r"plates?|rego?|registration|vehicle|ambulance|van|truck|lorry|bus|taxi|bike|motorbike|scooter|car|jeep|boat|ship|vessel|narrowboat|helicopter|aircraft|flight|flown by|tag";
 
@@ -37,7 +37,7 @@ pub(super) fn patterns() -> Vec<(PhiKind, String)> {
         (PhiKind::Licence, labelled(PERMITS)),
         (PhiKind::Account, r"\b\d{2}-\d{2}-\d{2}\s?/\s?\d{6,8}\b".into()),
         (PhiKind::Vehicle, format!(r"\b(?i:{VEHICLES})\b(?:[\s.:#]|\b(?i:no|number|plates?|tag|rego?|registration|noted|by|security|is|was|reads?|in|with|of|owner)\b)*[\s:#]\(?(?P<id>(?:[A-Z]{{1,4}}\d{{1,4}}[A-Z]{{0,3}}|[A-Z]{{1,4}}|\d{{1,4}}[A-Z]{{1,3}})(?:[-\s·]?(?:[A-Z]{{1,3}}\d{{1,4}}[A-Z]{{0,2}}|\d{{2,6}}[A-Z]{{0,3}}|[A-Z]{{2,3}})){{0,3}})\b")),
-        (PhiKind::Vehicle, r"\b(?i:flown by|helicopter|aircraft|tail(?: number)?)\s(?P<id>[A-Z]\d{2,4}[A-Z]{1,2}|[A-Z]-[A-Z]{4}|[A-Z]{2}-[A-Z]{3})\b".into()),
+        (PhiKind::Vehicle, r"\b(?i:flown by|helicopter|aircraft|tail(?: number| no\.?)?)\s(?P<id>[A-Z]\d{2,4}[A-Z]{1,2}|[A-Z]-[A-Z]{4}|[A-Z]{2}-[A-Z]{3})\b".into()),
         // A batch has few figures between its letters.
         (PhiKind::Device, format!(r"\b(?i:{DEVICES})\b(?:[\s.:#]|\b(?i:no|number|id|lot|serial|right|left)\b|\b[RL]\b)*\b(?:[A-Z]{{1,4}}\d|\d)[A-Z0-9.\-]{{4,}}(?:\s[LR]\s[A-Z0-9]{{6,}})?\b")),
         (PhiKind::PhotoOrOther, labelled(OTHERS)),
@@ -47,8 +47,11 @@ pub(super) fn patterns() -> Vec<(PhiKind, String)> {
         (PhiKind::PhotoOrOther, r"\b[A-Z]\d{2}-\d{4,6}\b|\b\d{2,4}-\d{2}[A-Z]\d{4,}\b|\b[A-Z]{1,4}-[A-Z]{2,6}-\d{2,5}\b|\b[A-Z]\d{6,8}-\d{2,4}\b".into()),
         (PhiKind::PhotoOrOther, r"\b(?P<id>[A-Z]{1,3}-\d{5,})\b".into()),
         (PhiKind::PhotoOrOther, r"\b(?P<id>\d{8,18})\b".into()),
+        // Letters and figures in one; how many of which is counted.
+        (PhiKind::PhotoOrOther, r"\b(?P<id>[A-Z0-9]{8,20}(?:-\d{2,4})?)\b".into()),
+        (PhiKind::PhotoOrOther, r"(?:^|[\s(,:])#\s?(?P<id>[A-Z]{0,3}-?\d{4,}[A-Z0-9\-]*|\d{2,3}-\d{2}-\d{2,4})\b".into()),
         (PhiKind::PhotoOrOther, r"(?i)\b(?:subject |patient |pt |her |his )?initials[:\s]+(?P<id>(?-i:(?:[A-Z]\.\s?){2,3}|[A-Z]{2,3}\b))".into()),
-        (PhiKind::Age, r"(?i)\b(?:husband|wife|mother|father|brother|sister|spouse|partner|man|woman|widower?|lady|gentleman|he|she|who)\b,?\s(?:is |was |now |also )?(?P<id>9\d|1[01]\d)(?:[,.;)]|\s(?:and|who|with|but)\b)".into()),
+        (PhiKind::Age, r"(?i)\b(?:husband|wife|mother|father|brother|sister|spouse|partner|man|woman|widower?|lady|gentleman|pt|patient|he|she|who)\b,?\s(?:is |was |now |also )?(?P<id>9\d|1[01]\d)(?:[,.;)?]|\s(?:and|who|with|but)\b)".into()),
     ]
 }
 

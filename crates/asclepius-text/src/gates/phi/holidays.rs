@@ -3,7 +3,7 @@
 /// Feasts and holidays of many countries and faiths, as alternatives of a pattern.
 pub(super) const HOLIDAYS: &str = concat!(
     r"(?:(?:the|a|one|two|three|four|five|six|ten|\d{1,2}) (?:days?|nights?|eve|weeks?|morning|weekend) (?:before|after|of) )?(?:(?:greek |orthodox |coptic )?(?:christmas|easter|xmas)(?: (?:eve|day|night|sunday|monday|week|weekend|holidays?|break|morning))?|good friday|maundy thursday|palm sunday|clean monday|orthodox easter|syttende mai|sallah|holy (?:week|thursday|saturday)|ash wednesday|shrove tuesday|mardi gras|carnival|carnaval|pentecost|whit(?:sun| ?sunday| monday)|ascension day|corpus christi day|epiphany|candlemas|michaelmas|martinmas|",
-    r"all (?:saints|souls)['’]?s?['’]?(?: day)?|assumption day|st\.? ?(?:patrick|george|andrew|david|nicholas|stephen|lucia|brigid|valentine)['’]?s (?:day|eve)|valentine['’]?s?['’]?(?: day)?|halloween|hallowe['’]en|thanksgiving(?: day| weekend| week)?|boxing day|hogmanay|burns night|bonfire night|guy fawkes(?: night| day)?|new year['’]?s?['’]?(?: (?:eve|day|night|week))|(?:chinese|lunar) new year|",
+    r"all (?:saints|souls)['’]?s?['’]?(?: day)?|assumption day|st\.? ?(?:patrick|george|andrew|david|nicholas|stephen|lucia|brigid|valentine)['’]?s (?:day|eve|weekend|week)|valentine['’]?s?['’]?(?: day)?|halloween|hallowe['’]en|thanksgiving(?: day| weekend| week)?|boxing day|hogmanay|burns night|bonfire night|guy fawkes(?: night| day)?|new year['’]?s?['’]?(?: (?:eve|day|night|week))|(?:chinese|lunar) new year|",
     r"(?:labou?r|memorial|veterans['’]?|columbus|presidents['’]?|mother['’]?s['’]?|father['’]?s['’]?|independence|republic|national|heritage|freedom|youth|women['’]?s|children['’]?s|teachers['’]?|workers['’]?|democracy|revolution|liberation|victory|unity|constitution|armistice|remembrance|bastille|canada|australia|anzac|waitangi|victoria|family|flag|election|groundhog|earth|may|midsummer|reconciliation|human rights|king['’]?s|queen['’]?s|mandela|madaraka|mashujaa|jamhuri|hari merdeka|culture|respect for the aged|marine|mountain|showa|sports|gandhi jayanti|martin luther king(?: jr\.?)?|mlk|juneteenth) (?:day|eve|weekend)|",
     r"juneteenth|cinco de mayo|d[ií]a de (?:los )?muertos|midsummer(?:['’]s)?(?: eve| day)?|purim|passover|pesach|hanukk?ah|chanukah|rosh hashan(?:ah|a)|yom kipp?ur|sukkot|shavuot|simchat torah|tisha b['’]av|lag ba['’]?omer|tu bishvat|yom ha\w+|",
     r"ramadan|ramadhan|eid(?: al[- ](?:fitr|adha))?(?: day)?|eid ul[- ](?:fitr|adha)|bakrid|ashura|muharram|mawlid|arba['’]?een|laylat al[- ]qadr|nowruz|norouz|yalda|diwali|deepavali|holi|dussehra|dasara|dashain|tihar|navratri|navaratri|durga puja|ganesh chaturthi|janmashtami|raksha bandhan|karva chauth|maha shivaratri|pongal|onam|vishu|ugadi|baisakhi|vaisakhi|bihu|lohri|makar sankranti|poila boishakh|pahela baishakh|chhath(?: puja)?|thaipusam|gurpurab|",
@@ -42,7 +42,7 @@ pub(super) fn is_day_and_month(figures: &str, before: &str, after: &str) -> bool
     if !(13..=31).contains(&day) || !(1..=12).contains(&month) {
         return false;
     }
-    let acuity = !figures.starts_with('0') && matches!((first, second), (3..=6, 15 | 18 | 24 | 30));
+    let acuity = !figures.starts_with('0') && matches!((first, second), (6, 18 | 24));
     // "14/7" is two weeks, "18/12" a year and a half, "24/7" always.
     let lasting = matches!((first, second), (14 | 21 | 24 | 28, 7) | (..=24, 12));
     let last =
