@@ -180,7 +180,10 @@ impl<'a> Pair<'a> {
         let named: BTreeSet<&str> = drugs_of(sentence).collect();
         // "Methylpred" and "vanc" name a drug by its beginning.
         let names = |word: &str, drug: &str| {
-            lexicon::drug(word) == Some(drug) || (word.len() >= 4 && drug.starts_with(word)) || is_acid_of(word, drug)
+            lexicon::drug(word) == Some(drug)
+                || (word.len() >= 4 && drug.starts_with(word))
+                || is_acid_of(word, drug)
+                || lexicon::misspells(word, drug)
         };
         named
             .into_iter()
@@ -355,7 +358,16 @@ impl<'a> Pair<'a> {
         let stated = asked.values.first().map_or(0.0, |value| value / asked.scale);
         if asked.counts {
             let word = ORDINALS.get((stated as usize).wrapping_sub(1));
-            return word.is_some_and(|word| self.source.known.contains(*word));
+            let spelled = word.is_some_and(|word| self.source.known.contains(*word));
+            let in_figures = |end: &str| {
+                let ordinal = format!("{stated}{end}");
+                let whole = |line: &str| {
+                    line.match_indices(&ordinal)
+                        .any(|(at, _)| !line[..at].ends_with(|last: char| last.is_ascii_digit()))
+                };
+                self.source.sentences.iter().any(|sentence| whole(&sentence.line))
+            };
+            return spelled || ["th", "st", "nd", "rd"].into_iter().any(in_figures);
         }
         // "Every 24 hours" is daily, "every 12" twice daily.
         let often = [24.0, 12.0, 8.0, 6.0].iter().any(|hours| (stated - hours).abs() < 1e-9);
@@ -478,6 +490,24 @@ mod tests {
     fn against(text: &str, source: &str, gate: Gate) -> usize {
         let (text, source) = (Reading::of(text), Reading::of(source));
         Pair::new(&text, &source).unsupported(gate).len()
+    }
+
+    #[test]
+    fn what_a_report_spells_otherwise_is_the_same() {
+        let report = "A man with a body mass index of 18.5 kg/m2 was given meropemen. Sutures were removed on the 12th \
+                      post-operative day. She took low-dose acetylsalicylate. The mass was 24 x 11 x 8 mm.";
+        for (text, gate, wrong) in [
+            ("BMI 18.5 kg/m2.", Gate::Quantities, 0),
+            ("BMI 19.5 kg/m2.", Gate::Quantities, 1),
+            ("Sutures out on day 12.", Gate::Quantities, 0),
+            ("Sutures out on day 14.", Gate::Quantities, 1),
+            ("Mass 24 x 11 x 8 mm3.", Gate::Quantities, 0),
+            ("Meropenem given.", Gate::Drugs, 0),
+            ("Ertapenem given.", Gate::Drugs, 1),
+            ("Low-dose aspirin.", Gate::Drugs, 0),
+        ] {
+            assert_eq!(against(text, report, gate), wrong, "{text}");
+        }
     }
 
     #[test]

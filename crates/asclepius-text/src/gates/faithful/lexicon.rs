@@ -48,7 +48,7 @@ pub(super) fn is_content(word: &str) -> bool {
 }
 
 /// Drugs that no ending gives away, generic names; of synonyms after `=` the first one counts.
-const DRUGS: &str = "insulin aspirin=asa=acetylsalicylic heparin warfarin=coumadin acetaminophen=paracetamol=apap=tylenol morphine fentanyl \
+const DRUGS: &str = "insulin aspirin=asa=acetylsalicylic=acetylsalicylate heparin warfarin=coumadin acetaminophen=paracetamol=apap=tylenol morphine fentanyl \
 remifentanil sufentanil oxycodone hydrocodone hydromorphone codeine tramadol tapentadol buprenorphine methadone ketamine propofol etomidate \
 dexmedetomidine thiopental=thiopentone sevoflurane isoflurane desflurane sugammadex epinephrine=adrenaline norepinephrine=noradrenaline=levophed dopamine \
 dobutamine milrinone levosimendan vasopressin terlipressin phenylephrine ephedrine atropine glycopyrrolate=glycopyrronium digoxin amiodarone adenosine lidocaine=lignocaine \
@@ -99,6 +99,15 @@ pub(super) fn drug(word: &str) -> Option<&str> {
         return None;
     }
     DRUG_NAMES.get(word).copied().or_else(|| (word.len() > 5 && DRUG_ENDING.is_match(word)).then_some(word))
+}
+
+/// Whether a word that is no drug's name is this one's, misspelt: "meropemen".
+pub(super) fn misspells(word: &str, of: &str) -> bool {
+    /// Shorter names are too near to words.
+    const LEAST: usize = 7;
+    const SLIPS: usize = 2;
+    let near = word.len().abs_diff(of.len()) <= SLIPS && word.as_bytes().first() == of.as_bytes().first();
+    of.len() >= LEAST && near && drug(word).is_none() && strsim::levenshtein(word, of) <= SLIPS
 }
 
 /// The generic name of a drug that goes by several.

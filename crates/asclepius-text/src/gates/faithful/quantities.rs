@@ -169,7 +169,7 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
         } else if let Some(unit) = hit.name("unit") {
             // "241 x 114 x 88 mm3" is told by its sides.
             let unit = unit.as_str();
-            let side = ["x ", "× "].iter().any(|by| line[..number.start()].ends_with(by));
+            let side = [" x ", "× "].iter().any(|by| line[..number.start()].ends_with(by));
             let (scale, unit) = measure(if side { unit.trim_end_matches(['2', '3']) } else { unit });
             (Kind::Measure, scale, Some(unit))
         } else if aged {

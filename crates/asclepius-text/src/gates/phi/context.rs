@@ -108,7 +108,7 @@ pub(super) fn is_done_by_persons(after: &str) -> bool {
 pub(super) fn is_behind_towns(after: &str) -> bool {
     static STATE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|NSW|VIC|QLD|BC|ON|QC|AB|MB|SK)(?-u:\b)",
+            r"^,? (?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]|NSW|VIC|QLD|BC|ON|QC|AB|MB|SK|UK|USA?|UAE|NZ)(?-u:\b)",
         )
     });
     STATE.is_match(after)
