@@ -4,8 +4,10 @@
 //! source, first of all in the sentence that the text's own sentence comes from: the one that shares most of its words
 //! with content. Scores count facts without support.
 
+mod codes;
 mod concepts;
 mod denials;
+mod figures;
 mod findings;
 mod levels;
 mod lexicon;
@@ -46,14 +48,14 @@ pub struct Pair<'a> {
     quantities: Vec<(usize, &'a Quantity)>,
     /// What stands around each of them, once it is asked for.
     surroundings: OnceCell<Vec<places::Surroundings>>,
+    /// The source's codes, the same way.
+    codes: OnceCell<codes::Codes>,
 }
 
 /// A sentence's origin is known when this share of its content stands in one sentence of the source.
 const SAME_SENTENCE: f32 = 0.6;
 /// Then it is the source's own.
 const VERBATIM: f32 = 0.9;
-/// So many of something may be counted by who writes.
-const FEW: f64 = 4.0;
 /// A sentence is copied when it shares so much of its content, and of its neighbouring words, with one of the source.
 const COPIED: f32 = 0.5;
 
@@ -68,7 +70,16 @@ impl<'a> Pair<'a> {
         let own_words = text.sentences.iter().zip(&overlaps).map(own).collect();
         let found = source.sentences.iter().map(|sentence| &sentence.quantities).enumerate();
         let quantities = found.flat_map(|(index, found)| found.iter().map(move |quantity| (index, quantity))).collect();
-        Self { text, source, reworded: false, overlaps, own_words, quantities, surroundings: OnceCell::new() }
+        Self {
+            text,
+            source,
+            reworded: false,
+            overlaps,
+            own_words,
+            quantities,
+            surroundings: OnceCell::new(),
+            codes: OnceCell::new(),
+        }
     }
 
     /// A text that is asked to say things in words of its own, as answers are.
@@ -78,7 +89,8 @@ impl<'a> Pair<'a> {
         Self { reworded: true, own_words, ..self }
     }
 
-    /// Doses, measurements and other figures that the source does not state with that unit.
+    /// Doses, measurements and other figures that the source does not state with that unit, and grades, vertebrae,
+    /// markers and the like of which it names others.
     pub fn quantities(&self) -> Verdict {
         count(&self.unsupported(Gate::Quantities), "quantities")
     }
@@ -139,7 +151,14 @@ impl<'a> Pair<'a> {
                 found.extend(denials::added(text, source, &self.own_words));
                 found
             }
-            Gate::Quantities => self.facts(|index, sentence| self.unsupported_figures(Kind::Measure, index, sentence)),
+            Gate::Quantities => self.facts(|index, sentence| {
+                let mut found = self.unsupported_figures(Kind::Measure, index, sentence);
+                let codes = self.codes.get_or_init(|| codes::Codes::of(self.source));
+                found.extend(
+                    codes.lacking(sentence).into_iter().map(|code| format!("{code} in {}", sentence.line.trim())),
+                );
+                found
+            }),
             Gate::Sex => person::contradict(self.text, self.source).into_iter().collect(),
             Gate::Statements => {
                 let measured = |index: usize| self.is_measured(index);
@@ -205,15 +224,6 @@ impl<'a> Pair<'a> {
             .collect()
     }
 
-    fn unsupported_figures(&self, kind: Kind, index: usize, sentence: &Sentence) -> Vec<String> {
-        let asked = sentence.quantities.iter().filter(|quantity| quantity.kind == kind);
-        asked
-            .filter(|quantity| !self.is_general_age(sentence, quantity))
-            .filter(|quantity| !self.supported_figure(index, quantity) || self.is_misplaced(index, quantity))
-            .map(|quantity| around(sentence, quantity.at))
-            .collect()
-    }
-
     /// "A man over 90" of one who is 93.
     fn is_general_age(&self, sentence: &Sentence, quantity: &Quantity) -> bool {
         let years = |value: &f64| {
@@ -229,84 +239,6 @@ impl<'a> Pair<'a> {
         let ages = self.quantities.iter().filter(|(_, quantity)| quantity.kind == Kind::Age);
         ages.filter(|(_, age)| age.unit.as_deref() == Some("month"))
             .any(|(_, age)| age.values.iter().any(|value| *value > 89.0 * 12.0))
-    }
-
-    /// Whether the source states the figure where the the sentence comes from, or beside the same words.
-    fn supported_figure(&self, index: usize, asked: &Quantity) -> bool {
-        let line = self.text.sentences[index].line.as_str();
-        let agreeing: Vec<&(usize, &Quantity)> =
-            self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
-        // "One" is an article as often.
-        if self.own_words[index] && asked.unit.is_none() && !asked.counts && asked.values == [1.0] {
-            return true;
-        }
-        // Who writes in words of his own counts what the source lists: "the first of two brothers", "four coils".
-        let few = asked.values.iter().all(|value| (1.0..=FEW).contains(value) && value.fract() == 0.0);
-        if self.own_words[index]
-            && asked.kind == Kind::Measure
-            && asked.unit.is_none()
-            && few
-            && (asked.values == [2.0] || !agreeing.is_empty())
-        {
-            return true;
-        }
-        if agreeing.is_empty() {
-            return self.stated_otherwise(index, asked);
-        }
-        if self.own_words[index] && asked.kind == Kind::Measure && asked.unit.is_none() && !self.reworded {
-            return true;
-        }
-        // In words of one's own a telling figure needs no word of the source beside it.
-        let telling_figure =
-            asked.precision < asked.scale * 0.99 || asked.values.iter().any(|value| value / asked.scale >= 13.0);
-        let same_unit = asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit == asked.unit);
-        if self.own_words[index] && asked.kind == Kind::Measure && telling_figure && same_unit {
-            return true;
-        }
-        let stems = self.context(line, asked.at);
-        // One word alone may stand for something else there, a drug hardly.
-        let telling = stems.len() > 1 || stems.iter().any(|stem| lexicon::DRUG_STEMS.contains(stem));
-        let beside = |found: &(usize, &Quantity)| {
-            let near = within(&self.source.sentences[found.0].line, found.1.at, FAR);
-            // "Pred" and "vanc" stand for what they begin.
-            let begins = |stem: &str| {
-                let mut words = near.split(|letter: char| !letter.is_alphabetic());
-                words.any(|word| word.len() >= 4 && lexicon::is_content(word) && stem.starts_with(word))
-            };
-            let told = |near: &str| stems.iter().any(|stem| near.contains(stem.as_str()));
-            // Who writes in words of his own draws neighbouring sentences into one.
-            let neighbour = |at: usize| self.source.sentences.get(at).is_some_and(|sentence| told(&sentence.line));
-            told(near)
-                || stems.iter().any(|stem| begins(stem))
-                || (self.own_words[index]
-                    && asked.kind == Kind::Interval
-                    && (neighbour(found.0.wrapping_sub(1)) || neighbour(found.0 + 1)))
-        };
-        let best = self.overlaps[index].iter().copied().fold(0.0, f32::max);
-        let copied = self.is_copied(index);
-        if best >= SAME_SENTENCE && self.text.sentences[index].content.len() >= 3 {
-            let near = self.near_origin(index, agreeing.iter().map(|(at, _)| *at));
-            if near || copied {
-                return near || self.stated_otherwise(index, asked);
-            }
-        }
-        // A dose whose unit the source leaves out there is told from another figure by the words beside it alone.
-        let stated = self.reworded || asked.unit.is_none() || agreeing.iter().any(|(_, found)| found.unit.is_some());
-        (!telling && stated) || agreeing.iter().any(|found| beside(found)) || self.stated_otherwise(index, asked)
-    }
-
-    /// Beginnings of the words with content closest to a place in a line, as far as the source holds them.
-    fn context(&self, line: &str, at: usize) -> Vec<String> {
-        let (before, after) = line.split_at(at);
-        let word = |word: &str| -> Option<String> {
-            let word = word.trim_matches(|character: char| !character.is_alphabetic());
-            let stem = reading::stem(word);
-            let counts = lexicon::is_content(word) && word.is_ascii() && (3..=7).contains(&stem.len());
-            (counts && self.source.known.contains(word)).then_some(stem)
-        };
-        let mut stems: Vec<String> = before.rsplit(' ').take(5).filter_map(word).take(2).collect();
-        stems.extend(after.split(' ').skip(1).take(4).filter_map(word).take(1));
-        stems
     }
 
     fn supported(&self, index: usize, holds: impl Fn(&Sentence) -> bool) -> bool {
@@ -334,116 +266,10 @@ impl<'a> Pair<'a> {
         let origins = self.source.sentences.iter().zip(&self.overlaps[index]);
         origins.filter(|(_, overlap)| **overlap >= VERBATIM).any(|(origin, _)| sentence.copied_from(origin) >= 0.7)
     }
-
-    /// Whether the sentence tells two or more figures and the source has them all, most of them in one sentence or two
-    /// neighbouring ones: then it tells what the source tells, in whatever words.
-    fn is_measured(&self, index: usize) -> bool {
-        let told: Vec<&Quantity> = self.text.sentences[index]
-            .quantities
-            .iter()
-            .filter(|quantity| quantity.unit.is_some() || quantity.values.iter().any(|value| *value >= 10.0))
-            .collect();
-        let places = |asked: &Quantity| -> BTreeSet<usize> {
-            let agreeing = self.quantities.iter().filter(|(_, found)| asked.agrees(found));
-            agreeing.flat_map(|(at, _)| [*at, at + 1]).collect()
-        };
-        let places: Vec<BTreeSet<usize>> = told.into_iter().map(places).collect();
-        let together = |at: &usize| places.iter().filter(|places| places.contains(at)).count() * 3 >= places.len() * 2;
-        places.len() >= 2 && places.iter().all(|places| !places.is_empty()) && places.iter().flatten().any(together)
-    }
-
-    /// A figure that the source has as an ordinal ("the fourth day"), or whose unit it says once for several ("at three
-    /// months and at six").
-    fn stated_otherwise(&self, index: usize, asked: &Quantity) -> bool {
-        let stated = asked.values.first().map_or(0.0, |value| value / asked.scale);
-        if asked.counts {
-            let word = ORDINALS.get((stated as usize).wrapping_sub(1));
-            let spelled = word.is_some_and(|word| self.source.known.contains(*word));
-            let in_figures = |end: &str| {
-                let ordinal = format!("{stated}{end}");
-                let whole = |line: &str| {
-                    line.match_indices(&ordinal)
-                        .any(|(at, _)| !line[..at].ends_with(|last: char| last.is_ascii_digit()))
-                };
-                self.source.sentences.iter().any(|sentence| whole(&sentence.line))
-            };
-            return spelled || ["th", "st", "nd", "rd"].into_iter().any(in_figures);
-        }
-        // "Every 24 hours" is daily, "every 12" twice daily.
-        let often = [24.0, 12.0, 8.0, 6.0].iter().any(|hours| (stated - hours).abs() < 1e-9);
-        let hourly = (asked.scale - 1.0 / 24.0).abs() < 1e-9 && asked.unit.as_deref() == Some("day");
-        let told = || DAILY.iter().any(|word| self.source.known.contains(*word));
-        if asked.kind == Kind::Interval && often && hourly && told() {
-            return true;
-        }
-        // "Nine days before" of what happened on day 1 of nine.
-        let day =
-            |(_, found): &(usize, &Quantity)| found.counts && found.counted.is_some() && found.counted == asked.span();
-        let line = &self.text.sentences[index].line[asked.at..];
-        let apart = || line.split([' ', ',', '.', ';', ')']).skip(1).take(2).any(|word| APART.contains(&word));
-        if self.own_words[index] && asked.kind == Kind::Interval && apart() {
-            let days = self.quantities.iter().filter(|found| day(found));
-            if days.flat_map(|(_, found)| &found.values).any(|value| (value - stated).abs() < 1e-6) {
-                return true;
-            }
-        }
-        let bare = |at: usize| {
-            let same = |(index, found): &&(usize, &Quantity)| *index == at && found.unit.is_none() && !found.counts;
-            self.quantities.iter().filter(same).any(|(_, found)| found.values.contains(&stated))
-        };
-        let unit_once = |(at, found): &(usize, &Quantity)| {
-            found.kind == Kind::Interval && found.unit == asked.unit && found.scale == asked.scale && bare(*at)
-        };
-        // In words of one's own the unit may come from elsewhere, unless the source has the figure with another one.
-        let shares = |at: usize| self.overlaps[index].get(at).is_some_and(|overlap| *overlap > 0.0);
-        let otherwise = |(at, found): &(usize, &Quantity)| {
-            let same = found.values.iter().any(|value| (value / found.scale - stated).abs() < 1e-6);
-            let unit = found.unit != asked.unit || (found.scale - asked.scale).abs() > 1e-9;
-            found.kind == Kind::Interval && same && unit && shares(*at)
-        };
-        let elsewhere = || {
-            !self.quantities.iter().any(otherwise) && (0..self.source.sentences.len()).any(|at| bare(at) && shares(at))
-        };
-        asked.kind == Kind::Interval
-            && (self.quantities.iter().any(unit_once) || (self.own_words[index] && self.reworded && elsewhere()))
-    }
 }
 
 fn count(facts: &[String], what: &str) -> Verdict {
     Verdict::new(facts.len() as f32, format!("{} {what} have no support in the source", facts.len()))
-}
-
-const ORDINALS: &[&str] = &[
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-];
-
-/// Words after a stretch of time that lies between two events.
-const APART: &[&str] = &["ago", "earlier", "previously", "before", "prior", "later", "after", "since"];
-
-/// How often a day, without a figure for the hours between.
-const DAILY: &[&str] = &["daily", "bid", "bd", "sid", "qd", "od", "tid", "tds", "qid", "qds", "twice"];
-
-/// Bytes on each side of a figure in which the source must hold one of the words beside it.
-const FAR: usize = 90;
-
-/// What stands around a place.
-fn within(line: &str, at: usize, bytes: usize) -> &str {
-    let from = (0..=at.saturating_sub(bytes)).rev().find(|&from| line.is_char_boundary(from)).unwrap_or(0);
-    let to = ((at + bytes).min(line.len())..=line.len()).find(|&to| line.is_char_boundary(to)).unwrap_or(line.len());
-    &line[from..to]
 }
 
 /// A place in a sentence with some of what stands there.
@@ -466,7 +292,7 @@ fn is_acid_of(word: &str, drug: &str) -> bool {
 /// Whether a word in lower case says how many, how much, how long or when.
 pub(crate) fn counts_or_measures(word: &str) -> bool {
     reading::numeral(word).is_some()
-        || ORDINALS.contains(&word)
+        || figures::ORDINALS.contains(&word)
         || TIME_WORDS.iter().any(|(name, _)| *name == word)
         || quantities::is_unit(word)
 }
@@ -495,7 +321,7 @@ mod tests {
     #[test]
     fn what_a_report_spells_otherwise_is_the_same() {
         let report = "A man with a body mass index of 18.5 kg/m2 was given meropemen. Sutures were removed on the 12th \
-                      post-operative day. She took low-dose acetylsalicylate. The mass was 24 x 11 x 8 mm.";
+                      post-operative day. He took low-dose acetylsalicylate. No drug allergies were known, and the scan showed no trauma. The mass was 24 x 11 x 8 mm.";
         for (text, gate, wrong) in [
             ("BMI 18.5 kg/m2.", Gate::Quantities, 0),
             ("BMI 19.5 kg/m2.", Gate::Quantities, 1),
@@ -504,6 +330,12 @@ mod tests {
             ("Mass 24 x 11 x 8 mm3.", Gate::Quantities, 0),
             ("Meropenem given.", Gate::Drugs, 0),
             ("Ertapenem given.", Gate::Drugs, 1),
+            ("Merrem given.", Gate::Drugs, 0),
+            ("Zolpidem given.", Gate::Drugs, 1),
+            ("Pt: M, 40 y", Gate::Sex, 0),
+            ("Pt: F, 40 y", Gate::Sex, 1),
+            ("Allergies: none.", Gate::Negation, 0),
+            ("Scan done to look for trauma.", Gate::Negation, 0),
             ("Low-dose aspirin.", Gate::Drugs, 0),
         ] {
             assert_eq!(against(text, report, gate), wrong, "{text}");

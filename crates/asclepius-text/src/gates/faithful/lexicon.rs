@@ -42,49 +42,32 @@ yrs mth mths wks hrs mins secs"
         .collect()
 });
 
+/// Whether any text may hold the word.
+pub(super) fn is_common(word: &str) -> bool {
+    COMMON.contains(word)
+}
+
 /// Whether a word can carry a fact of this patient.
 pub(super) fn is_content(word: &str) -> bool {
     word.len() >= 3 && word.chars().any(char::is_alphabetic) && !COMMON.contains(word)
 }
 
-/// Drugs that no ending gives away, generic names; of synonyms after `=` the first one counts.
-const DRUGS: &str = "insulin aspirin=asa=acetylsalicylic=acetylsalicylate heparin warfarin=coumadin acetaminophen=paracetamol=apap=tylenol morphine fentanyl \
-remifentanil sufentanil oxycodone hydrocodone hydromorphone codeine tramadol tapentadol buprenorphine methadone ketamine propofol etomidate \
-dexmedetomidine thiopental=thiopentone sevoflurane isoflurane desflurane sugammadex epinephrine=adrenaline norepinephrine=noradrenaline=levophed dopamine \
-dobutamine milrinone levosimendan vasopressin terlipressin phenylephrine ephedrine atropine glycopyrrolate=glycopyrronium digoxin amiodarone adenosine lidocaine=lignocaine \
-flecainide propafenone sotalol ivabradine ranolazine nitroglycerin=glyceryl isosorbide nitroprusside hydralazine minoxidil clonidine methyldopa doxazosin \
-tamsulosin finasteride verapamil diltiazem clopidogrel=plavix ticagrelor prasugrel dipyridamole cilostazol alteplase=tpa tenecteplase streptokinase urokinase \
-fondaparinux bivalirudin argatroban protamine spironolactone eplerenone amiloride mannitol acetazolamide indapamide levothyroxine=thyroxine=synthroid \
-liothyronine methimazole carbimazole propylthiouracil methotrexate=mtx cyclophosphamide ifosfamide melphalan chlorambucil busulfan bendamustine vincristine vinblastine \
-vinorelbine bleomycin etoposide gemcitabine capecitabine fluorouracil=5-fu cytarabine fludarabine cladribine azacitidine decitabine temozolomide dacarbazine \
-mercaptopurine hydroxyurea=hydroxycarbamide thalidomide lenalidomide pomalidomide bortezomib carfilzomib asparaginase tretinoin mitotane mitomycin dactinomycin \
-linezolid rifampin=rifampicin isoniazid=inh ethambutol pyrazinamide colistin polymyxin amikacin gentamicin tobramycin streptomycin vancomycin teicoplanin daptomycin \
-trimethoprim sulfamethoxazole=sulphamethoxazole cotrimoxazole=co-trimoxazole nitrofurantoin fosfomycin chloramphenicol dapsone ivermectin albendazole mebendazole praziquantel chloroquine hydroxychloroquine \
-artesunate quinine primaquine amphotericin nystatin terbinafine griseofulvin flucytosine colchicine allopurinol febuxostat probenecid azathioprine mycophenolate \
-tacrolimus sirolimus everolimus cyclosporine=ciclosporin=cyclosporin leflunomide sulfasalazine=sulphasalazine mesalamine=mesalazine penicillamine lithium valproate=valproic carbamazepine oxcarbazepine=trileptal \
-levetiracetam=keppra phenytoin fosphenytoin lamotrigine topiramate lacosamide zonisamide vigabatrin ethosuximide clobazam phenobarbital=phenobarbitone gabapentin pregabalin haloperidol risperidone olanzapine quetiapine \
-aripiprazole clozapine ziprasidone chlorpromazine sertraline citalopram escitalopram fluoxetine paroxetine venlafaxine duloxetine bupropion mirtazapine trazodone amitriptyline \
-nortriptyline donepezil memantine rivastigmine levodopa carbidopa pramipexole ropinirole amantadine baclofen tizanidine dantrolene pyridostigmine neostigmine riluzole edaravone \
-thiamine pyridoxine cyanocobalamin hydroxocobalamin folate=folic biotin phytonadione calcitriol cholecalciferol ergocalciferol immunoglobulin=ivig tranexamic octreotide desmopressin \
-glucagon naloxone flumazenil albuterol=salbutamol ipratropium tiotropium budesonide fluticasone theophylline aminophylline terbutaline formoterol salmeterol oxytocin misoprostol mifepristone \
-methylergonovine letrozole anastrozole exemestane tamoxifen fulvestrant clomiphene leuprolide goserelin bicalutamide metoclopramide domperidone sucralfate lactulose loperamide bisacodyl polyethylene \
-cholestyramine ursodiol=ursodeoxycholic exenatide liraglutide semaglutide dulaglutide metformin glipizide gliclazide glimepiride glyburide=glibenclamide acarbose pioglitazone etanercept abatacept \
-anakinra eculizumab denosumab botulinum timolol latanoprost brimonidine dorzolamide ranibizumab bevacizumab triamcinolone chlorhexidine povidone silver mupirocin hydroxyzine=atarax diphenhydramine \
-chlorpheniramine promethazine cetirizine loratadine fexofenadine levocetirizine prednisone prednisolone methylprednisolone=solumedrol=medrol dexamethasone=decadron hydrocortisone betamethasone fludrocortisone \
-ibuprofen naproxen diclofenac ketorolac indomethacin=indometacin celecoxib meloxicam furosemide=frusemide=lasix torsemide bumetanide chlorthalidone hydrochlorothiazide oseltamivir acyclovir=aciclovir=zovirax valacyclovir=valaciclovir=valtrex ganciclovir \
-remdesivir tocilizumab baricitinib tofacitinib deferoxamine deferasirox edetate dimercaprol pralidoxime acetylcysteine=n-acetylcysteine=nac sildenafil tadalafil bosentan macitentan riociguat treprostinil epoprostenol iloprost \
-erythropoietin filgrastim eltrombopag romiplostim iron sucrose cephalexin=cefalexin=keflex amoxicillin=amoxycillin meperidine=pethidine enoxaparin=lovenox=clexane apixaban=eliquis rivaroxaban=xarelto atorvastatin=lipitor rosuvastatin=crestor lorazepam=ativan diazepam=valium ondansetron=zofran adalimumab=humira infliximab=remicade rituximab=rituxan=mabthera ceftriaxone=rocephin metronidazole=flagyl levofloxacin=levaquin pantoprazole=protonix esomeprazole=nexium omeprazole=prilosec beclomethasone=beclometasone estradiol=oestradiol";
-
+/// Drugs by every name in the lists, and the one that stands for all of its names.
 static DRUG_NAMES: LazyLock<FxHashMap<&str, &str>> = LazyLock::new(|| {
-    let groups = DRUGS.split_whitespace().filter(|group| !matches!(*group, "iron" | "sucrose" | "silver"));
-    groups
-        .flat_map(|group| group.split('=').map(move |name| (name, group.split('=').next().unwrap_or(group))))
-        .collect()
+    let groups = |list: &'static str| {
+        let lines = list.lines().filter(|line| !line.starts_with('#'));
+        lines.flat_map(str::split_whitespace).map(|group| group.split('=').collect::<Vec<&str>>())
+    };
+    let mut drugs: FxHashMap<&str, &str> = FxHashMap::default();
+    for group in groups(include_str!("drugs.txt")).chain(groups(include_str!("more_drugs.txt"))) {
+        // One that the lists before have under another name keeps that.
+        let first = group.iter().find_map(|name| drugs.get(name).copied()).unwrap_or(group[0]);
+        for name in group {
+            drugs.entry(name).or_insert(first);
+        }
+    }
+    drugs
 });
-
-/// Beginnings of those names.
-pub(super) static DRUG_STEMS: LazyLock<FxHashSet<String>> =
-    LazyLock::new(|| DRUG_NAMES.keys().map(|name| super::reading::stem(name)).collect());
 
 static DRUG_ENDING: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -98,19 +81,19 @@ pub(super) fn drug(word: &str) -> Option<&str> {
     if word.len() < 3 {
         return None;
     }
-    DRUG_NAMES.get(word).copied().or_else(|| (word.len() > 5 && DRUG_ENDING.is_match(word)).then_some(word))
+    generic(word).or_else(|| (word.len() > 5 && DRUG_ENDING.is_match(word)).then_some(word))
 }
 
-/// Whether a word that is no drug's name is this one's, misspelt: "meropemen".
+/// Whether a word that the lists do not have is this drug's name, misspelt: "meropemen".
 pub(super) fn misspells(word: &str, of: &str) -> bool {
     /// Shorter names are too near to words.
     const LEAST: usize = 7;
     const SLIPS: usize = 2;
     let near = word.len().abs_diff(of.len()) <= SLIPS && word.as_bytes().first() == of.as_bytes().first();
-    of.len() >= LEAST && near && drug(word).is_none() && strsim::levenshtein(word, of) <= SLIPS
+    of.len() >= LEAST && near && generic(word).is_none() && strsim::levenshtein(word, of) <= SLIPS
 }
 
-/// The generic name of a drug that goes by several.
+/// The generic name of a drug that the lists have.
 pub(super) fn generic(word: &str) -> Option<&'static str> {
     DRUG_NAMES.get(word).copied()
 }

@@ -40,6 +40,7 @@ fn read(reading: &Reading) -> Sex {
                     || sentence.words[index - 1].text == "yo"
                     || sentence.words[index - 1].text == "old"
                     || sentence.words[index - 1].text == "o");
+            let letter = letter || (word.capitals && is_labelled(sentence, index));
             let male = MALE.contains(&text) || (letter && text == "m");
             let female = FEMALE.contains(&text) || (letter && text == "f");
             sex.male += usize::from(male);
@@ -54,6 +55,17 @@ fn read(reading: &Reading) -> Sex {
         }
     }
     sex
+}
+
+/// "Sex: F", and "Pt: M, 35 y" or "F, 40" at the beginning of a line.
+fn is_labelled(sentence: &Sentence, at: usize) -> bool {
+    const LABELS: &[&str] = &["patient", "pt", "re"];
+    let text = |at: usize| sentence.words.get(at).map_or("", |word| word.text.as_str());
+    let before = at.checked_sub(1).map_or("", text);
+    let begins = at == 0 || (at == 1 && LABELS.contains(&before));
+    let aged =
+        is_age(text(at + 1)) && matches!(text(at + 2), "" | "y" | "yo" | "yr" | "yrs" | "year" | "years" | "with");
+    matches!(before, "sex" | "gender") || (begins && aged)
 }
 
 /// The figure nearest to the word that says it is an age.

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::codes;
+
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -30,13 +32,15 @@ pub(super) struct Quantity {
     pub counts: bool,
     /// What it counts, if that is time: how many bases one is, and the base.
     pub counted: Option<(f64, &'static str)>,
+    /// Which grade, stage, class or type it is, with the letter behind the figure.
+    pub designates: Option<(&'static str, Option<char>)>,
     /// Where in the line.
     pub at: usize,
 }
 
 static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     let number = r"\d+(?:[.,]\d+)*";
-    let part = r"(?:micrograms?|milligrams?|kilograms?|grams?|milliliters?|millilitres?|liters?|litres?|deciliters?|units?|mcg|mg|ug|ng|pg|fg|kg|gm|g|meq|mmol|umol|nmol|pmol|mosm|miu|uiu|iu|u|ml|dl|ul|cl|fl|l|mmhg|mm hg|cmh2o|cm h2o|kpa|cm|mm|um|nm|km|m2|m3|cm2|mm2|mm3|cm3|m|gy|cgy|hz|khz|mhz|bpm|msec|ms|mv|ma|kcal|fr|percent|%|beats?|breaths?|drops?|tablets?|capsules?|puffs?|°\s?c|°\s?f|degrees?(?: celsius| fahrenheit| c| f)?|celsius|fahrenheit|diopters?)";
+    let part = r"(?:e\d{1,2}|micrograms?|milligrams?|nanograms?|picograms?|kilograms?|grams?|millimoles?|micromoles?|milliequivalents?|(?:centi|milli|micro|nano)?met(?:er|re)s?|milliliters?|millilitres?|liters?|litres?|deciliters?|decilitres?|international units?|units?|mcg|mg|ug|ng|pg|fg|kg|gm|g|meq|mmol|umol|nmol|pmol|mosm|miu|uiu|iu|u|ml|dl|ul|cl|fl|l|mmhg|mm hg|cmh2o|cm h2o|kpa|cm|mm|um|nm|km|m2|m3|cm2|mm2|mm3|cm3|m|gy|cgy|hz|khz|mhz|bpm|msec|ms|mv|ma|kcal|fr|percent|%|beats?|breaths?|drops?|tablets?|capsules?|puffs?|°\s?c|°\s?f|degrees?(?: celsius| fahrenheit| c| f)?|celsius|fahrenheit|diopters?)";
     let over = r"(?:\s?(?:/|per)\s?(?:kg|dl|ml|ul|l|day|d|hours?|hr|h|minutes?|min|m|m2|mm3|week|dose|24 ?h|hpf|sec|s|year|g))*";
     let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mths?|mos?|years?|yrs?|yr|y|decades?)";
     let age = r"(?:[- ]?(?P<ageunit>years?|yrs?|yr|months?|mos?|mo|weeks?|wks?|wk|days?|y|hours?)[- ]?(?:old|of age)\b|[- ]?(?P<yo>y/o|y\.o\.?|yo|y\.?/o\.?)|(?P<sexed>m|f)\b)";
@@ -54,6 +58,12 @@ pub(super) fn is_unit(word: &str) -> bool {
         hit.get(0).is_some_and(|whole| whole.as_str().trim() == named)
             && (hit.name("unit").is_some() || hit.name("time").is_some())
     })
+}
+
+/// Whether a word is a stretch of time.
+pub(super) fn is_span(word: &str) -> bool {
+    const SPANS: &[&str] = &["minute", "hour", "day", "week", "month", "year"];
+    SPANS.contains(&word.strip_suffix('s').unwrap_or(word))
 }
 
 /// Words after which "a week" is a stretch of time.
@@ -102,6 +112,24 @@ const COUNTED: &[&str] = &[
     "class", "session", "dose", "cycle", "episode", "attempt", "step", "number",
 ];
 
+/// What grades, stages, classes and types are called by; scores that come in classes are theirs.
+fn designated(word: &str) -> Option<&'static str> {
+    match word {
+        "grade" | "grades" => Some("grade"),
+        "stage" | "stages" => Some("stage"),
+        "type" | "types" => Some("type"),
+        "class" | "classes" | "nyha" | "asa" | "mallampati" => Some("class"),
+        _ => None,
+    }
+}
+
+/// The letter of "2b".
+fn letter_behind(after: &str) -> Option<char> {
+    let mut letters = after.chars();
+    let letter = letters.next().filter(char::is_ascii_lowercase)?;
+    letters.next().is_none_or(|next| !next.is_alphabetic()).then_some(letter)
+}
+
 /// Every quantity of a sentence in order. In `2-3 weeks` and `5 × 6 cm` each figure has the unit.
 pub(super) fn find(line: &str) -> Vec<Quantity> {
     const SPANS: &[&str] = &["day", "week", "month", "hour", "year", "minute", "second"];
@@ -129,6 +157,7 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
                     unit: Some(unit.to_owned()),
                     counts: false,
                     counted: None,
+                    designates: None,
                     at: whole.start(),
                 });
             }
@@ -136,7 +165,8 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
         }
         let Some(number) = hit.name("n") else { continue };
         let before = line[..number.start()].chars().next_back();
-        if before.is_some_and(char::is_alphabetic) || is_marker(line, number.start(), number.end()) {
+        let coded = before.is_some_and(char::is_alphabetic) || codes::goes_on(&line[..number.start()]);
+        if coded || is_marker(line, number.start(), number.end()) {
             continue;
         }
         // "2nd" is said as a word as often.
@@ -179,11 +209,23 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
         };
         let (values, precision) = readings(number.as_str());
         let values = values.into_iter().map(|value| value * scale).collect();
-        let before = line[..number.start()].trim_end().rsplit(' ').next().unwrap_or_default();
-        let counts = COUNTED.contains(&before);
+        let before =
+            line[..number.start()].trim_end_matches([' ', ':', '-', '=']).rsplit(' ').next().unwrap_or_default();
+        let designates = designated(before).map(|of| (of, letter_behind(&line[number.end()..])));
+        let counts = COUNTED.contains(&before) || designates.is_some();
         let counted = matches!(before, "day" | "days" | "week" | "weeks" | "month" | "hour").then(|| time(before));
         let at = number.start();
-        found.push(Quantity { kind, values, precision: precision * scale, scale, unit, counts, counted, at });
+        found.push(Quantity {
+            kind,
+            values,
+            precision: precision * scale,
+            scale,
+            unit,
+            counts,
+            counted,
+            designates,
+            at,
+        });
         share_unit(&mut found, line, number.start());
     }
     found
@@ -300,12 +342,23 @@ fn measure(unit: &str) -> (f64, String) {
     let (first, over) = unit.split_once('/').map_or((unit.as_str(), None), |(first, over)| (first, Some(over)));
     let plain = match first {
         "microgram" | "micrograms" | "ug" => "mcg",
+        "nanogram" | "nanograms" => "ng",
+        "picogram" | "picograms" => "pg",
+        "millimole" | "millimoles" => "mmol",
+        "micromole" | "micromoles" => "umol",
+        "milliequivalent" | "milliequivalents" => "meq",
+        "centimeter" | "centimeters" | "centimetre" | "centimetres" => "cm",
+        "millimeter" | "millimeters" | "millimetre" | "millimetres" => "mm",
+        "micrometer" | "micrometers" | "micrometre" | "micrometres" => "um",
+        "nanometer" | "nanometers" | "nanometre" | "nanometres" => "nm",
+        "meter" | "meters" | "metre" | "metres" => "m",
+        "deciliter" | "deciliters" | "decilitre" | "decilitres" => "dl",
         "milligram" | "milligrams" => "mg",
         "gram" | "grams" | "gm" => "g",
         "kilogram" | "kilograms" => "kg",
         "milliliter" | "milliliters" | "millilitre" | "millilitres" => "ml",
         "liter" | "liters" | "litre" | "litres" => "l",
-        "unit" | "units" | "iu" => "u",
+        "unit" | "units" | "iu" | "internationalunit" | "internationalunits" => "u",
         "percent" => "%",
         "cmh2o" | "kpa" => first,
         "beats" | "beat" | "bpm" => "beat",
@@ -355,6 +408,18 @@ fn measure(unit: &str) -> (f64, String) {
 }
 
 impl Quantity {
+    /// Whether the other one says which of the same: another grade where this is a grade.
+    pub(super) fn designates_alike(&self, other: &Self) -> bool {
+        self.designates.zip(other.designates).is_some_and(|((own, _), (other, _))| own == other)
+    }
+
+    /// Whether the other one is this grade, stage, class or type, or says it more precisely.
+    pub(super) fn is_same_designation(&self, other: &Self) -> bool {
+        let letter = |of: &Self| of.designates.and_then(|(_, letter)| letter);
+        let fits = letter(self).is_none_or(|own| letter(other) == Some(own));
+        self.designates_alike(other) && fits && self.values.first() == other.values.first()
+    }
+
     /// The unit of time that an interval is told in, as [`Self::counted`] has it.
     pub(super) fn span(&self) -> Option<(f64, &'static str)> {
         let unit = ["minute", "day", "month"].into_iter().find(|unit| Some(*unit) == self.unit.as_deref())?;

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 use rustc_hash::FxHashMap;
 
+use super::codes;
 use crate::abbreviations;
 
 /// Shorthand with a meaning that the table of terms has no place for: signs, and times as fractions ("6/52").
@@ -87,9 +88,51 @@ static DAY: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is valid")
 });
 
+/// Powers of ten as they are written, the sign for them lost where a text has no raised figures ("14.8 × 109/L"), and
+/// Roman numerals of grades, stages, classes and types.
+fn numerals(text: Cow<'_, str>) -> Cow<'_, str> {
+    static POWER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\s?[x×∗*·]\s?10(?:\s?(?:\^|\*\*)\s?\(?(?P<sign>[-−]?\d{1,2})\)?|[eE](?P<e>\d{1,2})|\((?P<bracket>\d{1,2})\)|(?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})|(?P<lost>[2-9]|1[0-2])(?P<tail>\s?(?:/|cells|copies|platelets|colony|CFU|cfu|IU|U/)))").expect("the pattern is valid")
+    });
+    static ROMAN: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u:\b)(?P<of>[Gg]rades?|[Ss]tages?|[Tt]ypes?|[Cc]lass(?:es)?|NYHA|ASA|DSM|Mallampati|GRADE|STAGE|TYPE|CLASS)(?P<mark>[ :=-]{1,2})(?P<roman>I{1,3}|I?V|VI{1,3}|IX|X)(?P<letter>(?: [A-C]|[A-Da-d])?)(?-u:\b)").expect("the pattern is valid")
+    });
+    const RAISED: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+    let mut text = text;
+    if text.contains("10") && POWER.is_match(&text) {
+        let power = |hit: &Captures<'_>| {
+            let plain = ["sign", "e", "bracket", "lost"].iter().find_map(|name| hit.name(name));
+            let power = match (plain, hit.name("raised")) {
+                (Some(power), _) => power.as_str().replace('−', "-"),
+                (None, Some(raised)) => raised
+                    .as_str()
+                    .chars()
+                    .filter_map(|digit| RAISED.chars().position(|raised| raised == digit))
+                    .map(|digit| digit.to_string())
+                    .collect(),
+                _ => return hit[0].to_owned(),
+            };
+            // "10^-3" keeps its sign, and is no unit.
+            if power.starts_with('-') {
+                return hit[0].to_owned();
+            }
+            format!(" e{power}{}", hit.name("tail").map_or("", |tail| tail.as_str()))
+        };
+        text = Cow::Owned(POWER.replace_all(&text, power).into_owned());
+    }
+    if text.contains(['I', 'V', 'X']) && ROMAN.is_match(&text) {
+        let figure = |hit: &Captures<'_>| {
+            let number = codes::roman(&hit["roman"].to_ascii_lowercase()).unwrap_or_default();
+            format!("{}{}{number}{}", &hit["of"], &hit["mark"], hit["letter"].trim_start().to_ascii_lowercase())
+        };
+        text = Cow::Owned(ROMAN.replace_all(&text, figure).into_owned());
+    }
+    text
+}
+
 /// Replaces the table's abbreviations by what they stand for, and shorthand signs by words.
 pub(super) fn write_out(text: &str) -> String {
-    let mut text = spans_in_figures(text);
+    let mut text = numerals(spans_in_figures(text));
     for (needed, sign, words) in &*SHORTHAND {
         if can_hold(&text, *needed) {
             text = Cow::Owned(sign.replace_all(&text, *words).into_owned());

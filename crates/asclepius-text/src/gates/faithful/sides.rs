@@ -142,6 +142,16 @@ impl Aligned<'_> {
             })
             .fold(None, |best: Option<f32>, likeness| Some(best.map_or(likeness, |best| best.max(likeness))))
         };
+        let alike = |same: bool| {
+            let mentions = known.iter().filter(|mention| (mention.side == asked.side) == same);
+            mentions.map(|mention| self.goes_on_alike(asked, mention)).max().unwrap_or_default()
+        };
+        if alike(true) > alike(false) {
+            return false;
+        }
+        if asked.side != Side::Both && self.is_of_both(asked, known) {
+            return true;
+        }
         let (left, right, both) = (closest(Side::Left), closest(Side::Right), closest(Side::Both));
         let (own, other) = match asked.side {
             // "Both" is too common a word to ask for; two sides in one sentence are both.
@@ -156,6 +166,44 @@ impl Aligned<'_> {
             (Some(_), None) => false,
         }
     }
+}
+
+impl Aligned<'_> {
+    /// How many words with content a mention in the source goes on with that this one has, too: "right disc had become
+    /// pale" where "the right optic disc was pale".
+    fn goes_on_alike(&self, asked: &Mention, known: &Mention) -> usize {
+        let own = behind(&self.text.sentences[asked.sentence], asked.at);
+        let other = behind(&self.source.sentences[known.sentence], known.at);
+        own.iter().filter(|stem| other.contains(stem)).count()
+    }
+
+    /// Whether the source says of both sides what the text says of one, and never names that side beside any of its
+    /// words.
+    fn is_of_both(&self, asked: &Mention, known: &[Mention]) -> bool {
+        let sentence = &self.text.sentences[asked.sentence];
+        let (own, near) = (behind(sentence, asked.at), around(sentence, asked.at));
+        let Some(noun) = own.first() else { return false };
+        let both = |mention: &&Mention| mention.side == Side::Both;
+        let named = |mention: &Mention| {
+            let there = around(&self.source.sentences[mention.sentence], mention.at);
+            near.iter().any(|stem| there.contains(stem))
+        };
+        let of_both =
+            |mention: &Mention| behind(&self.source.sentences[mention.sentence], mention.at).first() == Some(noun);
+        known.iter().filter(both).any(of_both)
+            && !known.iter().any(|mention| mention.side == asked.side && named(mention))
+    }
+}
+
+/// Words behind a side that may say what is there.
+const BEHIND: usize = 6;
+
+/// The stems of the words behind a side, up to the next side or the end of the clause.
+fn behind(sentence: &Sentence, at: usize) -> Vec<&str> {
+    let words = &sentence.words;
+    let next = (at + 1..words.len().min(at + 1 + BEHIND))
+        .take_while(|&next| words[next].clause == words[at].clause && side(sentence, next).is_none());
+    next.map(|next| words[next].stem.as_str()).filter(|stem| !stem.is_empty()).collect()
 }
 
 /// Words of the shape of "LCA" or "RVOT", whose first letter may be a side.
@@ -226,19 +274,18 @@ fn likeness(own: &Sentence, at: usize, other: &Sentence, other_at: usize) -> f32
         score += if same(step, true) { weight } else { 0.0 };
         score += if same(step, false) { weight / 2.0 } else { 0.0 };
     }
-    let around = |sentence: &Sentence, at: usize| -> Vec<String> {
-        let window = &sentence.words[at.saturating_sub(5)..(at + 6).min(sentence.words.len())];
-        window
-            .iter()
-            .map(|word| word.stem.clone())
-            .filter(|stem| !stem.is_empty() && stem != "left" && stem != "right")
-            .collect()
-    };
     let nearby = around(other, other_at);
     if figure(own, at).is_some_and(|own| figure(other, other_at) == Some(own)) {
         score += FIGURE;
     }
     score + around(own, at).iter().filter(|stem| nearby.contains(stem)).count() as f32
+}
+
+/// The stems around a side.
+fn around(sentence: &Sentence, at: usize) -> Vec<&str> {
+    let window = &sentence.words[at.saturating_sub(5)..(at + 6).min(sentence.words.len())];
+    let stems = window.iter().map(|word| word.stem.as_str());
+    stems.filter(|stem| !stem.is_empty() && *stem != "left" && *stem != "right").collect()
 }
 
 /// What the same figure beside both counts.
@@ -258,4 +305,25 @@ fn figure(sentence: &Sentence, at: usize) -> Option<&str> {
     let on = (1..=2).filter_map(|steps| at.checked_sub(steps)).any(|at| words[at].text == "on");
     let found = if on { before() } else { after() };
     found.map(|word| word.text.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Gate, Pair, Reading};
+
+    #[test]
+    fn one_side_of_what_is_on_both_is_an_error() {
+        let report = "He had bilateral below-knee amputations, and the soles of both feet were numb. The right optic disc was \
+                      pale; the left was swollen. The left eye showed a swollen disc.";
+        let found = |note: &str| {
+            let (note, report) = (Reading::of(note), Reading::of(report));
+            Pair::new(&note, &report).unsupported(Gate::Laterality).len()
+        };
+        for right in ["Bilateral BKA.", "Both feet numb.", "The right disc had become pale.", "Left disc swollen."] {
+            assert_eq!(found(right), 0, "{right}");
+        }
+        for wrong in ["Left below-knee amputation.", "The sole of the right foot was numb."] {
+            assert!(found(wrong) > 0, "{wrong}");
+        }
+    }
 }

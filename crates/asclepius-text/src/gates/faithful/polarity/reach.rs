@@ -79,8 +79,11 @@ pub fn said(sentence: &Sentence) -> Vec<Said> {
             mark_before(words, index, Said::Negative, &mut said);
         } else if text == "positive" {
             mark_before(words, index, Said::Positive, &mut said);
-        } else if word.roles.any(Roles::OPENS) {
+        } else if word.roles.any(Roles::OPENS) || (word.roles.any(Roles::OPENS_WITH_FOR) && next == "for") {
             mark_open(words, index, &mut said);
+        }
+        if matches!(text, "none" | "nil") {
+            mark_label(words, index, &mut said);
         }
     }
     for (word, said) in words.iter().zip(&mut said) {
@@ -89,6 +92,15 @@ pub fn said(sentence: &Sentence) -> Vec<Said> {
         }
     }
     said
+}
+
+/// "Allergies: none": the few words that open a line, and that the whole of it answers.
+fn mark_label(words: &[Word], index: usize, said: &mut [Said]) {
+    const LONGEST: usize = 3;
+    let opens = index > 0 && index <= LONGEST && words[index - 1].clause != words[index].clause;
+    if opens && words[..index].iter().all(|word| word.clause == words[0].clause) {
+        said[..index].fill(Said::Denied);
+    }
 }
 
 /// A word that may be the verb of what follows it.

@@ -32,6 +32,33 @@ const OPEN_AFTER: &[&str] = &[
     "unless",
     "whether",
     "if",
+    "exclude",
+    "excluding",
+    "hardly",
+    "barely",
+    "scarcely",
+];
+/// Leave open with "for" whether there is what was looked for.
+const OPEN_WITH_FOR: &[&str] = &[
+    "look",
+    "looked",
+    "looking",
+    "search",
+    "searched",
+    "searching",
+    "screen",
+    "screened",
+    "screening",
+    "evaluate",
+    "evaluated",
+    "assess",
+    "assessed",
+    "check",
+    "checked",
+    "tested",
+    "examined",
+    "watched",
+    "monitored",
 ];
 /// Deny what a following word ("of", "for", "out") names.
 pub const DENY_WITH: &[(&str, &str)] = &[
@@ -293,9 +320,10 @@ impl Roles {
     pub const NARROWS: Self = Self(1 << 7);
     pub const GRAMMAR: Self = Self(1 << 8);
     pub const PLACES: Self = Self(1 << 9);
+    pub const OPENS_WITH_FOR: Self = Self(1 << 10);
     pub const CUE: Self = Self(Self::DENIES_AFTER.0 | Self::DENIES_AROUND.0 | Self::DENIES_BEFORE.0);
     /// All that changes what a sentence says of the words around.
-    pub const TURNS: Self = Self(Self::CUE.0 | Self::OPENS.0 | Self::MAY_DENY.0);
+    pub const TURNS: Self = Self(Self::CUE.0 | Self::OPENS.0 | Self::OPENS_WITH_FOR.0 | Self::MAY_DENY.0);
 
     /// The roles of a word in lower case.
     pub fn of(word: &str) -> Self {
@@ -332,6 +360,7 @@ static ROLES: LazyLock<FxHashMap<&str, Roles>> = LazyLock::new(|| {
         (Roles::DENIES_AROUND, DENY_AROUND),
         (Roles::DENIES_BEFORE, DENY_BEFORE),
         (Roles::OPENS, OPEN_AFTER),
+        (Roles::OPENS_WITH_FOR, OPEN_WITH_FOR),
         (Roles::MAY_DENY, with.as_slice()),
         (Roles::ENDS, ENDS),
         (Roles::THERE, THERE),
