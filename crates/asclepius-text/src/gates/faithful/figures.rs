@@ -83,8 +83,10 @@ impl Pair<'_> {
     /// Whether the source states the figure where the sentence comes from, or beside the same words.
     fn supported_figure(&self, index: usize, asked: &Quantity) -> bool {
         let line = self.text.sentences[index].line.as_str();
+        // In words of one's own six days are a week.
+        let about = |found: &Quantity| self.own_words[index] && asked.is_about() && asked.is_nearly(found);
         let agreeing: Vec<&(usize, &Quantity)> =
-            self.quantities.iter().filter(|(_, quantity)| asked.agrees(quantity)).collect();
+            self.quantities.iter().filter(|(_, found)| asked.agrees(found) || about(found)).collect();
         // "One" is an article as often.
         if self.own_words[index] && asked.unit.is_none() && !asked.counts && asked.values == [1.0] {
             return true;
@@ -179,12 +181,11 @@ impl Pair<'_> {
     }
 
     /// "The fourth day", "the 20th hospital day" of what counts days; "the tenth week" of ten weeks.
-    fn has_ordinal(&self, number: f64, asked: &Quantity) -> bool {
+    fn has_ordinal(&self, number: f64, span: Option<(f64, &'static str)>) -> bool {
         /// Words between the ordinal and what it counts.
         const BETWEEN: usize = 3;
         let spelt = ORDINALS.get((number as usize).wrapping_sub(1));
         let figure = number.to_string();
-        let span = asked.counted.or_else(|| asked.span());
         self.source.sentences.iter().any(|sentence| {
             let words = &sentence.words;
             (0..words.len()).any(|at| {
@@ -194,7 +195,9 @@ impl Pair<'_> {
                 let counts = |word: &Word| {
                     quantities::is_span(&word.text) && span.is_some_and(|span| span == quantities::time(&word.text))
                 };
-                ordinal && (span.is_none() || behind.any(counts))
+                // "On day seventh".
+                let before = at.checked_sub(1).is_some_and(|before| counts(&words[before]));
+                ordinal && (span.is_none() || before || behind.any(counts))
             })
         })
     }
@@ -203,7 +206,13 @@ impl Pair<'_> {
     /// months and at six").
     fn stated_otherwise(&self, index: usize, asked: &Quantity) -> bool {
         let stated = asked.values.first().map_or(0.0, |value| value / asked.scale);
-        if (asked.counts || asked.kind == Kind::Interval) && self.has_ordinal(stated, asked) {
+        let span = asked.counted.or_else(|| asked.span());
+        if (asked.counts || asked.kind == Kind::Interval) && self.has_ordinal(stated, span) {
+            return true;
+        }
+        // "A week" up to the seventh day.
+        let in_days = span.filter(|(_, base)| *base == "day").and_then(|_| asked.values.first());
+        if asked.is_about() && in_days.is_some_and(|days| self.has_ordinal(*days, Some((1.0, "day")))) {
             return true;
         }
         if asked.counts {
@@ -216,12 +225,12 @@ impl Pair<'_> {
         if asked.kind == Kind::Interval && often && hourly && told() {
             return true;
         }
-        // "Nine days before" of what happened on day 1 of nine.
+        // "Nine days before" of what happened on day 1 of nine, "34 days in intensive care" of who left it on day 34.
         let day =
             |(_, found): &(usize, &Quantity)| found.counts && found.counted.is_some() && found.counted == asked.span();
         let line = &self.text.sentences[index].line[asked.at..];
         let apart = || line.split([' ', ',', '.', ';', ')']).skip(1).take(2).any(|word| APART.contains(&word));
-        if self.own_words[index] && asked.kind == Kind::Interval && apart() {
+        if self.own_words[index] && asked.kind == Kind::Interval && (stated > FEW || apart()) {
             let days = self.quantities.iter().filter(|found| day(found));
             if days.flat_map(|(_, found)| &found.values).any(|value| (value - stated).abs() < 1e-6) {
                 return true;

@@ -288,7 +288,10 @@ fn is_of_a_time(asked: &Asked<'_>, there: Option<&Sentence>) -> bool {
         let has = |word: &Word| there.is_some_and(|there| there.words.iter().any(|other| other.text == word.text));
         let next = words[at + 1..].iter().take(3);
         let figure = next.clone().find(|word| word.text.starts_with(|first: char| first.is_ascii_digit()));
-        let of_time = FROM.contains(&text) && next.clone().any(is_time) && !figure.is_some_and(has);
+        // "Day 6 - afebrile".
+        let dated =
+            TIMES.contains(&text) && figure.is_some_and(|figure| std::ptr::eq(figure, &raw const words[at + 1]));
+        let of_time = (dated || FROM.contains(&text) && next.clone().any(is_time)) && !figure.is_some_and(has);
         of_time || (LATER.contains(&text) && !has(&words[at]))
     })
 }

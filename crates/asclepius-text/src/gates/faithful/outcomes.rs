@@ -53,7 +53,7 @@ impl Outcome {
             "elevated" | "raised" | "raized" | "high" | "higher" | "increased" | "increasing" | "rose" | "rising"
             | "risen" | "increase" | "elevation" => Self::Up,
             "low" | "lower" | "decreased" | "decreasing" | "reduced" | "fell" | "falling" | "fallen" | "dropped"
-            | "decrease" | "fall" | "reduction" | "declined" => Self::Down,
+            | "decrease" | "fall" | "reduction" | "declined" | "drop" | "decline" => Self::Down,
             "normal" | "unremarkable" | "intact" | "clear" | "satisfactory" | "unaffected" | "healthy"
             | "normalized" | "unrewarding" => Self::Normal,
             "abnormal" | "deranged" => Self::Abnormal,
@@ -206,6 +206,10 @@ pub(super) fn names(before: &str, word: &str, next: &str) -> bool {
                 | "care"
                 | "pigmentation"
         )
+        // "Raised the possibility", "a wall that held follicles", and what is normal but for what was told.
+        || (word.starts_with("rai") && matches!(next, "the" | "a" | "suspicion" | "concern" | "concerns" | "questions"))
+        || (word == "held" && !matches!(next, "" | "on" | "for" | "because" | "until" | "due" | "given" | "and" | "in" | "at" | "while"))
+        || matches!(before, "otherwise" | "else" | "remaining")
         || (word == "reactive" && matches!(before, "pupils" | "pupil" | "equal" | "mm" | "and"))
 }
 

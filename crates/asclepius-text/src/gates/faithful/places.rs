@@ -54,7 +54,8 @@ fn tokens(text: &str) -> Surroundings {
         if word.starts_with(|first: char| first.is_ascii_digit()) {
             return (word.len() >= 2).then(|| hash(word));
         }
-        let stem = reading::stem(word);
+        // A drug goes by all of its names.
+        let stem = reading::stem(lexicon::generic(word).unwrap_or(word));
         (lexicon::is_content(word) && !is_time(word) && stem.len() >= 3).then(|| hash(&stem))
     };
     words.filter_map(token).collect()

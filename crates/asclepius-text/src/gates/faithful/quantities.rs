@@ -426,6 +426,24 @@ impl Quantity {
         Some((self.scale, unit))
     }
 
+    /// "A week", "a month": said of what is about so long.
+    pub(super) fn is_about(&self) -> bool {
+        self.kind == Kind::Interval && self.precision == 0.0
+    }
+
+    /// Whether the other interval is a day or two more or less, as far as a week or a month goes.
+    pub(super) fn is_nearly(&self, other: &Self) -> bool {
+        /// Of a length.
+        const NEARLY: f64 = 0.16;
+        let days = |of: &Self| match of.span()?.1 {
+            "day" => of.values.first().copied(),
+            "month" => of.values.first().map(|months| months * 30.4),
+            _ => None,
+        };
+        let near = |own: f64, other: f64| own >= 7.0 && (own - other).abs() <= NEARLY * own;
+        other.kind == Kind::Interval && days(self).zip(days(other)).is_some_and(|(own, other)| near(own, other))
+    }
+
     /// Whether the other one is the same figure with another unit.
     pub(super) fn has_another_unit(&self, other: &Self) -> bool {
         let figure = |quantity: &Self| quantity.values.first().map(|value| value / quantity.scale);

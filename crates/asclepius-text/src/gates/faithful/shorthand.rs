@@ -197,6 +197,7 @@ static WARD: LazyLock<FxHashMap<&str, &str>> = LazyLock::new(|| {
     const PAIRS: &[(&str, &str)] = &[
         ("AVB", "atrioventricular block"),
         ("CHB", "complete heart block"),
+        ("chr", "chromosome"),
         ("SR", "sinus rhythm"),
         ("NSR", "normal sinus rhythm"),
         ("PPM", "permanent pacemaker"),

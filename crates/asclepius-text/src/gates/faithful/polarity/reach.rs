@@ -39,6 +39,10 @@ pub fn said(sentence: &Sentence) -> Vec<Said> {
             mark_open(words, index, &mut said);
             continue;
         }
+        // A count that declined to 6 was there.
+        if text == "declined" && fell(words, index) {
+            continue;
+        }
         if text == "non" {
             if let Some(said) = said.get_mut(index + 1) {
                 set(said, Said::Denied);
@@ -56,13 +60,19 @@ pub fn said(sentence: &Sentence) -> Vec<Said> {
         {
             mark_after(words, index, &mut said);
             // "The scan was declined", "stroke was ruled out".
-            if matches!(text, "declined" | "refused" | "ruled") {
+            let passive = index > 0 && matches!(words[index - 1].text.as_str(), "was" | "were" | "been" | "being");
+            if matches!(text, "declined" | "refused" | "ruled") || (text == "denied" && passive) {
                 mark_before(words, index, Said::Denied, &mut said);
             } else if text == "negative" {
                 mark_before(words, index, Said::Open, &mut said);
             }
         } else if word.roles.any(Roles::DENIES_AROUND) {
-            mark_around(words, index, &mut said);
+            // What did not settle goes on.
+            if ENDING.contains(&next) {
+                mark_open(words, index, &mut said);
+            } else {
+                mark_around(words, index, &mut said);
+            }
         } else if word.roles.any(Roles::DENIES_BEFORE) {
             // "Imaging excluded thrombosis" denies what follows, "thrombosis was excluded" what stands before.
             let passive = index > 0 && matches!(words[index - 1].text.as_str(), "was" | "were" | "been" | "is" | "are");
@@ -103,6 +113,42 @@ fn mark_label(words: &[Word], index: usize, said: &mut [Said]) {
     }
 }
 
+/// Verbs of what comes to an end or gets better.
+const ENDING: &[&str] = &[
+    "abate",
+    "alleviate",
+    "cease",
+    "clear",
+    "control",
+    "disappear",
+    "heal",
+    "help",
+    "improve",
+    "improving",
+    "reduce",
+    "relieve",
+    "relieved",
+    "resolve",
+    "resolved",
+    "respond",
+    "responding",
+    "settle",
+    "settled",
+    "stop",
+    "subside",
+];
+
+/// Whether what declined went down: with "to 6", "by half", "over the years" or a manner behind it, and no "was" before.
+fn fell(words: &[Word], index: usize) -> bool {
+    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    let next = text(index + 1);
+    let figure = text(index + 2).starts_with(|first: char| first.is_ascii_digit());
+    let passive = index > 0 && matches!(text(index - 1), "was" | "were" | "been");
+    let manner =
+        next.ends_with("ly") || matches!(next, "from" | "by" | "over" | "further" | "again" | "during" | "after");
+    !passive && (manner || (next == "to" && figure))
+}
+
 /// A word that may be the verb of what follows it.
 fn is_plain(before: &Word, word: &Word) -> bool {
     before.phrase == word.phrase && matches!(before.sort, None | Some(Sort::Other))
@@ -134,7 +180,10 @@ fn set(said: &mut Said, to: Said) {
 fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
     const SURE: usize = 7;
     let clause = words[index].clause;
-    let ends = |at: usize| words[at].clause != clause || (at > index + 1 && words[at].roles.any(Roles::ENDS));
+    // "Symptoms such as fever, rash and pain" goes on.
+    let such = |at: usize| words[at].text == "as" && words[at - 1].text == "such";
+    let ends =
+        |at: usize| words[at].clause != clause || (at > index + 1 && words[at].roles.any(Roles::ENDS) && !such(at));
     let end = (index + 1..words.len()).find(|&at| ends(at)).unwrap_or(words.len());
     // "No platelets were given": the verb goes with what is denied.
     let copula = |word: &Word| word.clause == clause && matches!(word.text.as_str(), "was" | "were" | "is" | "are");
@@ -170,7 +219,8 @@ fn mark_after(words: &[Word], index: usize, said: &mut [Said]) {
         }
         since_mark += 1;
         // "No ring at the slit lamp" denies no lamp.
-        placed |= word.roles.any(Roles::PLACES) || word.text == "to";
+        // "No facial weakness with symmetric smile" denies no smile.
+        placed |= word.roles.any(Roles::PLACES) || matches!(word.text.as_str(), "to" | "with");
         // "Without invasion expanding the cavity" tells that it expanded.
         let participle =
             word.text.ends_with("ing") && word.sort.is_none() && at > index + 1 && !words[at - 1].stem.is_empty();

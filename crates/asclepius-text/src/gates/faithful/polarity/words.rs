@@ -12,8 +12,22 @@ const DENY_AFTER: &[&str] = &[
 ];
 /// Deny the phrase they stand in.
 const DENY_AROUND: &[&str] = &[
-    "not", "never", "cannot", "unable", "didn", "wasn", "couldn", "isn", "weren", "hadn", "doesn", "hasn", "haven",
-    "don", "aren",
+    "not",
+    "never",
+    "cannot",
+    "unable",
+    "inability",
+    "didn",
+    "wasn",
+    "couldn",
+    "isn",
+    "weren",
+    "hadn",
+    "doesn",
+    "hasn",
+    "haven",
+    "don",
+    "aren",
 ];
 /// Deny what stands before them.
 const DENY_BEFORE: &[&str] = &["absent", "excluded", "avoided"];
@@ -302,6 +316,9 @@ const GRAMMAR: &[&str] = &[
     "well",
     "still",
     "yet",
+    "change",
+    "changes",
+    "difference",
 ];
 
 /// Which of the lists above hold a word: looked up once, when the word is read.
