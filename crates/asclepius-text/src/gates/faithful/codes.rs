@@ -52,7 +52,7 @@ impl Codes {
                     .map(|(letters, number)| format!("{letters}{number}")),
             );
             let other = |part: u32, whole: u32| self.fractions.iter().any(|known| known.0 == part || known.1 == whole);
-            let fractions = fractions(&sentence.line).into_iter();
+            let fractions = fractions(&sentence.line).into_iter().chain(parts(&sentence.words));
             found.extend(
                 fractions
                     .filter(|fraction| !self.fractions.contains(fraction) && other(fraction.0, fraction.1))
