@@ -27,6 +27,9 @@ pub(super) const ORDINALS: &[&str] = &[
     "fourteenth",
 ];
 
+/// Behind a figure they make it an ordinal.
+const ENDS: &[&str] = &["th", "st", "nd", "rd"];
+
 /// The stems of what "type 2" stands before.
 fn typed(line: &str, at: usize) -> Vec<String> {
     const WORDS: usize = 3;
@@ -189,15 +192,28 @@ impl Pair<'_> {
         self.source.sentences.iter().any(|sentence| {
             let words = &sentence.words;
             (0..words.len()).any(|at| {
-                let ended = words.get(at + 1).is_some_and(|end| matches!(end.text.as_str(), "th" | "st" | "nd" | "rd"));
+                let ended = words.get(at + 1).is_some_and(|end| ENDS.contains(&end.text.as_str()));
                 let ordinal = Some(&words[at].text.as_str()) == spelt || (words[at].text == figure && ended);
                 let mut behind = words[at + 1..].iter().take(BETWEEN + usize::from(ended));
                 let counts = |word: &Word| {
                     quantities::is_span(&word.text) && span.is_some_and(|span| span == quantities::time(&word.text))
                 };
+                // "On the 5th and 9th post-operative day".
+                let listed = || {
+                    let joins = |word: &&Word| {
+                        ORDINALS.contains(&word.text.as_str())
+                            || ENDS.contains(&word.text.as_str())
+                            || word.text.starts_with(|first: char| first.is_ascii_digit())
+                            || matches!(
+                                word.text.as_str(),
+                                "and" | "or" | "to" | "post" | "operative" | "postoperative" | "hospital"
+                            )
+                    };
+                    words[at + 1..].iter().find(|word| !joins(word)).is_some_and(counts)
+                };
                 // "On day seventh".
                 let before = at.checked_sub(1).is_some_and(|before| counts(&words[before]));
-                ordinal && (span.is_none() || before || behind.any(counts))
+                ordinal && (span.is_none() || before || behind.any(counts) || listed())
             })
         })
     }
@@ -267,7 +283,8 @@ mod tests {
     fn figures_are_the_same_however_they_are_written() {
         let report = "The white cell count was 14.8 × 109/L and platelets 210 × 10^9/L. A 2.7 centimeter foreign body was \
                       removed, and 5 micrograms were given. On the 20th hospital day he had fever; in the tenth week after \
-                      surgery he walked. The second lesion was smaller. DSM-V criteria were met.";
+                      surgery he walked. The second lesion was smaller. DSM-V criteria were met. The wound was closed on the 5th and 9th \
+                      post-operative day. After two additional months, on March 27th, he left; on day 7 he had gone to rehab.";
         let found = |note: &str| {
             let (note, report) = (Reading::of(note), Reading::of(report));
             let pair = Pair::new(&note, &report);
@@ -282,6 +299,9 @@ mod tests {
             "Fever on hospital day 20.",
             "Walked ten weeks after surgery.",
             "DSM-5 criteria met.",
+            "POD 5 + POD 9: wound closed.",
+            "27 Mar: left after two months.",
+            "D7 d/c to rehab.",
         ] {
             assert_eq!(found(right), 0, "{right}");
         }
@@ -292,6 +312,8 @@ mod tests {
             "Given 5 mg.",
             "Fever on hospital day 2.",
             "Walked six weeks after surgery.",
+            "17 Mar: left.",
+            "Left after three months.",
         ] {
             assert!(found(wrong) > 0, "{wrong}");
         }

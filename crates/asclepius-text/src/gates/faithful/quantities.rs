@@ -45,7 +45,7 @@ static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
     let time = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|wks?|wk|w|months?|mths?|mos?|years?|yrs?|yr|y|decades?)";
     let age = r"(?:[- ]?(?P<ageunit>years?|yrs?|yr|months?|mos?|mo|weeks?|wks?|wk|days?|y|hours?)[- ]?(?:old|of age)\b|[- ]?(?P<yo>y/o|y\.o\.?|yo|y\.?/o\.?)|(?P<sexed>m|f)\b)";
     let pattern = format!(
-        r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
+        r"(?P<aged>\b(?:aged?|age:)\s(?:of\s|was\s|is\s)?)?(?P<art>\b(?:an?|per|each)\s(?P<arttime>minute|hour|day|week|month|year)\b)|(?P<aged2>\baged?:?\s(?:of\s|was\s|is\s)?)?(?P<n>{number})(?:{age}|(?:\s?-?\s?(?:(?:additional|further|more|consecutive|successive|subsequent|full|whole|extra|postoperative|hospital)\s)?(?P<time>{time})\b)|(?:\s?-?\s?(?P<unit>{part}{over})(?:[^a-z0-9]|$)))?"
     );
     // ASCII word boundaries: those of Unicode send every line with a "°" to the slow engine.
     Regex::new(&pattern.replace(r"\b", r"(?-u:\b)")).expect("the pattern is valid")
@@ -170,11 +170,12 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
             continue;
         }
         // "2nd" is said as a word as often.
-        let ordinal = ["st", "nd", "rd", "th"].iter().any(|end| {
-            line[number.end()..]
-                .strip_prefix(end)
-                .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
-        });
+        let ordinal = !is_date(line, number.start(), number.end())
+            && ["st", "nd", "rd", "th"].iter().any(|end| {
+                line[number.end()..]
+                    .strip_prefix(end)
+                    .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+            });
         if ordinal {
             continue;
         }
@@ -190,8 +191,11 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
             || opens_with_age(line, number.start(), number.end())
         {
             (Kind::Age, 12.0, Some("month".to_owned()))
-        } else if hit.name("time").is_some_and(|unit| unit.as_str() == "d") && is_signed(&line[..number.start()]) {
-            // "-10.5 D" is a lens.
+        } else if hit.name("time").is_some_and(|unit| {
+            let lens = is_signed(&line[..number.start()]);
+            unit.as_str() == "d" && (lens || line[unit.end()..].starts_with("/c"))
+        }) {
+            // "-10.5 D" is a lens, "day 7 d/c" a discharge.
             (Kind::Measure, 1.0, None)
         } else if let Some(unit) = hit.name("time") {
             let (scale, unit) = time(unit.as_str());
@@ -259,6 +263,16 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         (earlier.unit, earlier.kind) = (later.unit.clone(), later.kind);
         end = earlier.at;
     }
+}
+
+/// "March 27th" and "27 Mar".
+fn is_date(line: &str, start: usize, end: usize) -> bool {
+    const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let before = line[..start].trim_end().rsplit(' ').next().unwrap_or_default();
+    let behind = line[end..].trim_start_matches(|letter: char| letter.is_ascii_lowercase()).trim_start();
+    [before, behind.strip_prefix("of ").unwrap_or(behind)]
+        .iter()
+        .any(|word| MONTHS.iter().any(|month| word.starts_with(month)))
 }
 
 /// "-10.5" and "+2".

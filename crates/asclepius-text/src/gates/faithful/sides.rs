@@ -45,6 +45,12 @@ fn side(sentence: &Sentence, at: usize) -> Option<Side> {
         {
             Some(Side::Both)
         }
+        // "R + L".
+        "left" | "l" if matches!(word(at + 1), "right" | "r") => both_letters(sentence, at, at + 1),
+        "right" | "r" if matches!(word(at + 1), "left" | "l") => both_letters(sentence, at, at + 1),
+        "left" | "l" if at > 0 && matches!(word(at - 1), "right" | "r") => both_letters(sentence, at - 1, at),
+        "right" | "r" if at > 0 && matches!(word(at - 1), "left" | "l") => both_letters(sentence, at - 1, at),
+        "left" if is_remainder(sentence, at) => None,
         "left" => Some(Side::Left),
         "right" if word(at + 1) == "after" => None,
         "right" => Some(Side::Right),
@@ -52,6 +58,22 @@ fn side(sentence: &Sentence, at: usize) -> Option<Side> {
         "l" | "r" => letter(sentence, at),
         _ => None,
     }
+}
+
+/// Two sides next to each other, words or capitals.
+fn both_letters(sentence: &Sentence, one: usize, other: usize) -> Option<Side> {
+    let told = |at: usize| sentence.words[at].text.len() > 1 || sentence.words[at].capitals;
+    (told(one) && told(other)).then_some(Side::Both)
+}
+
+/// "A defect left 3.5 x 8 cm wide".
+fn is_remainder(sentence: &Sentence, at: usize) -> bool {
+    let words = &sentence.words;
+    let figure = |word: &Word| word.text.starts_with(|first: char| first.is_ascii_digit());
+    let extent = words.get(at + 1).is_some_and(figure)
+        && words.get(at + 2).is_some_and(|by| matches!(by.text.as_str(), "x" | "by"));
+    let of = at.checked_sub(1).is_some_and(|before| words[before].phrase == words[at].phrase);
+    extent && of && !words.iter().any(|word| word.text == "right")
 }
 
 /// A capital alone before a word ("R knee"), which is no litre and no room.
@@ -319,7 +341,14 @@ mod tests {
             let (note, report) = (Reading::of(note), Reading::of(report));
             Pair::new(&note, &report).unsupported(Gate::Laterality).len()
         };
-        for right in ["Bilateral BKA.", "Both feet numb.", "The right disc had become pale.", "Left disc swollen."] {
+        for right in [
+            "Bilateral BKA.",
+            "Both feet numb.",
+            "R + L soles numb.",
+            "A gap was left 3 x 2 cm wide.",
+            "The right disc had become pale.",
+            "Left disc swollen.",
+        ] {
             assert_eq!(found(right), 0, "{right}");
         }
         for wrong in ["Left below-knee amputation.", "The sole of the right foot was numb."] {
