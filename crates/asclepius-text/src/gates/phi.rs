@@ -11,8 +11,10 @@ mod lists;
 mod makers;
 mod places;
 mod plausible;
+mod rare;
 mod running;
 mod shapes;
+mod signed;
 mod tokens;
 mod word;
 
@@ -137,8 +139,13 @@ static DAY_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A town behind a house, a street or another town: "Rose Cottage, Nether Wallop".
 static TOWN_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^,\s(?P<id>[A-Z]\p{Ll}{2,}(?:[- ][A-Z]\p{Ll}+){0,2})(?:[.;)\n]|,\s[A-Z]{2}(?-u:\b)|$)")
+    Regex::new(r"^,\s(?P<id>[A-Z]\p{Ll}{2,}(?:[- ][A-Z]\p{Ll}+){0,2})(?:[.;:)\n]|,\s[A-Z]{2}(?-u:\b)|\s[A-Z]{1,2}\d{1,2}[A-Z]?(?-u:\b)|$)")
         .expect("the pattern is valid")
+});
+
+/// The state behind a town: "Tucson, Arizona".
+static STATE_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!(r"^,\s(?:{}|[A-Z]{{2}})(?:[.,;:)\s]|$)", rare::STATES)).expect("the pattern is valid")
 });
 
 /// A great age behind a name: "Doreen, 96, alert".
@@ -147,6 +154,12 @@ static AGE_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:\s\([a-z]+\))?(?:,\s|\s\(|\sis\s|\s\([a-z ]+,\s)(?P<id>9\d|1[01]\d)(?:[,.;)]|\s(?:and|who|with)\s)",
     )
     .expect("the pattern is valid")
+});
+
+/// A number behind a name, as labels and lists have it: "GREENE, ALMA 0044182-7".
+static NUMBER_BEHIND: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[ \t,]{1,4}[(#]?\s?(?P<id>[A-Z]{0,3}-?\d{5,}(?:-\d{1,4})?)(?:[\s.,;)]|$)")
+        .expect("the pattern is valid")
 });
 
 /// The same pattern with ASCII word boundaries: those of Unicode send every text with a `°` to the slow engine.
@@ -167,7 +180,7 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
             found.push(PhiSpan { kind, range });
         }
     };
-    for (kind, pattern) in &*PATTERNS {
+    for (kind, pattern) in rare::patterns(text).chain(&*PATTERNS) {
         for hit in pattern.captures_iter(text) {
             let whole = hit.get(0).map(|whole| whole.range()).unwrap_or_default();
             let range = hit.name("id").map_or(whole.clone(), |id| id.range());
@@ -182,11 +195,15 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
             _ => add(&mut found, kind, range),
         }
     }
+    for (kind, range) in signed::find(text) {
+        join(&mut found, kind, range);
+    }
     for (kind, range) in running::find(text, &found) {
         join(&mut found, kind, range);
     }
     for (of, pattern, kind) in [
         (PhiKind::Name, &AGE_BEHIND, PhiKind::Age),
+        (PhiKind::Name, &NUMBER_BEHIND, PhiKind::MedicalRecord),
         (PhiKind::Geography, &TOWN_BEHIND, PhiKind::Geography),
         (PhiKind::Geography, &ZIP_BEHIND, PhiKind::Geography),
         (PhiKind::Date, &DAY_BEHIND, PhiKind::Date),
@@ -217,6 +234,19 @@ pub fn scan(text: &str) -> Vec<PhiSpan> {
         found.retain(|span| !(is_a_place_or_name(span.kind) && inside(&span.range)));
     }
     found.sort_by_key(|span| span.range.start);
+    for at in 0..found.len() {
+        let end = found[at].range.end;
+        let next = found.get(at + 1).map_or(text.len(), |next| next.range.start);
+        if found[at].kind != PhiKind::Geography || !text[end..].starts_with(", ") {
+            continue;
+        }
+        let state = STATE_BEHIND
+            .find(&text[end..])
+            .map(|state| state.as_str().trim_end_matches(['.', ',', ';', ':', ')', ' ', '\n']));
+        if let Some(state) = state.filter(|state| end + state.len() <= next) {
+            found[at].range.end = end + state.len();
+        }
+    }
     found
 }
 

@@ -9,28 +9,32 @@ const BETWEEN: &str = r"(?:[\s.:#/]|\b(?i:no|nos|nr|num|number|numbers|id|code|c
 const CODE: &str = r"(?P<id>#?(?:[A-Z]{1,6}[-/. ]?){0,3}\d[\dA-Za-z]*(?:[-/.][A-Za-z]{1,5}\b|[-/. ]?\d[\dA-Za-z]*)*)";
 
 const RECORDS: &str = r"ur|uhid|ipd?|opd?|hn|dossier|historia cl[ií]nica|folio|nhi|chi|clinic|antenatal|anc|hastane|protokol|fallnummer|patientennummer|krankenakte|episode|file|hospital|hosp|patient|chart|cartella|exp(?:ediente)?|prontu[áa]rio";
-const NATIONAL: &str = r"aadhaa?r|dni(?: madre| padre)?|nie|nif|cpf|rg|cpr|personnummer|pesel|bsn|nric|mykad|ic|kennitala|henkil[öo]tunnus|hetu|codice fiscale|s[ée]curit[ée] sociale|insee|rijksregister(?:nr|nummer)?|(?:tc )?kimlik|tckn|amka|svnr|sv-nr|c[ée]dula|curp|rut|nid|iqama|emirates|my number|mynumber|teudat zehut|national|citizenship|voter|identity(?: card)?|identification|cnp|jmbg|oib|egn|ppsn?|sin|tfn|nin|bvn|last four|ghana card|umid|sss|tin|id";
-const PLANS: &str = r"group|nhi card|shif?|sha|nhis|nhif|philhealth|bhyt|esic?|ayushman|pm-?jay|abha|cart[ãa]o sus|sus|(?:kranken)?versichert(?:en)?(?:nr|nummer)|carte vitale|mutuelle|sip|imss|issste|eps|obra social|isapre|fonasa|va card|ihs|scheme|medical aid|health(?: insurance)?(?: card)?|sehat";
-const OTHERS: &str = r"case|ref|reference|unhcr|prison|emp|employee|payroll|path|histology|cytology|lab|laboratory|bag|unit|donation|blood bank|run|incident|tag|straw|doc|document|safe|key ?safe|door|ski ?pass|folder|film|slide|block|voucher|docket|crime|police|report|custody|roll|school|student|locker|claim";
-const PERMITS: &str = r"brp|visa|green card|reg|registration|licence|license|certificate|permit|passport|medical council|hpcsa|ahpra|nmba|hcpc|gdc|gphc|blue badge|badge|gmc|nmc|mmc|mdcn|prc|council|pin|dvla|heavy vehicle";
-const DEVICES: &str = r"serials?(?: no| number)?|s/n|lot|batch|asset|transmitter|sensor|controller|handset|machine|monitor|pump|processor|implant|imei|udi|ref|model|generator|hearing aids?|camera";
-const VEHICLES: &str = r"plates?|rego?|registration|vehicle|ambulance|van|truck|lorry|bus|taxi|bike|motorbike|scooter|car|jeep|boat|ship|vessel|narrowboat|helicopter|aircraft|flight|flown by|tag";
+const NATIONAL: &str = r"f[øo]dselsnummer|fnr|pnr|personnr|cpr-nr|aadhaa?r|dni(?: madre| padre)?|nie|nif|cpf|rg|cpr|personnummer|pesel|bsn|nric|mykad|ic|kennitala|henkil[öo]tunnus|hetu|codice fiscale|s[ée]curit[ée] sociale|insee|rijksregister(?:nr|nummer)?|(?:tc )?kimlik|tckn|amka|svnr|sv-nr|c[ée]dula|curp|rut|nid|iqama|emirates|my number|mynumber|teudat zehut|national|citizenship|voter|identity(?: card)?|identification|cnp|jmbg|oib|egn|ppsn?|sin|tfn|nin|bvn|last four|ghana card|umid|sss|tin|id";
+const PLANS: &str = r"polis(?:nr|nummer)?|versicherungsnummer|adh[ée]rent|p[óo]liza|ap[óo]lice|tessera(?: sanitaria)?|utente|beneficiario|afiliad[oa]|group|nhi card|shif?|sha|nhis|nhif|philhealth|bhyt|esic?|ayushman|pm-?jay|abha|cart[ãa]o sus|sus|(?:kranken)?versichert(?:en)?(?:nr|nummer)|carte vitale|mutuelle|sip|imss|issste|eps|obra social|isapre|fonasa|va card|ihs|scheme|medical aid|health(?: insurance)?(?: card)?|sehat";
+const OTHERS: &str = r"case|ref|reference|unhcr|prison|emp|employee|payroll|path|histology|cytology|lab|laboratory|bag|unit|donation|blood bank|run|incident|tag|straw|doc|document|safe|key ?safe|door|ski ?pass|folder|film|slide|block|voucher|docket|crime|police|report|custody|roll|school|student|locker|contract|gate(?: code)?|door code|key code|keypad|alarm code|cane|exome|genome|log|claim";
+const PERMITS: &str = r"brp|visa|green card|reg|registration|licence|license|certificate|permit|passport|medical council|hpcsa|ahpra|nmba|hcpc|gdc|gphc|blue badge|badge|gmc|nmc|mmc|mdcn|prc|(?:notary )?commission|notary|bar|warrant|council|pin|dvla|heavy vehicle";
+const DEVICES: &str = r"serials?(?: no| number)?|s/n|lot|batch|asset|transmitter|sensor|controller|handset|machine|monitor|pump|processor|implant|imei|udi|ref|model|generator|hearing aids?|camera|loan(?:er)?|cart|tablet|concentrator|wheelchair|hoist";
+const VEHICLES: &str = r"plates?|rego?|registration|vehicle|ambulance|van|truck|lorry|bus|taxi|bike|motorbike|scooter|car|jeep|boat|ship|vessel|narrowboat|hearse|matatu|tuk-?tuk|jeepney|kfz|kennzeichen|targa|matr[íi]cula|placa|immatriculation|cab|transit|saloon|hatchback|caravan|campervan|forklift|rig|auto|autorickshaw|rickshaw|tractor|minibus|coach|camper|rv|atv|quad|snowmobile|helicopter|aircraft|flight|flown by|tag";
 
 pub(super) fn patterns() -> Vec<(PhiKind, String)> {
     let labelled = |label: &str| format!(r"\b(?i:{label})\b{BETWEEN}{CODE}\b");
     vec![
         // By their shape: the numbers that states give to persons.
-        (PhiKind::SocialSecurity, r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}\b".into()),
-        (PhiKind::SocialSecurity, r"\b(?:19|20)?\d{6}[-+]\d{4}\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{6}[-+A]\d{3}[0-9A-FHJ-NPR-Y]\b".into()),
-        (PhiKind::SocialSecurity, r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b".into()),
-        (PhiKind::SocialSecurity, r"\b[12]\s?\d{2}\s?\d{2}\s?\d[\dAB]\s?\d{3}\s?\d{3}(?:\s?\d{2})?\b".into()),
-        (PhiKind::SocialSecurity, r"\b[STFGM]\d{7}[A-Z]\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{17}[\dX]\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{8}-\d\b|\b\d{8}-?[A-HJ-NP-TV-Z]\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{1,2}\.\d{3}\.\d{3}-[\dkK]\b|\b\d\.\d{3}\.\d{3}\.\d{3}\b|\b\d{2}\.\d{3}\.\d{3}\b".into()),
-        (PhiKind::SocialSecurity, r"\b\d{4}\s\d{4}\s\d{4}(?:\s\d{4})?\b".into()),
+        (PhiKind::SocialSecurity, concat!(
+            r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b|",
+            r"\b\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}\b|",
+            r"\b(?:19|20)?\d{6}[-+]\d{4}\b|\b(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{2} \d{5}\b|",
+            r"\b\d{6}[-+A]\d{3}[0-9A-FHJ-NPR-Y]\b|",
+            r"\b[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b|",
+            r"\b[12]\s?\d{2}\s?\d{2}\s?\d[\dAB]\s?\d{3}\s?\d{3}(?:\s?\d{2})?\b|",
+            r"\b[STFGM]\d{7}[A-Z]\b|",
+            r"\b\d{17}[\dX]\b|",
+            r"\b\d{8}-\d\b|\b\d{8}-?[A-HJ-NP-TV-Z]\b|",
+            r"\b\d{1,2}\.\d{3}\.\d{3}-[\dkK]\b|\b\d\.\d{3}\.\d{3}\.\d{3}\b|\b\d{2}\.\d{3}\.\d{3}\b|",
+            r"\b\d{4}\s\d{4}\s\d{4}(?:\s\d{4})?\b",
+        ).into()),
+        // A plate of India.
+        (PhiKind::Vehicle, r"\b[A-Z]{2}[- ]\d{1,2}[- ][A-Z]{1,3}[- ]\d{4}\b".into()),
         (PhiKind::SocialSecurity, labelled(NATIONAL)),
         (PhiKind::HealthPlan, labelled(PLANS)),
         (PhiKind::MedicalRecord, labelled(RECORDS)),
@@ -44,9 +48,9 @@ pub(super) fn patterns() -> Vec<(PhiKind, String)> {
         // A unit of blood.
         (PhiKind::PhotoOrOther, r"\b[A-Z]\d{4}\s\d{2}\s\d{6}\b".into()),
         (PhiKind::PhotoOrOther, r"\b[A-Z]{1,6}[-/](?:[A-Z]{1,6}[-/])?\d{2,4}[-/]\d{3,}\b|\b[A-Z]{2,5}/[A-Z]{1,5}/\d{3,}\b".into()),
-        (PhiKind::PhotoOrOther, r"\b[A-Z]\d{2}-\d{4,6}\b|\b\d{2,4}-\d{2}[A-Z]\d{4,}\b|\b[A-Z]{1,4}-[A-Z]{2,6}-\d{2,5}\b|\b[A-Z]\d{6,8}-\d{2,4}\b".into()),
+        (PhiKind::PhotoOrOther, r"\b[A-Z]{1,5}\d{2,}-\d{4,}\b|\b\d{2,4}-\d{2}[A-Z]\d{4,}\b|\b[A-Z]{1,4}-[A-Z]{2,6}-\d{2,5}\b|\b[A-Z]\d{6,8}-\d{2,4}\b".into()),
         (PhiKind::PhotoOrOther, r"\b(?P<id>[A-Z]{1,3}-\d{5,})\b".into()),
-        (PhiKind::PhotoOrOther, r"\b(?P<id>\d{8,18})\b".into()),
+        (PhiKind::PhotoOrOther, r"\b(?P<id>\d{7,18})\b".into()),
         // Letters and figures in one; how many of which is counted.
         (PhiKind::PhotoOrOther, r"\b(?P<id>[A-Z0-9]{8,20}(?:-\d{2,4})?)\b".into()),
         (PhiKind::PhotoOrOther, r"(?:^|[\s(,:])#\s?(?P<id>[A-Z]{0,3}-?\d{4,}[A-Z0-9\-]*|\d{2,3}-\d{2}-\d{2,4})\b".into()),
@@ -81,7 +85,8 @@ pub(super) fn is_of_medicine(code: &str, after: &str, unnamed: bool) -> bool {
         "units",
         "IU",
         "platelets",
-        "per ",
     ];
-    (unnamed && SUBSTANCES.contains(&prefix)) || counted.iter().any(|unit| after.trim_start().starts_with(unit))
+    (unnamed && SUBSTANCES.contains(&prefix))
+        || counted.iter().any(|unit| after.trim_start().starts_with(unit))
+        || unnamed && after.trim_start().starts_with("per ")
 }

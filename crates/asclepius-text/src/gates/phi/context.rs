@@ -8,7 +8,7 @@ use regex::Regex;
 use super::lists;
 
 /// Kin, as alternatives of a pattern.
-pub(super) const KIN: &str = r"husb|hubby|bro|sis|dtr|gf|bf|daughters?|sons?|wife|husband|spouse|partner|mother|father|mum|mom|dad|parents?|grandad|granny|grandpa|grandma|nan|gran|grandmother|grandfather|grandson|granddaughter|stepfather|stepmother|brothers?|sisters?|aunt|auntie|uncle|cousin|nephew|niece|(?:grand)?child(?:ren)?|twins|girlfriend|boyfriend|ex-(?:wife|husband)|(?:mother|father|sister|brother|son|daughter)-in-law|god(?:mother|father)|foster (?:mother|father|mom|dad)|fianc[eé]e?|friend|neighbou?r|roommate|carer|care\s?giver|companion|guardian|proxy";
+pub(super) const KIN: &str = r"do[ñn]a|t[íi]a|abuel[oa]|nonn[oa]|oma|opa|tante|nani|dadi|yiayia|lola|bibi|husb|hubby|bro|sis|dtr|gf|bf|daughters?|sons?|wife|husband|spouse|partner|mother|father|mum|mom|dad|parents?|grandad|granny|grandpa|grandma|nan|gran|grandmother|grandfather|grandson|granddaughter|stepfather|stepmother|brothers?|sisters?|aunt|auntie|uncle|cousin|nephew|niece|(?:grand)?child(?:ren)?|twins|girlfriend|boyfriend|ex-(?:wife|husband)|(?:mother|father|sister|brother|son|daughter)-in-law|god(?:mother|father)|foster (?:mother|father|mom|dad)|fianc[eé]e?|friend|neighbou?r|roommate|carer|care\s?giver|companion|guardian|proxy";
 
 /// What persons are called by their work or part, beside the titles before a name.
 pub(super) const CALLINGS: &str = r"patient|pt|attending(?:\sphysician)?|resident(?:\sphysician)?|physician|surgeon|assistant|anesthesi\w+|anaesth\w+|provider|pcp|gp|consultant|cardiologist|oncologist|neurologist|radiologist|pathologist|registrar|intern|interpreter|scribe|fellow|extern|author|operator|perfusionist|midwife|doula|advocate|coordinator|dentist|optometrist|chiropractor|intensivist|hospitalist|geriatrician|p(?:a)?ediatrician|obstetrician|psychiatrist|psychologist|dermatologist|urologist|nephrologist|hematologist|endocrinologist|gastroenterologist|pulmonologist|rheumatologist|internist|social\sworker|case\smanager|nurse|therapist|technician|pharmacist|dietitian|chaplain|lawyer|teacher|preceptor|coach|caseworker|boss|supervisor|landlord|anes|assist|accepting|consulting|referring|requesting|ordering|covering|performing|scrub|circulator|author|poa|hcp|sponsor|pastor|paramedic|trooper|employer|informant|next\sof\skin|nok|emergency\scontact|contact";
@@ -59,14 +59,14 @@ const DEEDS: &str = concat!(
     r"cleaned|dressed|walked|walks|ambulated|ate|eats|slept|sleeps|asked|asks|tells|told|says|said|calls|called|rang|rings|phoned|phones|texted|texts|wrote|writes|replied|replies|reviewed|reviews|reports|reported|denies|denied|states|stated|notes|noted|",
     r"came|comes|went|goes|left|leaves|returned|returns|arrived|arrives|brought|brings|picked|opened|opens|gave|gives|took|takes|drove|drives|lives|lived|works|worked|visits|visited|stays|stayed|moved|fled|fell|managed|manages|refused|refuses|refusing|agreed|agrees|",
     r"disagreed|declined|declines|consented|confirms|confirmed|watched|watches|helps|helped|cares|cared|relapsed|missed|attended|attends|tolerated|tolerates|presented|presents|underwent|served|serves|enjoys|loves|likes|hopes|needs|needed|sent|sends|transfused|intubated|extubated|sedated|catheterised|catheterized|wishes|wished|wants|wanted|thinks|thought|believes|feels|felt|seems|seemed|looks|looked|",
-    r"cried|died|dies|smokes|drinks|uses|used|plans|planned|prefers|remains|remained|understands|understood|signed|signs|administered|collected|collects|removed|changed|checked|assessed|saw|sees|met|meets|knows|knew|found|finds|carries|recovered|discharged|admitted|transferred|notified|informed",
+    r"cried|died|dies|smokes|drinks|uses|used|plans|planned|prefers|remains|remained|understands|understood|signed|signs|administered|collected|collects|removed|changed|checked|assessed|saw|sees|met|meets|knows|knew|found|finds|carries|recovered|discharged|admitted|transferred|notified|informed|explained|recalled|insisted|joined|apologi[sz]ed|disclosed|requested|begged|woke|spoke|speaks|laughed|smiled|screamed|vomited|ingested|drank|studies|teaches|plays|swims|weighs|wears",
 );
 
 /// Whether a place alone stands behind such words.
 pub(super) fn is_within_places(before: &str) -> bool {
     static WITHIN: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"(?-u:\b)(?:in|at|near|outside|from|[Ll]ives in|[Mm]oved to|[Tt]ransferred to|[Dd]ischarged to|[Bb]ack to|[Rr]eturned to|(?:brought|taken|sent|driven|flown|drove|went) (?:her |him |them |pt )?to) $",
+            r"(?-u:\b)(?:in|at|near|outside|from|via|[Aa]dmi(?:t|ts|ssions?):?|[Hh]ospitali[sz]ations?:?|[Dd]etox:?|[Rr]ehab(?: stay| stays)?:?|[Ll]ives in|[Mm]oved to|[Tt]ransferred to|[Dd]ischarged to|[Bb]ack to|[Rr]eturned to|(?:brought|taken|sent|driven|flown|drove|went) (?:her |him |them |pt )?to) $",
         )
     });
     WITHIN.is_match(&before[super::boundary(before, 24)..])
@@ -79,7 +79,7 @@ pub(super) fn is_of_persons(after: &str) -> bool {
             concat!(
                 r"^,? \(?(?:bed|room|rm|bay|chair|cubicle) ?\w?\d|^(?:\s\((?:{kin})\))?,?(?:['’]s\s[a-z]|\s(?:also |still |then |now |just |only |later |has |had |have |will |would |can |could |did |does |was |is |may |must |should |not |never |often |usually |again )*",
                 r"(?:[a-z]+s (?:the|her|his|that|to|in|at|with|me|us|him|them|he|she|about|on|daily|nightly|well|a|an)\b|",
-                r"(?:not|has|had|have|will|would|can|could|did|does|was|is|may|should|must|were|are|doing|able|unable|keen|happy|aware|present|well|comfortable|asleep|alert|adherent|supportive|worried|anxious|pleased|motivated|unwell|tearful|fine|tired|at|and [A-Z]|to (?:recheck|follow|see|call|bring|review|arrange|check|help|drive|pick|collect|discuss|update|send|sign|fax|write|assist|attend|visit)|{deeds}))(?-u:\b))",
+                r"(?:not|has|had|have|will|would|can|could|did|does|was|is|may|should|must|were|are|doing|able|unable|keen|happy|aware|present|well|comfortable|asleep|alert|adherent|supportive|worried|anxious|pleased|motivated|unwell|tearful|fine|tired|at|and [A-Z]|to (?:staff|scrub|round|cover|operate|present|dictate|consent|talk|speak|meet|take|order|page|notify|return|come|go|do|be|get|give|read|handle|decide|dispo|examine|manage|advise|recheck|follow|see|call|bring|review|arrange|check|help|drive|pick|collect|discuss|update|send|sign|fax|write|assist|attend|visit)|{deeds}))(?-u:\b))",
             ),
             kin = KIN,
             deeds = DEEDS,
@@ -101,7 +101,19 @@ pub(super) fn is_done_by_persons(after: &str) -> bool {
             r"sleeping|living|working|seen|admitted|discharged|brought|accompanied|married|single|divorced|retired|coping|crying|struggling|adamant|her|his|their|worried|agreeable|afraid)(?-u:\b)",
         ))
     });
-    DEED.is_match(after) || STATE.is_match(after)
+    DEED.is_match(after) || STATE.is_match(after) || is_of_an_age(after)
+}
+
+/// Whether an age stands behind, as it does behind persons alone: ", 5 yr, shy", ", P1, 38+2", " is seven and".
+pub(super) fn is_of_an_age(after: &str) -> bool {
+    static AGE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(concat!(
+            r"^,? \(?(?:\d{1,3} ?(?:y|yo|y/o|yrs?|years?|mo|months?|[MF])(?-u:\b)|G\d ?P\d|P\d\b)|^, \d{1,3},",
+            r"|^ (?:is|turns|was|turned) (?:now |only |just |about )?(?:\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?: and | years|,|\.)",
+            r"|^ was seen (?:today|in clinic|in consultation|at home|by (?:me|us|our|the|dr)|with (?:her|his)|on the (?:[a-z]+ )?(?:unit|ward))",
+        ))
+    });
+    AGE.is_match(after)
 }
 
 /// Whether a state or a country follows, as behind towns: ", TX", ", Ireland".
@@ -124,10 +136,20 @@ pub(super) fn speaks_of_persons(text: &str) -> bool {
         pattern(concat!(
             r"(?i)(?-u:\b)(?:daughter|son|wife|husband|spouse|mother|father|mum|mom|dad|brother|sister|partner|carer|caregiver|nok|kin|nurse|rn|md|np|",
             r"pa|dr|doctor|consultant|registrar|interpreter|friend|contact|aunt|uncle|niece|nephew|cousin|neighbou?r|grand\w+|step\w+|poa|proxy|guardian|",
-            r"patient|pt|consulted|notified|aware|paged|accepting|attending|covering|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
+            r"patient|pt|\d{1,3}\s?(?:yo|yrs?|years|months?|mo)|consulted|notified|aware|paged|accepting|attending|covering|resident|physio|physiotherapist|ot|slt|midwife|surgeon|gp|tel|phone|mobile|cell|ext|dob|née|nee|formerly|aka|known as)(?-u:\b)|\d{3}[- ]\d{3}",
         ))
     });
     PERSON.is_match(text)
+}
+
+/// Whether a service of a hospital stands right before, which a person may stand for: "per trauma (Okafor)".
+pub(super) fn is_before_a_service(before: &str) -> bool {
+    static SERVICE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)(?-u:\b)(?:trauma|surgery|ortho\w*|medicine|cards|cardiology|neuro\w*|renal|nephrology|gi|pulm\w*|onc\w*|heme\w*|radiology|icu|psych\w*|uro\w*|derm\w*|vascular|plastics|palliative|hospice|peds|paeds|anesthesia|anaesthesia|pharmacy|team|service|dispo) $",
+        )
+    });
+    SERVICE.is_match(&before[super::boundary(before, 24)..])
 }
 
 /// Whether what stands before makes an eponym of a name: "foramen of Winslow".
@@ -144,7 +166,7 @@ pub(super) fn is_of_the_body(before: &str) -> bool {
 pub(super) fn is_of_a_strain(before: &str) -> bool {
     let last = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
     matches!(last, "serovar" | "serotype" | "enterica" | "strain" | "biovar" | "Salmonella" | "subspecies")
-        || last.starts_with('#')
+        || last.strip_prefix('#').is_some_and(|rest| rest.contains(char::is_alphabetic) || rest.is_empty())
 }
 
 /// Whether an article stands right before, as it does before products, devices and kinds, and not before persons.
@@ -159,7 +181,7 @@ pub(super) fn is_behind_eponyms(after: &str) -> bool {
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {
         pattern(concat!(
             r"^(?:['’]s?)?[-–\s]*(?i:disease|syndrome|sign|signs|test|catheter|cath|phenomenon|criteria|score|scale|class|classification|stain|staining|lymphoma|sarcoma|tumou?r|palsy|ulcer|fracture|procedure|operation|repair|maneuver|manoeuvre|",
-            r"bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|point|contracture|hernia|gangrene|node|nodule|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|",
+            r"bodies|body|cells?|virus|agar|reflex|esophagus|thyroiditis|disorder|triad|anastomosis|drain|tube|position|point|contracture|hernia|gangrene|node|nodule|variant|composite|level|features|delusion|cap|vest|grip|cyst|duct|ring|stage|grade|index|formula|method|incision|approach|technique|flap|line|",
             r"clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|",
             r"valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|",
             r"cognitive|declaration|scientific|crunch|[a-z]*(?:meter|scope|tome|graph)|supplement|diet|pollen|feed|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|nucle(?:us|i)|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|",
@@ -168,7 +190,7 @@ pub(super) fn is_behind_eponyms(after: &str) -> bool {
     });
     static TWO: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^(?:(?:,| and| or|, and) [A-Z][\w'’-]+){1,3} (?:signs?|tests?|reflex(?:es)?|scores?|criteria|scales?|lesions?|procedures?|syndromes?|diseases?|points?|lines?|drains?|retractors?|classifications?)(?-u:\b)",
+            r"^ [A-Z][\p{Ll}'’-]+ (?:variant|nodules?|nodes?|syndrome|signs?|phenomenon|disease|hernia|murmur|fracture|criteria)(?-u:\b)|^(?:(?:,| and| or|, and) [A-Z][\w'’-]+){1,3} (?:signs?|tests?|reflex(?:es)?|scores?|criteria|scales?|lesions?|procedures?|syndromes?|diseases?|points?|lines?|drains?|retractors?|classifications?)(?-u:\b)",
         )
     });
     TWO.is_match(after) || AFTER.is_match(after)
@@ -180,7 +202,7 @@ pub(super) fn is_behind_things(name: &str, after: &str) -> bool {
         pattern(concat!(
             r"^['’]?s?\s?[™®]|^\s(?i:province|region|state|prefecture|oblast)(?-u:\b)|^['’]s [A-Z]|^–[A-Z]|",
             r"^(?: [A-Z][A-Za-z-]+){0,4} (?:Score|Scale|System|Staging|Index|Tool|Test|Classification|Questionnaire|Criteria|Assessment|Inventory|Survey|Association|Class|Protocol|Trial|Study)(?-u:\b)|",
-            r"^\s(?:[a-z]+\s)?(?:software|systems?|devices?|scanners?|kits?|assays?|platforms?|stents?|balloons?|pumps?|mesh|grafts?|clips?|pins?|lasers?|microscopes?|instruments?|analy[sz]ers?|ganglion|pedicle|honey|tape|foam|dressings?|boots?|strip|watch|truck|sedan|bars?|bougies?|stems?|anchors?|blades?|stitch|plates?|screws?|nails?|rods?|cages?|implants?|lens(?:es)?|frames?|beds?|chairs?|tables?|prep|diets?|cannulas?|trocars?|ports?|snares?|baskets?|dilators?|staplers?|probes?|hooks?|elevators?|speculum|laryngoscopes?|regimen|nomogram|charts?|curves?|plots?|battery|cycle|reaction|broth|smears?|mount|count|chamber|wort|fluid|powder|gel|drops|spray|patch|patches|pens?|inhalers?|tubing|meters?|strips|vaccine|booster|mechanical|bioprosthetic|protein|proteinuria|adhesions|esophagectomy|oesophagectomy|osteotomy|arthroplasty|resection|flora|spaniel|terrier|retriever|shepherd|dogs?|cats?|kid|calf|calves|cattle|breed|mare|gelding|goats?|sheep|species|serovar|strain)(?-u:\b)",
+            r"^\s(?:[a-z]+\s)?(?:software|systems?|devices?|scanners?|kits?|assays?|platforms?|stents?|balloons?|pumps?|mesh|grafts?|clips?|pins?|lasers?|microscopes?|instruments?|analy[sz]ers?|ganglion|pedicle|honey|tape|foam|dressings?|boots?|strip|watch|truck|sedan|bars?|bougies?|stems?|anchors?|blades?|stitch|plates?|screws?|nails?|rods?|cages?|implants?|lens(?:es)?|frames?|beds?|chairs?|tables?|prep|diets?|transmitters?|[A-Z] collars?|buttons?|wraps?|hallucinations?|cannulas?|trocars?|ports?|snares?|baskets?|dilators?|staplers?|probes?|hooks?|elevators?|speculum|laryngoscopes?|regimen|nomogram|charts?|curves?|plots?|battery|cycle|reaction|broth|smears?|mount|count|chamber|wort|fluid|powder|gel|drops|spray|patch|patches|pens?|inhalers?|tubing|meters?|strips|vaccine|booster|mechanical|bioprosthetic|protein|proteinuria|adhesions|esophagectomy|oesophagectomy|osteotomy|arthroplasty|resection|flora|spaniel|terrier|retriever|shepherd|dogs?|cats?|kid|calf|calves|cattle|breed|mare|gelding|goats?|sheep|species|serovar|strain)(?-u:\b)",
         ))
     });
     static ABBREVIATED: LazyLock<Regex> =
@@ -194,7 +216,7 @@ pub(super) fn is_behind_things(name: &str, after: &str) -> bool {
 pub(super) fn is_between_things(near: &str, after: &str) -> bool {
     static FIGURE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^[-‑]\d|^\s(?:\d{1,2}(?:[./]\d+)?|[IVX]{1,4}[ABab]?)(?:[\s,;)]|\.?$|\.\s)|^\s[A-Z]{1,3}\d|^\s\d+[x×]\d|^\s\[\]|^\s\d+(?:[.,]\d+)?(?:\s?(?:ms|cc|mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]",
+            r"^[-‑]\d|^\s(?:\d{1,2}(?:[./-]\d+)?|[IVX]{1,4}[ABab]?)(?:[\s,;)]|\.?$|\.\s)|^\s[A-Z]{1,3}\d|^\s[a-z]\d|^\s\d+[x×]\d|^\s\[\]|^\s\d+(?:[.,]\d+)?(?:\s?(?:ms|cc|mg|g|kg|ml|mL|mcg|µg|μg|IU|units?|mm|cm|Fr|French|G|T|mesh|catheters?|microcatheters?|valves?|devices?)(?-u:\b)|[-‑][A-Z]|x\d)|^(?:[/-][A-Za-z]+)?[™®]",
         )
     });
     static PART: LazyLock<Regex> = LazyLock::new(|| {
@@ -217,6 +239,8 @@ pub(super) fn is_between_things(near: &str, after: &str) -> bool {
     static AMOUNT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d\.\d+\s$"));
     // "Leeds LS9 7TF" is an address.
     static POSTCODE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}(?-u:\b)"));
+    // "Anjali V. Menon" has an initial.
+    static INITIAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s[IVX]\.\s?[A-Z]\p{Ll}"));
     // "Zosia 5 yo", "Esperanza V. is", "Tenley G1P0" are persons.
     static AGED: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
@@ -227,7 +251,7 @@ pub(super) fn is_between_things(near: &str, after: &str) -> bool {
         .iter()
         .any(|end| near.strip_suffix(end).is_some_and(|near| near.ends_with(|last: char| last.is_ascii_digit())));
     AMOUNT.is_match(near)
-        || FIGURE.is_match(after) && !POSTCODE.is_match(after) && !listed && !AGED.is_match(after)
+        || FIGURE.is_match(after) && ![&POSTCODE, &AGED, &INITIAL].iter().any(|not| not.is_match(after)) && !listed
         || PART.is_match(after)
         || CITED.is_match(near)
         || TAKEN.is_match(near)

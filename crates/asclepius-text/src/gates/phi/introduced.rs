@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::word::{is_acronym, is_heading, is_name, is_town, lower, plain};
+use super::word::{Nature, is_acronym, is_heading, is_name, is_town, lower, plain};
 use super::{PhiKind, context, lists, places};
 
 const WORD: &str = r"(?:(?:O['’]|Mc|Mac|D['’]|Al-|al-|El-|el-|Abu-)?[A-ZÀ-ÞŁŚŠŽČĆĐ][\p{Ll}'’]+(?:-[A-ZÀ-ÞŁŚŠŽČ]?[\p{L}]+)?|(?:O['’]|Mc)?[A-ZÀ-ÞŁ]{3,}(?:-[A-ZÀ-Þ]{2,})?)";
@@ -19,6 +19,14 @@ struct Patterns {
     listed: Regex,
     /// A family name and an initial: "ABDI, F.".
     filed: Regex,
+    /// The same without the point: "SORENSEN, K".
+    shelved: Regex,
+    /// Two names with an initial between: "Anjali V. Menon".
+    middle: Regex,
+    /// "Mr. K.".
+    abbreviated: Regex,
+    /// "The Al-Harbi twins", "Novak baby".
+    household: Regex,
     /// Who typed: "typed by lmw".
     typist: Regex,
     /// A letter or two for one who does something: "K. cried", "AJ wants".
@@ -59,6 +67,16 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         )),
         capitals: new(r"\b(?P<id>(?:[A-Z]{2,}\s){1,3}[A-Z]{2,}),?\s\d{1,3}\s?(?:[MF]\b|yo\b|y/o\b|[Yy]ear)"),
         filed: new(&format!(r"\b(?P<id>{WORD},\s[A-Z]\.(?:\s?[A-Z]\.)?)(?:[\s;)]|$)")),
+        shelved: new(
+            r"\b(?P<before>(?i:by|attending|confirmed|read|reviewed|md|dr|name|pt|patient|provider|resident|tech|rn|surgeon)[:.]?\s)?(?P<id>[A-Z]{2,}(?:['’-][A-Z]{2,})?,\s[A-Z](?:\s?[A-Z])?)(?:[.\s;)]|$)",
+        ),
+        middle: new(&format!(r"\b(?P<id>{WORD}\s[A-Z]\.\s?(?:{PARTICLE}\s)?{WORD})")),
+        abbreviated: new(
+            r"\b(?:Mrs?|Ms|Miss|Mx|Drs?|Prof)\.?\s(?P<id>[A-Z](?:\.(?:\s?[A-Z]\.)?|\b))(?:[\s,;:)]|['’]s|$)",
+        ),
+        household: new(
+            r"\b(?P<id>(?:(?:Al|El|Abu|O|Mc|De|Van)[-'’ ]?)?[A-Z]\p{Ll}+(?:-[A-Z]\p{Ll}+)?)\s(?:baby|babies|twins?|triplets|family|siblings?|brothers|sisters|newborn|household|parents|kids|boys|girls)\b",
+        ),
         typist: new(
             r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted|message taken|taken|received|verified|witnessed|drawn) by:?)\s(?P<id>[a-z]{2,3}|[A-Z]{2,3})\b",
         ),
@@ -68,14 +86,14 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             context::KIN
         )),
         nickname: new(
-            r#"(?i:\b(?:goes by|prefers(?: to be called)?|preferred name|nick-?named?|known as|calls (?:her|him)self|friend|nicknamed))[\s:]+["“'‘]?(?P<id>[A-Z][\p{Ll}]+)"#,
+            r#"(?i:\b(?:goes by|answers to|calling (?:him|her|them)sel(?:f|ves)|known only as|names? as|then as|prefers(?: to be called)?|preferred name|nick-?named?|known as|calls (?:her|him)self|friend|nicknamed))[\s:]+["“'‘]?(?P<id>[A-Z][\p{Ll}]+|[A-Z]{3,}(?:\s[A-Z]{2,})?)"#,
         ),
         dotted: new(r"(?:^|[\s(,:/])(?P<id>(?:[A-Z]\.){2,3})(?:[\s,;:)]|'s|$)"),
         signature: new(
             r"(?m)(?:(?:--|—|–|~)\s?(?P<id>[a-z]{2}|[A-Z]{2,3})|/\s?(?:tech|rn|ma|cna|scribe)?\s?(?P<other>[A-Z]{2}))(?:,?\s(?:RN|LPN|MD|DO|NP|PA-?C?|MA|CNA|RT|PT|OT|SW))?\.?$",
         ),
         titled: new(&format!(
-            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Coach|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|Baby|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>{sequence})|\b(?:RN|SSN|SRN|S/N|NP|PA|PA-C|LPN|CNA|CRNA|LCSW|SLP|EMT|HCA)[ \t]+(?P<other>{sequence})"
+            r"\b(?:Drs?|DR|Doctor|MR|Mrs?|MRS|Ms|MS|Miss|Mister|Mx|Prof|PROF|Professor|Sir|Madam|Dame|Nurse|Sister|Father|Coach|Rev|Reverend|Pastor|Rabbi|Imam|Capt|Captain|Sgt|Lt|Maj|Col|Cpl|Pte|Det|Dra|Dña|Doña|Srta|Smt|Shri|Ato|Woizero|Hajji|Hajia|Alhaji|Alhaja|Datuk|Datin|Puan|Encik|Khun|Daw|Fru|Herrn|Mevr|Mevrouw|Meneer|Dhr|Oom|Tannie|Mzee|Mwalimu|Sheikh|Ustaz|Deputy|Trooper|Constable|Detective|Inspector|Deacon|Auntie|Aunty|Señora?|Sra?|Herr|Frau|Mme|Mlle|Monsieur|Madame|Signora?|Therapist|Midwife|Surgeon|Judge|Officer|Uncle|Aunt|Baby|(?:Baby|BABY|Newborn)\s(?:[Bb]oy|[Gg]irl|BOY|GIRL|[Tt]win(?:\s[AB12])?))\b\.?[ \t]+(?P<id>(?:[A-Z]\.?[ \t]){{0,3}}{sequence})|\b(?:RN|SSN|SRN|S/N|NP|PA|PA-C|LPN|CNA|CRNA|LCSW|SLP|EMT|HCA)[ \t]+(?P<other>{sequence})"
         )),
         labelled: new(&format!(
             concat!(
@@ -97,10 +115,10 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?:Drs|DRS|Doctors|Profs|Messrs|Mr and Mrs)\b\.?[ \t]+{sequence}(?:,[ \t]{sequence})*,?[ \t](?:and|&)[ \t](?P<id>{sequence})"
         )),
         indexed: new(&format!(
-            r"(?:(?i:(?:patient|pt|full|legal)?\s?name|patient|pt)\s*:)[ \t]*(?P<id>{WORD}(?:[ \t]{WORD})?,[ \t]{WORD}(?:[ \t](?:[A-Z]\b\.?|{WORD}))?)"
+            r"(?:(?i:(?:(?:patient|pt|full|legal)?\s?name|patient|pt|ordering|attending|referring|requesting|reading|surgeon|radiologist|pathologist|provider|physician|clinician|consultant|resident|technologist|operator|assistant|nurse|pcp|nok|contact|mother|father|dictated by|signed by|verified by)(?:\s(?:physician|provider|md|dr|clinician))?\s*:)|\b(?:NAME|Name|PATIENT)(?:\s(?:OF PATIENT|is))?)[ \t]*(?P<id>[A-Z]{{2,}}(?:[ \t][A-Z]{{2,}}){{1,3}}\b|{WORD}(?:[ \t]{WORD})?,[ \t]{WORD}(?:[ \t](?:[A-Z]\b\.?|{WORD}))?)"
         )),
         known_by: new(&format!(
-            r"(?P<id>{WORD}(?:,[ \t]{WORD}|[ \t]+(?:[A-Z]\.?[ \t]+)?(?:{PARTICLE}\s)?{WORD})(?:[ \t]{WORD})?)[\s,;(]{{1,3}}(?:(?i:dob|d\.o\.b|mrn|nhs|pid)\b|\d{{1,3}}[- ]?(?:[MF]\b|[my]/?[of]\b|yo?\b|y\.o|(?i:year|yr)s?[- ]old))"
+            r"(?P<id>{WORD}(?:,[ \t]{WORD}|[ \t]+(?:[A-Z]\.?[ \t]+)?(?:{PARTICLE}\s)?{WORD})(?:[ \t]{WORD})?)[\s,;(]{{1,3}}(?:(?i:dob|d\.o\.b|mrn|nhs|pid)\b|\d{{1,3}}[- ]?(?:[MF]\b|[my]/?[of]\b|yo?\b|y\.o|(?i:year|yr)s?[- ]old|,\s[a-z]))"
         )),
         met: new(&format!(
             r"(?i:\b(?:saw|met|remind(?:ed)?|telephoned|phoned|counsel+ed|thank(?:ed)?|informed|(?:worked|walked|seen|met|spoke|talked|staffed|reviewed|discussed|rounded|co-signed|signed)\s(?:with|by)|(?:obtained|given|taken|provided|granted|collected|completed)\s(?:by|from)))[ \t]+(?P<id>{WORD}[ \t]+(?:[A-Z]\.[ \t])?(?:{PARTICLE}\s)?{WORD}(?:[ \t]{WORD})?)"
@@ -117,6 +135,12 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     let mut found = Vec::new();
     let id = |hit: &regex::Captures<'_>| hit.name("id").or(hit.name("other")).map(|id| id.range()).unwrap_or_default();
     found.extend(places::facilities(text));
+    for hit in patterns.indexed.captures_iter(text) {
+        let words = || text[id(&hit)].split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        if words().all(is_acronym) && !words().any(is_heading) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
     for hit in patterns.capitals.captures_iter(text) {
         let words = || text[id(&hit)].split(' ');
         if words().any(|word| word.len() >= 3 && is_name(word)) && !words().any(is_heading) {
@@ -129,6 +153,34 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((PhiKind::Name, id(&hit)));
         }
     }
+    for hit in patterns.shelved.captures_iter(text) {
+        let family = text[id(&hit)].split(',').next().unwrap_or_default();
+        let known = lists::is_family(&plain(family)) && !lists::is_vocabulary(&lower(family));
+        if (known || hit.name("before").is_some() && family.len() >= 4)
+            && !is_heading(family)
+            && !lists::is_term(&lower(family))
+        {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    for hit in patterns.middle.captures_iter(text) {
+        let mut words = text[id(&hit)].split_whitespace();
+        let ends = [words.next().unwrap_or_default(), words.next_back().unwrap_or_default()];
+        let name = |word: &&str| matches!(Nature::of(word), Nature::Given | Nature::Family | Nature::Unknown(_));
+        let either =
+            ends.iter().any(|word| is_name(word) || matches!(Nature::of(word), Nature::Unknown(score) if score > 0.0));
+        if ends.iter().all(name) && either && !ends.iter().any(|word| is_heading(word)) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
+    for hit in patterns.household.captures_iter(text) {
+        let word = text[id(&hit)].trim_start_matches("Al-").trim_start_matches("El-");
+        let named = matches!(Nature::of(word), Nature::Given | Nature::Family)
+            || matches!(Nature::of(word), Nature::Unknown(score) if score > 0.0);
+        if named && !is_heading(word) {
+            found.push((PhiKind::Name, id(&hit)));
+        }
+    }
     for hit in patterns.listed.captures_iter(text) {
         if !text[id(&hit)].split(' ').any(is_heading) {
             found.push((PhiKind::Name, id(&hit)));
@@ -136,7 +188,9 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     }
     for hit in patterns.typist.captures_iter(text) {
         let word = &text[id(&hit)];
-        if !is_heading(word) && !lists::is_vocabulary(word) {
+        // "By SN Rosario" has a title.
+        let title = text[id(&hit).end..].strip_prefix(' ').is_some_and(|next| next.starts_with(char::is_uppercase));
+        if !title && !is_heading(word) && !lists::is_vocabulary(word) {
             found.push((PhiKind::Name, id(&hit)));
         }
     }
@@ -156,15 +210,33 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((PhiKind::Name, id(&hit)));
         }
     }
-    found.extend(patterns.nickname.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
+    for hit in patterns.nickname.captures_iter(text) {
+        let range = id(&hit);
+        // "Known as OLGA THEN as".
+        let first = text[range.clone()].split(' ').next().unwrap_or_default().len();
+        let last = text[range.clone()].rsplit(' ').next().unwrap_or_default();
+        let end = if lists::is_word(&lower(last)) && !is_name(last) { range.start + first } else { range.end };
+        found.push((PhiKind::Name, range.start..end));
+    }
     for hit in patterns.dotted.captures_iter(text).filter(|hit| !ABBREVIATIONS.contains(&&text[id(hit)])) {
         found.push((PhiKind::Name, id(&hit)));
     }
     for hit in patterns.signature.captures_iter(text) {
-        found.extend(Some((PhiKind::Name, id(&hit))));
+        if !matches!(&text[id(&hit)], "ND" | "NT" | "NR" | "NL" | "NC" | "AT" | "NS" | "RA" | "OS" | "OU" | "PO" | "IV")
+        {
+            found.push((PhiKind::Name, id(&hit)));
+        }
     }
     for pattern in [&patterns.titled, &patterns.credentials] {
         for hit in pattern.captures_iter(text) {
+            // "Zepbound PA pending" is an authorisation, "left eye OD" an eye.
+            let degree = hit.get(0).map_or("", |whole| &text[id(&hit).end.min(whole.end())..whole.end()]);
+            let asked = matches!(degree.trim(), "PA" | "PT" | "OT" | "OD" | "DO")
+                && !degree.starts_with(',')
+                && !text[id(&hit)].split_whitespace().any(is_name);
+            if asked {
+                continue;
+            }
             found.extend(trimmed(text, id(&hit)).map(|range| (PhiKind::Name, range)));
         }
     }
@@ -207,11 +279,13 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         let listed = [given, family].iter().any(|word| is_acronym(word) && !is_name(word));
         let (given, family) = (plain(given), plain(family));
         let both = lists::is_given(&given) && !lists::is_given(&family) && !lists::is_town(&family);
+        let both = both && !context::is_behind_eponyms(&text[range.end..]);
         let is_a_name = both && (lists::is_family(&family) || !lists::is_vocabulary(&family));
         if !listed && !is_heading(&family) && !is_heading(&given) && is_a_name {
             found.push((PhiKind::Name, range));
         }
     }
+    found.extend(patterns.abbreviated.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
     found.extend(places::introduced(text));
     // "ProTaper" and "SpO2" only begin like names.
     found.retain(|(_, range)| !text[range.end..].starts_with(char::is_alphanumeric));
@@ -255,6 +329,9 @@ fn trimmed(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let end = start + stripped.len();
     // "Mr. Achterhof's cell" is his telephone.
     let titled = is_titled(text, start);
+    // "Sister Mary Joseph nodule".
+    let sister = text[..start].trim_end().ends_with("Sister");
+    let titled = titled && !sister;
     (end > start && (titled || !context::is_behind_eponyms(&text[end..]))).then_some(start..end)
 }
 

@@ -24,7 +24,7 @@ const KNOWN_TOWN: Lists = 1 << 12;
 /// Words of the project's own texts: what notes and reports are made of.
 const COMMON: Lists = 1 << 10;
 
-const FILES: [(Lists, &str); 14] = [
+const FILES: [(Lists, &str); 15] = [
     (GIVEN | USUAL, include_str!("lists/given.txt")),
     (GIVEN, include_str!("lists/more_given.txt")),
     (FAMILY, include_str!("lists/family.txt")),
@@ -36,6 +36,7 @@ const FILES: [(Lists, &str); 14] = [
     (HEADING, include_str!("lists/headings.txt")),
     (VOCABULARY | COMMON, include_str!("lists/words.txt")),
     (VOCABULARY, include_str!("lists/more_words.txt")),
+    (VOCABULARY, include_str!("lists/also_words.txt")),
     (WIDE, include_str!("lists/wide.txt")),
     (FACILITY, include_str!("lists/facilities.txt")),
     (SITE, include_str!("lists/sites.txt")),
@@ -120,6 +121,11 @@ pub(super) fn is_site(lower: &str) -> bool {
 /// Whether words that stand beside one another are a town of several: "salt-lake-city".
 pub(super) fn is_town_of(plain: &[&str]) -> bool {
     is_town(&plain.join("-"))
+}
+
+/// Whether two words beside one another are an eponym: "charles-bonnet".
+pub(super) fn is_term_of(first: &str, second: &str) -> bool {
+    is_in(first, GIVEN | FAMILY | TERM) && is_term(&format!("{first}-{second}"))
 }
 
 /// A word that any note or report may have.

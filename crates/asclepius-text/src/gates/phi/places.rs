@@ -10,7 +10,7 @@ use super::{PhiKind, context, lists};
 
 static PLACE: LazyLock<Regex> = LazyLock::new(|| {
     super::compiled(
-        r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|vacation(?:ed|ing)?|holiday(?:ed|ing)?|honeymoon(?:ed)?|stayed|stationed|deployed|studied|camped|hiked|fled|employed|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
+        r"(?i:\b(?:lives?|living|lived|resid(?:es?|ed|ing)|resident|residing|native|born|raised|grew up|moved|relocated|travel(?:l?ed|l?ing)?|transferred|flew|trip|visit(?:ed|ing)?|vacation(?:ed|ing)?|holiday(?:ed|ing)?|honeymoon(?:ed)?|stayed|stationed|deployed|studied|camped|hiked|fled|employed|town|city|village|municipality|suburb|district|county|hometown|neighbou?rhood|commutes?|drove|based|farm|home|house|works?|address|returned|flown|practice|clinic|hospital)\s(?:alone\s|with\s\w+\s\w+\s)?(?:in|at|from|of|to|near|outside|around|is|for|back to|back from)|\b(?:address|city|town|village|county|municipality|hometown|birthplace|place of birth|location|uni|university|school|employer|workplace|facility|nursery|suburb)\s?:|\bfrom|\bnear)\s+(?i:the\s(?:city|town|village|suburb)\sof\s|downtown\s|rural\s|nearby\s|central\s)?(?P<id>(?:St\.?\s|Saint\s|San\s|Santa\s|El\s|La\s|Los\s|Las\s|New\s|Port\s|Fort\s|North\s|South\s|East\s|West\s)?[A-ZÀ-ÞŁ][\p{Ll}'’\-]+(?:\s(?:de\s|del\s|am\s|upon\s|do\s|da\s)?[A-ZÀ-Þ][\p{Ll}'’\-]+){0,2})",
     )
 });
 
@@ -30,10 +30,39 @@ static HOUSE: LazyLock<Regex> = LazyLock::new(|| {
             r"\b(?P<id>Our Lady of(?: the)? {0}(?:\s{0})?|(?:Sacred Heart|Holy (?:Cross|Family|Name|Spirit|Trinity))(?:\s{0})*|",
             r"(?:Hospital|Hôpital|Hopital|Clínica|Clinica|Clinique|Ospedale|Universidad|Université|Università|Centro|Instituto|Colegio|Escuela|École|Lycée|Klinik|Naval Clinic)",
             r"\s(?:de\s|del\s|da\s|do\s|di\s|la\s|el\s|des\s|du\s|d['’])*{0}(?:\s(?:de\s|del\s|la\s|da\s|do\s|of\s)?{0}){{0,3}}|",
+            r"(?:Convent|Abbey|Priory|Church|Cathedral|Monastery|Borough|City|Town|Village|Isle) of (?:the |St\.? )?{0}(?:,\s{0})?|[A-Z]\p{{Ll}}+-(?:on|upon|sur|le|la|les|en|by|in|under|super|next|am|an|auf|sous|l[eè]s)-(?:the-)?[A-ZÀ-Þ]\p{{Ll}}+|",
             r"[A-Z]\p{{Ll}}{{3,}} \d{{1,2}} (?:North|South|East|West))\b",
         ),
         CAPITAL
     ))
+});
+
+/// Hospitals that go by their letters, or by a word that is an eponym or a virtue elsewhere.
+static LETTERS: LazyLock<Regex> = LazyLock::new(|| {
+    super::compiled(
+        r"\b(?:at|from|to|via|of|@)\s(?:the\s)?(?P<id>NYU|MGH|BWH|BIDMC|UCSF|UCLA|UCSD|UCI|MSKCC|MDACC|UPMC|OHSU|UAB|UNC|UVA|VCU|USC|LSU|OSU|UIC|GWU|MUSC|UIHC|HUP|CHLA|CHOA|JHH|UTMB|UTSW|UTHealth|AIIMS|UCLH|MSK|BMC|RadNet|SickKids|CAMH|UHN|Mayo|Duke|Stanford|Yale|Baylor|Emory|Vanderbilt|Rush|Temple|Jefferson|Einstein|Cooper|Jackson|Grady|Parkland|Methodist|Presbyterian|Memorial|Mercy|Providence|Swedish|Legacy|Kaiser|Banner|Sutter|Brigham|Mass Gen(?:eral)?|Children['’]s|Cleveland Clinic|Royal Free|Brompton|Marsden)\b",
+    )
+});
+
+/// Houses whose kind is written small: "the Carmelite convent", "Hartwell mill".
+static SMALL: LazyLock<Regex> = LazyLock::new(|| {
+    super::compiled(
+        r"\b(?:at|near|from|in|to|by|outside|behind|reached|left)\s(?:the\s)?(?P<id>[A-Z][\p{L}.'’]+(?:\s[A-Z][\p{L}'’]+){0,2}\s(?:convent|monastery|mill|plant|factory|shipyard|campground|marina|casino|stadium|quarry|mine|bridge|ferry|depot|warehouse|call cent(?:er|re)|dealership|trailer park|mosque|gurdwara|library|mall|smelter|refinery|foundry|(?:[a-z]+ )?park|camp|gym|leisure cent(?:er|re)|rink|farm|ranch|vineyard|market|landfill|colliery|docks?|harbour|pier|beach|reservoir|festival|pub|diner|restaurant|hotel|motel|hostel|garage|bakery|salon|church|chapel|temple|school|college|campus|academy|nursery|daycare|barracks|airport|terminal|tunnel|roundabout|estate|building|nursing home|rest home|care home|group home|urgent care|elementary|shelter|jail|prison|pharmacy|dispensary|health post|clinic|hospital|surgery|township|village|reserve|reservation))\b",
+    )
+});
+
+/// In capitals: "FROM NEWELL RD TRAIN STATION".
+static CAPITALS: LazyLock<Regex> = LazyLock::new(|| {
+    super::compiled(
+        r"\b(?:FROM|AT|TO|NEAR|IN)\s(?:THE\s)?(?P<id>[A-Z]{3,}(?:\s[A-Z]{2,}){0,3}\s(?:STATION|HOSPITAL|ROAD|STREET|AVENUE|AVE|PARK|CLINIC|HOUSE|SCHOOL|PRISON|HOTEL|CENTRE|CENTER|LANE|MALL|AIRPORT|HOME|COLLEGE|UNIVERSITY))\b",
+    )
+});
+
+/// Where somebody lives, on or off a street: "lives off Cedar-Riverside".
+static LIVES: LazyLock<Regex> = LazyLock::new(|| {
+    super::compiled(
+        r"\b(?i:lives?|living|lived|resid(?:es?|ing)|apartment|apt|house|home|trailer|condo|flat|room)\s(?i:off|on|near|by|behind|above|beside|across from|over)\s(?:the\s)?(?P<id>[A-Z][\p{Ll}'’]+(?:[- ][A-Z][\p{Ll}'’]+){0,2})",
+    )
 });
 
 /// Facilities and parts of the land or of a town by the word that their names end with.
@@ -42,6 +71,32 @@ pub(super) fn facilities(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     for hit in FACILITY.captures_iter(text) {
         found.extend(hit.name("id").and_then(|id| named(text, id.range())).map(|range| (PhiKind::Geography, range)));
     }
+    let known = |word: &str| {
+        is_heading(word)
+            || lists::is_term(&lower(word))
+            || is_generic(word)
+            || is_broad(&lower(word))
+            || is_acronym(word)
+    };
+    for hit in SMALL.captures_iter(text).chain(LIVES.captures_iter(text)) {
+        let words = hit.name("id").map(|id| id.range()).unwrap_or_default();
+        let mut first = text[words.clone()].split(['-', ' ']).filter(|word| word.starts_with(char::is_uppercase));
+        if !first.any(|word| known(word) || lists::is_common(&lower(word)) && !is_town(word)) {
+            found.push((PhiKind::Geography, words));
+        }
+    }
+    for hit in CAPITALS.captures_iter(text) {
+        let words = hit.name("id").map(|id| id.range()).unwrap_or_default();
+        if text[words.clone()]
+            .split(' ')
+            .any(|word| !is_heading(word) && !lists::is_term(&lower(word)) && !lists::is_vocabulary(&lower(word)))
+        {
+            found.push((PhiKind::Geography, words));
+        }
+    }
+    let houses = LETTERS.captures_iter(text).filter_map(|hit| Some(hit.name("id")?.range()));
+    let houses = houses.filter(|range| !context::is_behind_eponyms(&text[range.end..]));
+    found.extend(houses.map(|range| (PhiKind::Geography, range)));
     for hit in HOUSE.captures_iter(text) {
         let words = hit.name("id").map(|id| id.range()).unwrap_or_default();
         let last = text[words.clone()].split_whitespace().next_back().unwrap_or_default();

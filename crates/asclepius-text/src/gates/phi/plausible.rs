@@ -51,6 +51,8 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
         {
             false
         }
+        // "2540000" is a count.
+        PhiKind::PhotoOrOther if range == whole && found.len() == 7 && found.ends_with("000") => false,
         PhiKind::PhotoOrOther if range == whole && digits >= 4 && !found.contains('.') => !measured,
         PhiKind::PhotoOrOther if label.contains("initials") => true,
         PhiKind::MedicalRecord
@@ -75,6 +77,20 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
                         || label.contains("number")
                         || label.contains("id"))
         }
+        // A year, a measure or a count behind the word is no code.
+        PhiKind::Biometric if found.contains(|c: char| c.is_ascii_digit()) => {
+            let code = found.rsplit(char::is_whitespace).next().unwrap_or_default();
+            let lettered = code.contains(|c: char| c.is_alphabetic() || matches!(c, '-' | '_' | '/' | '#' | ':'));
+            !measured && !is_year(code) && !is_fraction(code) && (digits >= 4 || digits >= 2 && lettered)
+        }
+        // The words alone are one where they say that the thing is held or was used, and no test of the eye or the hand.
+        PhiKind::Biometric => {
+            let before = &text[super::boundary(&text[..range.start], 40)..range.start];
+            let before = before.rsplit(['.', '\n']).next().unwrap_or_default();
+            let after = &text[range.end..text.ceil_char_boundary((range.end + 40).min(text.len()))];
+            let after = after.split(['.', '\n']).next().unwrap_or_default();
+            found.len() > "thumb".len() && (HELD.is_match(before) || HELD.is_match(after))
+        }
         PhiKind::SocialSecurity => {
             digits >= 6 || digits >= 4 && (range == whole || label.contains("last four") || label.starts_with('s'))
         }
@@ -93,7 +109,9 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
             let counted = label.starts_with("cell") && text[..whole.start].trim_end().ends_with(char::is_alphabetic);
             (digits >= 7
                 || (digits >= 4
-                    && ["pager", "ext", "beeper", "bleep", "tel", "phone"].iter().any(|word| label.contains(word))))
+                    && ["pager", "pgr", "ascom", "spectralink", "ext", "beeper", "bleep", "tel", "phone"]
+                        .iter()
+                        .any(|word| label.contains(word))))
                 && !(measured || counted && label.contains('='))
         }
         PhiKind::Phone => digits >= 7 && !measured,
@@ -109,8 +127,10 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
         // "103 m/z" is a mass over a charge.
         PhiKind::Age if range == whole && (after.starts_with('/') || text[..range.start].ends_with('-')) => false,
         PhiKind::Age if label.trim() == "at" => {
+            let near = &text[super::boundary(&text[..range.start], 80)..range.start];
             let mut next = text[range.end..].chars();
-            matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
+            OF_A_LIFE.is_match(near)
+                && matches!(next.next(), None | Some('.' | ',' | ';' | ')'))
                 && !next.next().is_some_and(|c| c.is_ascii_digit())
         }
         PhiKind::PhotoOrOther if range == whole && !found.contains('.') => {
@@ -124,8 +144,10 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
         PhiKind::Date => {
             let bare =
                 whole == range && found.len() <= 5 && found.contains('/') && !found.contains(char::is_alphabetic);
-            let opens =
-                range != whole && text[whole.start..range.start].chars().all(|c| matches!(c, '.' | ';' | ' ' | '\n'));
+            let begins = whole.start < range.start || whole.start == 0 || text[..whole.start].ends_with('\n');
+            let opens = begins
+                && range != whole
+                && text[whole.start..range.start].chars().all(|c| matches!(c, '.' | ';' | ' ' | '\n'));
             let rated =
                 ["/2", "/4", "/5", "/6", "/10"].iter().any(|of| found.ends_with(of)) && !is_more_than_whole(found);
             if opens && bare_figures(found) {
@@ -155,13 +177,22 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
             }
             // "May" alone is a verb.
             let verb = found.to_lowercase().starts_with("may") && !found.contains(char::is_numeric);
+            // "60-45-30-15" is a taper.
+            let inner = found.chars().find(|c| matches!(c, '-' | '/' | '.'));
+            let row = inner.is_some_and(|inner| {
+                let figure = |c: char| c.is_ascii_digit();
+                text[..range.start].strip_suffix(inner).is_some_and(|before| before.ends_with(figure))
+                    || text[range.end..].strip_prefix(inner).is_some_and(|after| after.starts_with(figure))
+            });
+            let row = row && !found.contains(char::is_alphabetic);
             // "Apgar 9-10-10" are scores.
             let scored =
                 range == whole && !found.contains(char::is_alphabetic) && SCORES.is_match(&text[..range.start]);
             // "5-10-15 units with meals" are doses.
             let dosed = measured && !found.contains(char::is_alphabetic);
             // "The 3rd and 4th day" are counted.
-            let counted = found.to_lowercase().starts_with("the ")
+            let counted = (found.to_lowercase().starts_with("the ") || found.starts_with(|c: char| c.is_ascii_digit()))
+                && ["st", "nd", "rd", "th"].iter().any(|ending| found.ends_with(ending))
                 && (ORDINAL_BEHIND.is_match(&text[range.end..]) || is_counted_by_ordinals(after));
             // "GCS declined to 6/15" is a score.
             let near = &text[super::boundary(&text[..range.start], 40)..range.start];
@@ -176,7 +207,7 @@ pub(super) fn plausible(kind: PhiKind, text: &str, whole: &Range<usize>, range: 
             // "4.1. Mayo" ends a sentence with a figure.
             let cut = found.contains('\n')
                 || text[..range.start].ends_with(['.', ':']) && found.contains(char::is_alphabetic);
-            !found.is_empty() && !ranged && !filed && !counted && !verb && !scored && !dosed && !cut
+            !found.is_empty() && !row && !ranged && !filed && !counted && !verb && !scored && !dosed && !cut
         }
         _ => true,
     }
@@ -287,6 +318,18 @@ fn is_counted_by_ordinals(after: &str) -> bool {
 
 static ORDINAL_BEHIND: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^\s(?:and|or|to|through)\s(?:the\s)?\d").expect("the pattern is valid"));
+
+/// What is done with what the body is known by.
+static HELD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)identi|stored|consent|on file|\baccess|attach|enrol|kiosk|registry|verif|match|captured|\bsigned")
+        .expect("the pattern is valid")
+});
+
+/// Of whom an age is told by "at" alone.
+static OF_A_LIFE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)\b(?:died|dies|dead|death|deceased|passed|lived|lives|living|alive|still|alone|independent|retired|married|drives|drove|golfs|mother|father|mom|mum|dad|parents?|grand\w+|gran|nan|aunt|uncle|sister|brother|wife|husband|man|woman|lady|gentleman|widow|cousin|mgm|mgf|pgm|pgf)\b";
+    Regex::new(&super::ascii_boundaries(pattern)).expect("the pattern is valid")
+});
 
 fn is_year(code: &str) -> bool {
     code.len() == 4 && (code.starts_with("19") || code.starts_with("20")) && code.bytes().all(|c| c.is_ascii_digit())

@@ -36,6 +36,15 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
     for range in towns_of_several(text, &tokens) {
         names[range].fill(true);
     }
+    let eponyms: Vec<usize> = (1..tokens.len())
+        .filter(|&at| {
+            matches!(&text[tokens[at - 1].range.end..tokens[at].range.start], " " | "-" | "–")
+                && lists::is_term_of(&tokens[at - 1].plain, &tokens[at].plain)
+        })
+        .collect();
+    for &at in &eponyms {
+        names[at - 1..=at].fill(false);
+    }
     // What stands among names is one: "Leroy Grace Tanner", "Toby, Isla and Grace".
     for _ in 0..2 {
         for at in 0..tokens.len() {
@@ -47,6 +56,7 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
                 let joined = matches!(between, " " | " \"" | "\" " | " and " | " & " | "/" | ", " | ", and " | "; ")
                     || is_a_number_between(between);
                 let usual = !matches!(token.nature, Nature::Word | Nature::Term)
+                    || between == "/" && lists::is_family(&token.plain)
                     || token.nature == Nature::Word && lists::is_usual(&token.plain) && between != "; ";
                 names[other] && (matches!(between, " " | " \"" | "\" ") || joined && usual)
             };
@@ -74,7 +84,10 @@ pub(super) fn find(text: &str, found: &[PhiSpan]) -> Vec<(PhiKind, Range<usize>)
                 && !is_eponymous(text, token)
         })
         .collect();
-    let names: Vec<bool> = names.iter().zip(again).map(|(one, other)| *one || other).collect();
+    let mut names: Vec<bool> = names.iter().zip(again).map(|(one, other)| *one || other).collect();
+    for &at in &eponyms {
+        names[at - 1..=at].fill(false);
+    }
     runs(text, &tokens, &names)
 }
 
@@ -103,7 +116,9 @@ fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool 
     let near = &before[super::boundary(before, 80)..];
     let family = token.plain.strip_suffix('s').is_some_and(lists::is_family);
     let article = context::is_behind_an_article(before) && !family && !is_before_a_place(after);
-    let thing = || !placed && (article || is_thing(near, after));
+    // "F/u w/ Pomeroy 6/21".
+    let with = token.nature == Nature::Family && (before.ends_with("w/ ") || before.ends_with("with "));
+    let thing = || !placed && !with && (article || is_thing(near, after));
     let acts = || context::is_of_persons(after);
     let among = || placed || context::is_before_persons(before);
     let town = lists::is_town(&token.plain)
@@ -119,12 +134,18 @@ fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool 
         Nature::Other => false,
         Nature::Word | Nature::Term if town => true,
         Nature::Term if super::super::faithful::is_common(&token.plain) => false,
-        Nature::Term if token.opens => lists::is_usual(&token.plain) && context::is_done_by_persons(after),
+        Nature::Term if token.opens => {
+            lists::is_usual(&token.plain) && context::is_done_by_persons(after)
+                || lists::is_name(&token.plain) && context::is_of_an_age(after)
+        }
         Nature::Term => {
             lists::is_given(&token.plain) && among() && acts()
-                || lists::is_name(&token.plain) && context::is_done_by_persons(after)
+                || lists::is_name(&token.plain) && context::is_done_by_persons(after) && !article
         }
-        Nature::Word if token.opens => lists::is_given(&token.plain) && context::is_done_by_persons(after) && !thing(),
+        Nature::Word if token.opens => {
+            lists::is_given(&token.plain) && context::is_done_by_persons(after) && !thing()
+                || lists::is_name(&token.plain) && context::is_of_an_age(after)
+        }
         Nature::Word => {
             !is_in_a_title(text, tokens, at)
                 && !thing()
@@ -133,7 +154,7 @@ fn is_name(text: &str, tokens: &[Token], at: usize, spelled: &[String]) -> bool 
                     || acts() && context::is_before_persons(before))
         }
         Nature::Given if before.ends_with('(') && after.starts_with(')') => lists::is_usual(&token.plain),
-        Nature::Given => token.plain.len() >= 3 && !thing(),
+        Nature::Given => token.plain.len() >= 3 && (!thing() || context::is_of_an_age(after)),
         Nature::Town => !context::is_between_things(near, after),
         Nature::Family => {
             !thing() && (!token.opens && token.plain.len() >= 3 || acts() || lists::likeness(&token.plain) > ALONE)
@@ -195,10 +216,12 @@ fn places_of_words(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
         let run = &tokens[at..end];
         let (start, after) = (run[0].range.start, &text[run[run.len() - 1].range.end..]);
         if run.len() <= MOST_WORDS
-            && !run.iter().any(|token| token.capital || medical(token))
-            && run
-                .iter()
-                .any(|token| !lists::is_common(&token.plain) && !super::super::faithful::is_common(&token.plain))
+            && !run.iter().any(|token| token.capital)
+            && (is_a_site(run)
+                || !run.iter().any(medical)
+                    && run.iter().any(|token| {
+                        !lists::is_common(&token.plain) && !super::super::faithful::is_common(&token.plain)
+                    }))
             && context::is_within_places(&text[..start])
             && ends(after)
         {
@@ -207,6 +230,11 @@ fn places_of_words(text: &str, tokens: &[Token]) -> Vec<Range<usize>> {
         at = end;
     }
     found
+}
+
+/// "Long Meadow", "Silver Creek": words that notes have, before what the name of a place ends with.
+fn is_a_site(run: &[Token]) -> bool {
+    run.len() == 2 && lists::is_site(&run[1].plain) && !lists::is_medical_by_ending(&run[0].plain)
 }
 
 /// Towns whose names are several words, by the words' places.
@@ -248,8 +276,10 @@ fn is_before_a_place(after: &str) -> bool {
 /// Whether a sentence or a part of one ends there.
 fn ends(after: &str) -> bool {
     let next = after.strip_prefix(' ').unwrap_or_default();
-    let word = &next[..next.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(next.len())];
+    let word = &next[..next.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(next.len())];
+    let year = next.get(..4).is_some_and(|year| year.bytes().all(|digit| digit.is_ascii_digit()));
     after.is_empty()
+        || year
         || after.starts_with(['.', ',', ';', ')', '\n'])
         || matches!(
             word,
@@ -277,6 +307,11 @@ fn ends(after: &str) -> bool {
                 | "after"
                 | "last"
                 | "until"
+                | "till"
+                | "before"
+                | "tonight"
+                | "tomorrow"
+                | "ED"
                 | "yesterday"
                 | "today"
         )
@@ -316,11 +351,17 @@ fn is_before_a_term(after: &str) -> bool {
 /// Within brackets that are not about a person: "(Dentsply Maillefer)", but "his daughter (Gwen)" and "(son Gwil visits)".
 fn is_bracketed(near: &str, after: &str) -> bool {
     let Some(open) = near.rfind('(').filter(|&open| !near[open..].contains(')')) else { return false };
+    // "Feldstein (Teaneck)".
+    let named = near[..open].strip_suffix(' ').and_then(|near| near.rsplit([' ', '.']).next()).unwrap_or_default();
+    if matches!(Nature::of(named), Nature::Given | Nature::Family) && named.starts_with(char::is_uppercase) {
+        return false;
+    }
     let (outside, inside) = (format!("{} ", near[..open].trim_end()), &near[open + 1..]);
     let rest = &after[..after.floor_char_boundary(60)];
     let rest = &rest[..rest.find(')').unwrap_or(rest.len())];
     !context::is_before_persons(&outside)
         && !context::speaks_of_persons(&outside[super::boundary(&outside, 12)..])
+        && !context::is_before_a_service(&outside)
         && !context::is_before_persons(inside)
         && !context::speaks_of_persons(inside)
         && !context::speaks_of_persons(rest)
@@ -349,6 +390,11 @@ fn runs(text: &str, tokens: &[Token], names: &[bool]) -> Vec<(PhiKind, Range<usi
     });
     static INITIALS: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"^ (?:[A-Z]\. ?)*[A-Z]\.").expect("the pattern is valid"));
+    // "De la Vega" at the beginning of a line.
+    static CAPITAL_PARTICLES: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?-u:\b)(?:De la|De los|De las|Del|De|Della|Di|Da|Dos|Van de[rn]?|Van|Von der|Von|Le|La|El|Bin|Ibn|Ben|Ten|Ter|Abu|Umm|Ould|St\.) $")
+            .expect("the pattern is valid")
+    });
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
@@ -377,6 +423,7 @@ fn runs(text: &str, tokens: &[Token], names: &[bool]) -> Vec<(PhiKind, Range<usi
             next += 1;
         }
         let mut from = tokens[start].range.start;
+        from -= CAPITAL_PARTICLES.find(&text[..from]).map_or(0, |particles| particles.len());
         let town = run.iter().any(|token| lists::is_town(&token.plain));
         place = place || town && (code_before(&text[..from]).is_some() || context::is_behind_towns(&text[end..]));
         place = place || (town || !given) && context::is_before_places(&text[..from]);

@@ -83,7 +83,8 @@ impl Nature {
         let fold = |part: &str| if part.len() < lower.len() { part.to_owned() } else { String::new() };
         // "Proline-rich", "Roux-like"; a name's second half is no word.
         let formed = lower.rsplit_once('-').is_some_and(|(first, last)| {
-            word.contains(&format!("-{last}")) && lists::is_common(last) && !lists::is_name(first)
+            let common = lists::is_common(last) && !lists::is_name(first);
+            word.contains(&format!("-{last}")) && (common || lists::is_vocabulary(last) && !lists::is_name(last))
         });
         let (given, family) = (parts().any(lists::is_given) || lists::is_given(&plain), parts().any(lists::is_family));
         let town = lists::is_town(&plain);
