@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32, bf16 and (adapters) f16; then
-# times steps of models of published sizes, beside transformers and PEFT where Python has them.
+# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32, bf16 and (adapters) f16, then the
+# demo pipeline from data to a served answer; then times steps of models of published sizes, beside transformers and PEFT where Python has them.
 # Needs the one binary that build.sh makes, a driver and the CUDA libraries; neither Rust nor a compiler.
 #
 #   tools/cuda/gpu.sh [DEVICE [flags of `asclepius gpu-check`]]     default cuda:0
@@ -37,6 +37,11 @@ mkdir -p "$results"
 name=$results/$(date -u +%F)-$card
 missed=0
 "$binary" gpu-check --device "$device" --json "$name.json" "$@" | tee "$name.txt" || missed=$?
+
+if [ "$device" != cpu ]; then
+    "${PYTHON:-python3}" tools/cuda/pipeline.py --binary "$binary" --device "$device" --out "$name-pipeline.json" \
+        | tee --append "$name.txt" || missed=1
+fi
 
 seconds=${SPEED_SECONDS:-420}
 if [ "$device" != cpu ] && [ "$seconds" -gt 0 ]; then

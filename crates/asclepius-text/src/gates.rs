@@ -5,6 +5,7 @@
 //! quotes of one.
 
 mod config;
+mod dates;
 pub mod faithful;
 mod grounded;
 mod judgement;

@@ -6,13 +6,17 @@
 
 /// Lower-case words that keep their full stop to themselves, without it.
 const ABBREVIATED: &[&str] = &[
-    "al", "approx", "ca", "cf", "dept", "dr", "drs", "ed", "eds", "eg", "e.g", "etc", "fig", "figs", "hr", "hrs", "ie",
-    "i.e", "inc", "jr", "lab", "labs", "max", "min", "mins", "mr", "mrs", "ms", "no", "nos", "prof", "pt", "ref",
-    "refs", "resp", "sr", "st", "tab", "temp", "viz", "vol", "vs",
+    "al", "approx", "apr", "aug", "ca", "cf", "dec", "dept", "dr", "drs", "ed", "eds", "eg", "e.g", "etc", "feb",
+    "fig", "figs", "hr", "hrs", "ie", "i.e", "inc", "jan", "jr", "jul", "jun", "lab", "labs", "mar", "max", "min",
+    "mins", "mr", "mrs", "ms", "no", "nos", "nov", "oct", "prof", "pt", "ref", "refs", "resp", "sep", "sept", "sr",
+    "st", "tab", "temp", "viz", "vol", "vs",
 ];
 
 /// Of those, the ones that can also be a sentence's last word: they end one when a capital follows.
-const CAN_END: &[&str] = &["al", "etc", "hr", "hrs", "lab", "labs", "max", "min", "mins", "no", "temp"];
+const CAN_END: &[&str] = &[
+    "al", "apr", "aug", "dec", "etc", "feb", "hr", "hrs", "jan", "jul", "jun", "lab", "labs", "mar", "max", "min",
+    "mins", "no", "nov", "oct", "sep", "sept", "temp",
+];
 
 /// Marks that may follow a full stop and still belong to its sentence.
 const CLOSING: &[char] = &['"', '\'', ')', ']', '”', '’', '»'];
@@ -143,6 +147,10 @@ mod tests {
         assert_eq!(
             split("See Fig. 2 and Smith et al. for more. Was it no. 3? \"No.\" Then yes!"),
             ["See Fig. 2 and Smith et al. for more.", "Was it no. 3?", "\"No.\"", "Then yes!"]
+        );
+        assert_eq!(
+            split("Seen in Mar. 2021. Back in Sept. The scan was clear."),
+            ["Seen in Mar. 2021.", "Back in Sept.", "The scan was clear."]
         );
     }
 

@@ -32,6 +32,7 @@ pub use reading::Reading;
 use self::quantities::{Kind, Quantity};
 use self::reading::Sentence;
 use self::times::{TIME_WORDS, has_time, time_words};
+use super::dates::Date;
 use super::{Gate, Verdict};
 
 /// A text beside its source, and what each gate needs of both.
@@ -153,9 +154,13 @@ impl<'a> Pair<'a> {
             }
             Gate::Quantities => self.facts(|index, sentence| {
                 let mut found = self.unsupported_figures(Kind::Measure, index, sentence);
+                found.extend(self.unsupported_dates(sentence));
                 let codes = self.codes.get_or_init(|| codes::Codes::of(self.source));
                 found.extend(
-                    codes.lacking(sentence).into_iter().map(|code| format!("{code} in {}", sentence.line.trim())),
+                    codes
+                        .lacking(sentence, self.source)
+                        .into_iter()
+                        .map(|code| format!("{code} in {}", sentence.line.trim())),
                 );
                 found
             }),
@@ -214,6 +219,14 @@ impl<'a> Pair<'a> {
             })
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Dates that no date of the source is, or tells more of.
+    fn unsupported_dates(&self, sentence: &Sentence) -> Vec<String> {
+        let known = || self.source.sentences.iter().flat_map(|sentence| sentence.dates.iter().flatten());
+        let told = |date: &&Vec<Date>| date.iter().any(|own| known().any(|other| own.is_told_by(*other)));
+        let unknown = sentence.dates.iter().filter(|date| !told(date));
+        unknown.map(|date| format!("{date:?} in {}", sentence.line.trim())).collect()
     }
 
     fn unsupported_times(&self, index: usize, sentence: &Sentence) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::dates;
 use crate::score::words;
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d+(?:[.,]\d+)*").expect("the pattern is valid"));
@@ -26,13 +27,16 @@ pub(super) fn known(text: &str) -> HashSet<String> {
 
 /// The numbers a text must answer for, each with its possible readings.
 pub(super) fn stated(text: &str) -> Vec<Vec<String>> {
+    // The month of 27/08/2020 may stand in words elsewhere.
+    let text = dates::replaced(text, &dates::find(text), dates::Found::day_and_year);
     NUMBER
-        .find_iter(text)
+        .find_iter(&text)
         .filter(|found| {
             let (before, after) = (&text[..found.start()], &text[found.end()..]);
             !belongs_to_a_name(before)
                 && !is_list_marker(before, after)
                 && !is_secondary_to(before, found.as_str(), after)
+                && !is_unit_of_time(before, found.as_str())
         })
         .map(|found| readings(found.as_str()))
         .collect()
@@ -63,6 +67,12 @@ fn is_secondary_to(before: &str, number: &str, after: &str) -> bool {
         before.ends_with(|c: char| c.is_whitespace()) && after.starts_with("/2") && !after[2..].starts_with(digit);
     let second = before.ends_with(" 2/") && after.starts_with(char::is_whitespace);
     number == "2" && (first || second)
+}
+
+/// The 12 of `3/12`, which is three months, the 52 of weeks, the 7 of days.
+fn is_unit_of_time(before: &str, number: &str) -> bool {
+    let of = before.strip_suffix('/').is_some_and(|of| of.ends_with(|last: char| last.is_ascii_digit()));
+    of && matches!(number, "7" | "12" | "40" | "52")
 }
 
 /// A figure as a value. A comma before three digits can separate thousands or, elsewhere in the world, decimals.
@@ -150,6 +160,7 @@ mod tests {
         let values = |text| stated(text).concat();
         assert_eq!(values("AKI 2/2 sepsis, 2/20 nodes"), ["2", "20"]);
         assert_eq!(values("1. fever\n (2) 3 days\n#1 cough, lead #4"), ["3", "4"]);
+        assert_eq!(values("2/12 old, 27/08/2020, 9/2019"), ["2", "27", "2020", "2019"]);
         assert!(known("twenty two days, eighty-five").contains("22"));
         assert!(known("eighty-five").contains("85"));
     }

@@ -41,7 +41,7 @@ impl Codes {
     }
 
     /// What a sentence names that the text of these codes does not have, though it has others like it.
-    pub fn lacking(&self, sentence: &Sentence) -> Vec<String> {
+    pub fn lacking(&self, sentence: &Sentence, source: &Reading) -> Vec<String> {
         let mut found = Vec::new();
         if sentence.line.bytes().any(|byte| byte.is_ascii_digit()) {
             let other = |code: &(String, u16)| self.named.iter().any(|known| known.0 == code.0);
@@ -56,6 +56,7 @@ impl Codes {
             found.extend(
                 fractions
                     .filter(|fraction| !self.fractions.contains(fraction) && other(fraction.0, fraction.1))
+                    .filter(|fraction| !is_score(*fraction, sentence, source))
                     .map(|(part, whole)| format!("{part}/{whole}")),
             );
         }
@@ -64,6 +65,23 @@ impl Codes {
         found.extend(unknown.map(|nerve| format!("cranial nerve {nerve}")));
         found
     }
+}
+
+/// Whether the source tells a score of a scale whose length everybody knows: "GCS 12" for 12/15.
+fn is_score((part, whole): (u32, u32), sentence: &Sentence, source: &Reading) -> bool {
+    const WHOLE: &[u32] = &[10, 15, 30];
+    const BEFORE: usize = 5;
+    if !WHOLE.contains(&whole) {
+        return false;
+    }
+    let part = part.to_string();
+    let Some(at) = sentence.words.iter().position(|word| word.text == part) else { return false };
+    let of = sentence.words[at.saturating_sub(BEFORE)..at].iter().map(|word| word.stem.as_str());
+    let of: Vec<&str> = of.filter(|stem| !stem.is_empty()).collect();
+    source.sentences.iter().any(|other| {
+        other.words.iter().any(|word| word.text == part)
+            && other.words.iter().any(|word| of.contains(&word.stem.as_str()))
+    })
 }
 
 /// Whether a number behind this is of a code that has begun: the 5 of "L4/5".

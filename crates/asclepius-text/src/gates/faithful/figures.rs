@@ -234,6 +234,10 @@ impl Pair<'_> {
         if asked.counts {
             return false;
         }
+        // "Nodes 9 and 10" of the 9th and 10th.
+        if asked.kind == Kind::Measure && asked.unit.is_none() && stated > FEW && self.has_ordinal(stated, None) {
+            return true;
+        }
         // "Every 24 hours" is daily, "every 12" twice daily.
         let often = [24.0, 12.0, 8.0, 6.0].iter().any(|hours| (stated - hours).abs() < 1e-9);
         let hourly = (asked.scale - 1.0 / 24.0).abs() < 1e-9 && asked.unit.as_deref() == Some("day");

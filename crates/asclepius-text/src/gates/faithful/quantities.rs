@@ -170,12 +170,11 @@ pub(super) fn find(line: &str) -> Vec<Quantity> {
             continue;
         }
         // "2nd" is said as a word as often.
-        let ordinal = !is_date(line, number.start(), number.end())
-            && ["st", "nd", "rd", "th"].iter().any(|end| {
-                line[number.end()..]
-                    .strip_prefix(end)
-                    .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
-            });
+        let ordinal = ["st", "nd", "rd", "th"].iter().any(|end| {
+            line[number.end()..]
+                .strip_prefix(end)
+                .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+        });
         if ordinal {
             continue;
         }
@@ -263,16 +262,6 @@ fn share_unit(found: &mut [Quantity], line: &str, start: usize) {
         (earlier.unit, earlier.kind) = (later.unit.clone(), later.kind);
         end = earlier.at;
     }
-}
-
-/// "March 27th" and "27 Mar".
-fn is_date(line: &str, start: usize, end: usize) -> bool {
-    const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let before = line[..start].trim_end().rsplit(' ').next().unwrap_or_default();
-    let behind = line[end..].trim_start_matches(|letter: char| letter.is_ascii_lowercase()).trim_start();
-    [before, behind.strip_prefix("of ").unwrap_or(behind)]
-        .iter()
-        .any(|word| MONTHS.iter().any(|month| word.starts_with(month)))
 }
 
 /// "-10.5" and "+2".

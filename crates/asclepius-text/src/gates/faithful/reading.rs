@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::quantities::{self, Quantity};
 use super::shorthand::{EXPANDED, write_out};
 use super::{concepts, lexicon, polarity};
+use crate::gates::dates::{self, Date};
 use crate::{sentences, shingles};
 
 /// One word.
@@ -75,6 +76,8 @@ pub(super) struct Sentence {
     pub content: Vec<String>,
     /// What it counts and measures, in order.
     pub quantities: Vec<Quantity>,
+    /// Dates, each read in every way it can be; of them only month and year stand in the line.
+    pub dates: Vec<Vec<Date>>,
     /// Hashes of neighbouring words, those that deny left out, sorted: how much of it is another sentence's.
     pub pairs: Vec<u64>,
 }
@@ -116,7 +119,12 @@ impl Reading {
     pub fn of(text: &str) -> Self {
         // Split first: what an abbreviation stands for does not begin like a sentence.
         let lines = sentences::split(text).into_iter().flat_map(|sentence| sentence.split('\n'));
-        let sentences: Vec<Sentence> = lines.map(|line| read(&write_out(line))).collect();
+        let sentence = |line: &str| {
+            let dates = dates::find(line);
+            let plain = dates::replaced(line, &dates, dates::Found::month_and_year);
+            Sentence { dates: dates.into_iter().map(|date| date.readings).collect(), ..read(&write_out(&plain)) }
+        };
+        let sentences: Vec<Sentence> = lines.map(sentence).collect();
         let mut by_stem: FxHashMap<String, Vec<usize>> = FxHashMap::default();
         let mut known: FxHashSet<String> = FxHashSet::default();
         for (index, sentence) in sentences.iter().enumerate() {
@@ -251,7 +259,7 @@ fn read(sentence: &str) -> Sentence {
     content.dedup();
     let quantities = quantities::find(&line);
     let pairs = pairs(&words);
-    Sentence { words, line, content, quantities, pairs }
+    Sentence { words, line, content, quantities, dates: Vec::new(), pairs }
 }
 
 /// Whether brackets that have just opened hold nothing but an abbreviation, and the sentence goes on.
