@@ -206,6 +206,15 @@ fn a_budget_that_is_reached_leaves_rows_pending_and_is_never_overrun() {
     assert_eq!(server.requests(), reports(), "only the rest is asked");
     let last = manifest(&workspace.stage("notes"));
     assert_eq!((&last["counts"]["out"], &last["counts"]["pending"]), (&Value::from(reports()), &Value::from(0)));
+    // What the rows cost is the same however many runs it took.
+    assert_eq!(
+        (&last["cost_usd"], &last["details"]["paid_before_usd"]),
+        (&(40.0 * reports() as f64).into(), &80.0.into())
+    );
+    assert_eq!(last["tokens"]["output"], 40 * reports());
+    with_budget(&server, 1000).arg("--fresh").ends(0);
+    let again = manifest(&workspace.stage("notes"));
+    assert_eq!((&again["cost_usd"], &again["tokens"]), (&last["cost_usd"], &last["tokens"]));
 }
 
 #[test]

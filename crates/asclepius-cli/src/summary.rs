@@ -5,6 +5,7 @@ use asclepius_schema::{Counts, Manifest};
 use crate::failure::Outcome;
 use crate::run::Run;
 use crate::stage::Stage;
+use crate::stages::asking::PAID_BEFORE;
 
 /// One line about a finished stage.
 pub fn stage_line(manifest: &Manifest, seconds: f64) -> String {
@@ -13,8 +14,10 @@ pub fn stage_line(manifest: &Manifest, seconds: f64) -> String {
     if let Some(said) = manifest.details.get("summary").and_then(serde_json::Value::as_str) {
         parts.push(said.to_owned());
     }
-    if manifest.cost_usd > 0.0 {
-        parts.push(format!("${:.4}", manifest.cost_usd));
+    let before = manifest.details.get(PAID_BEFORE).and_then(serde_json::Value::as_f64).unwrap_or_default();
+    let now = manifest.cost_usd - before;
+    if now > 0.0 {
+        parts.push(format!("${now:.4}"));
     }
     format!("{:>9}  {}  ({seconds:.1} s)", manifest.stage, parts.join("; "))
 }

@@ -81,7 +81,7 @@ pub struct Manifest {
     pub also: BTreeMap<String, Counts>,
     /// Tokens.
     pub tokens: Tokens,
-    /// Money spent on accepted and failed calls, in US dollars.
+    /// Money spent on accepted and failed calls, in US dollars, also where an earlier run spent it.
     pub cost_usd: f64,
     /// The files a finished stage answers for, with their sizes in bytes, by path inside its directory: all of a data
     /// stage's, `final/` of a training stage's. Filled in when the manifest is written.

@@ -104,12 +104,16 @@ pub fn talk(run: &Run, fingerprint: Fingerprint) -> Fingerprint {
     }
 }
 
-/// Puts tokens and money into the manifest.
+/// In a manifest's details, what of its money an earlier run spent.
+pub const PAID_BEFORE: &str = "paid_before_usd";
+
+/// Puts tokens and money into the manifest: of every call behind the rows, also where an earlier run asked it.
 pub fn account(manifest: &mut Manifest, teacher: &Teacher) {
     let stats = teacher.client.stats();
-    manifest.tokens.input = stats.prompt_tokens;
-    manifest.tokens.output = stats.completion_tokens;
-    manifest.cost_usd = stats.cost_usd;
+    manifest.tokens.input = stats.prompt_tokens + stats.cached_usage.prompt_tokens;
+    manifest.tokens.output = stats.completion_tokens + stats.cached_usage.completion_tokens;
+    manifest.cost_usd = stats.cost_usd + stats.cached_usage.cost_usd;
+    manifest.details.insert(PAID_BEFORE.to_owned(), stats.cached_usage.cost_usd.into());
     for (key, value) in
         [("calls", stats.calls), ("calls_from_ledger", stats.cached), ("retries", stats.rate_limited + stats.failed)]
     {

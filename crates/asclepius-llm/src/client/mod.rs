@@ -20,7 +20,7 @@ use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::config::parse_base_url;
 use crate::gate::Gate;
-use crate::ledger::{Ledger, Outcome};
+use crate::ledger::{Ledger, Outcome, Paid};
 use crate::limits::Limits;
 use crate::retry::Pace;
 use crate::transport::Transport;
@@ -365,6 +365,7 @@ impl Inner {
     /// What the ledger knows of the call. A drop that a larger cap may change does not count under a larger cap.
     fn recall(&self, call: &Call, key: &str) -> Result<Option<Completion>, LlmError> {
         let Some(entry) = self.ledger.get(key)? else { return Ok(None) };
+        let paid = Paid::one(entry.prompt_tokens, entry.completion_tokens, entry.cost_usd);
         let completion = match entry.outcome {
             // What came of a batch that nobody waited for was not looked at.
             Outcome::Reply { text, .. } if !fits(call, &text) => return Ok(None),
@@ -393,7 +394,7 @@ impl Inner {
             Outcome::Dropped { reason, detail } => Completion::Dropped { reason, detail },
             Outcome::Attempt { .. } => return Ok(None),
         };
-        self.lock_stats().cached += 1;
+        self.lock_stats().count_cached(paid);
         Ok(Some(completion))
     }
 }

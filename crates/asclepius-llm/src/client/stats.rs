@@ -3,6 +3,7 @@
 use asclepius_schema::Reason;
 use std::collections::BTreeMap;
 
+use crate::ledger::Paid;
 use crate::wire::Usage;
 use crate::{Completion, LlmError};
 
@@ -23,6 +24,8 @@ pub struct Stats {
     pub calls: u64,
     /// Calls answered from the ledger.
     pub cached: u64,
+    /// What those cost when they were asked.
+    pub cached_usage: Paid,
     /// Requests sent in all.
     pub sent: u64,
     /// Requests that a rate limit turned away.
@@ -52,6 +55,11 @@ pub struct Stats {
 }
 
 impl Stats {
+    pub(super) fn count_cached(&mut self, paid: Paid) {
+        self.cached += 1;
+        self.cached_usage.add(paid);
+    }
+
     /// Counts a request and gives its number.
     pub(super) fn send(&mut self) -> u64 {
         self.sent += 1;
