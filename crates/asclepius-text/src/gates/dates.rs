@@ -1,6 +1,7 @@
 //! Dates, however they are written: `27/08/2020`, `August 27th, 2020` and `27 Aug` are one.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -23,14 +24,24 @@ impl Date {
     }
 }
 
+impl fmt::Display for Date {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [day, year] = [self.day, self.year].map(|figure| figure.map(|figure| figure.to_string()));
+        let month = Some(MONTHS[self.month as usize - 1].to_owned());
+        formatter.write_str(&[day, month, year].into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+}
+
 /// A date in a text, read in each way it can be: day before month, or behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub range: Range<usize>,
+    /// At least one.
     pub readings: Vec<Date>,
 }
 
-const MONTHS: [&str; 12] = [
+/// In lower case.
+pub(super) const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",

@@ -226,7 +226,7 @@ impl<'a> Pair<'a> {
         let known = || self.source.sentences.iter().flat_map(|sentence| sentence.dates.iter().flatten());
         let told = |date: &&Vec<Date>| date.iter().any(|own| known().any(|other| own.is_told_by(*other)));
         let unknown = sentence.dates.iter().filter(|date| !told(date));
-        unknown.map(|date| format!("{date:?} in {}", sentence.line.trim())).collect()
+        unknown.map(|date| format!("{} in {}", date[0], sentence.line.trim())).collect()
     }
 
     fn unsupported_times(&self, index: usize, sentence: &Sentence) -> Vec<String> {

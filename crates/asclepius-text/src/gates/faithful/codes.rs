@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::figures::ORDINALS;
+use super::figures::{ENDS, ORDINALS};
 use super::lexicon;
 use super::reading::{Reading, Sentence, Word};
 
@@ -223,13 +223,13 @@ fn nerves(words: &[Word]) -> Vec<u16> {
     for at in 0..words.len() {
         match text(at) {
             "nerve" | "nerves" | "palsy" | "palsies" => {
-                // "The left sixth cranial nerve".
-                let before = (1..=2).filter_map(|steps| at.checked_sub(steps));
-                let counted = |place: usize| {
-                    nerve(words, place).filter(|_| text(at).starts_with("nerve") || !is_ordinal(text(place)))
-                };
-                found.extend(before.filter_map(counted));
-                if text(at).starts_with("nerve") && at > 0 && text(at - 1) == "cranial" {
+                let of_nerve = text(at).starts_with("nerve");
+                found.extend(
+                    counted_before(words, at)
+                        .filter(|(_, word)| of_nerve || !is_ordinal(word))
+                        .map(|(number, _)| number),
+                );
+                if of_nerve && at > 0 && text(at - 1) == "cranial" {
                     found.extend(listed(words, at + 1));
                 }
             }
@@ -238,6 +238,15 @@ fn nerves(words: &[Word]) -> Vec<u16> {
         }
     }
     found
+}
+
+/// Which nerve stands right before: "the left sixth cranial nerve", "6th nerve", and no "grade 4 facial nerve".
+fn counted_before(words: &[Word], at: usize) -> Option<(u16, &str)> {
+    let mut before = words[..at].iter().enumerate().rev().skip_while(|(_, word)| word.text == "cranial").peekable();
+    let ended = before.next_if(|(_, word)| ENDS.contains(&word.text.as_str())).is_some();
+    let (place, word) = before.next()?;
+    let figure = word.text.starts_with(|first: char| first.is_ascii_digit());
+    nerve(words, place).filter(|_| ended == figure).map(|number| (number, word.text.as_str()))
 }
 
 /// Numbers in a row: "III, IV and VI".
@@ -295,7 +304,7 @@ mod tests {
     fn others_of_the_same_kind_are_errors_and_other_spellings_none() {
         let report = "The tumour was grade III, NYHA class II was noted, and a type 2 endoleak. A stage II A carcinoma. The \
                       left sixth nerve was weak. The lesion reached from C4 to C6, with hypesthesia below T4 and herniation \
-                      at L4–L5; T1WI was dark. Cells stained for CD20 and CD3. Power was 2–3/5 in both arms, the acuity \
+                      at L4–L5; T1WI was dark. Cells stained for CD20 and CD3. On day 3 two nerve biopsies were taken. Power was 2–3/5 in both arms, the acuity \
                       20/400, and 3 of 12 nodes were involved.";
         let found = |note: &str| {
             let (note, report) = (Reading::of(note), Reading::of(report));
@@ -308,6 +317,10 @@ mod tests {
             "Stage IIA carcinoma.",
             "Left VI nerve palsy.",
             "CN VI weak.",
+            "6th nerve weak.",
+            "Grade 3 abducens palsy.",
+            "On day 3 abducens nerve weak.",
+            "Two nerve biopsies.",
             "Left abducens palsy.",
             "Lesion at C5.",
             "L4/5 herniation.",
@@ -328,6 +341,8 @@ mod tests {
             "Stage IIB carcinoma.",
             "Left III nerve palsy.",
             "Left oculomotor nerve palsy.",
+            "3rd nerve weak.",
+            "Left third cranial nerve weak.",
             "Lesion at C7.",
             "Hypoaesthesia below T10.",
             "L3/4 herniation.",

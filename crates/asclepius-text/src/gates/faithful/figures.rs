@@ -28,7 +28,7 @@ pub(super) const ORDINALS: &[&str] = &[
 ];
 
 /// Behind a figure they make it an ordinal.
-const ENDS: &[&str] = &["th", "st", "nd", "rd"];
+pub(super) const ENDS: &[&str] = &["th", "st", "nd", "rd"];
 
 /// The stems of what "type 2" stands before.
 fn typed(line: &str, at: usize) -> Vec<String> {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::dates::MONTHS;
 use super::word::{is_acronym, is_heading, is_town, lower, plain};
 use super::{PhiKind, context, lists};
 
@@ -171,7 +172,7 @@ pub(super) fn introduced(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             && !is_heading(words[0])
             && !context::is_behind_eponyms(after)
             && !context::is_behind_provinces(after)
-            && !is_month(&first)
+            && !MONTHS.contains(&first.as_str())
             && !is_acronym(words[0])
         {
             let name = lists::is_given(&plain(words[0]))
@@ -214,22 +215,4 @@ fn is_generic(word: &str) -> bool {
         "referring",
     ];
     GENERIC.contains(&lower(word).as_str())
-}
-
-fn is_month(lower: &str) -> bool {
-    const MONTHS: &[&str] = &[
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    MONTHS.contains(&lower)
 }
