@@ -1,53 +1,79 @@
 # shellcheck shell=bash
-# Sourced by build.sh, with `out` and the toolkit set: FlashAttention's kernels as target/cuda/flash/libasclepius_flash.a.
+# Sourced by build.sh, with `out` and the toolkit set: FlashAttention's kernels as libasclepius_flash.a in target/cuda/flash-CC.
 # Each variant is a file of its own, compiled again only when a source has changed: together they take half an hour of one
 # processor.
 
-# As FLASH_FOR_EACH_SIZE in kernels/flash/dispatch.cu.
+# As kernels/flash/dispatch.cu has them. Windows, and all on cards that are not Hopper, are FlashAttention-2's; compute
+# capability 9.0 has FlashAttention-3 for the rest.
 FLASH_SIZES="64 80 96 128"
+FLASH_HOPPER_SIZES="64 96 128"
 
 flash_attention() {
     # They want Ampere; before it attention runs in plain products.
     [ "$CUDA_COMPUTE_CAP" -ge 80 ] || return 0
-    local sources=$out/flash-attention kernels=$PWD/crates/asclepius-ops/kernels/flash
-    [ -d "$sources/csrc/flash_attn" ] || "${PYTHON:-python3}" tools/cuda/flash_attention.py "$sources"
-    export FLASH_OUT=$out/flash-$CUDA_COMPUTE_CAP FLASH_KERNELS=$kernels
-    export FLASH_FLAGS="-c -std=c++17 -O3 --compress-mode=size -gencode arch=compute_$CUDA_COMPUTE_CAP,code=sm_$CUDA_COMPUTE_CAP
+    export FLASH_OUT=$out/flash-$CUDA_COMPUTE_CAP FLASH_KERNELS=$PWD/crates/asclepius-ops/kernels/flash
+    export FLASH_TWO=$out/flash-attention FLASH_THREE=$out/flash-attention-3
+    [ -d "$FLASH_TWO/csrc/flash_attn" ] || "${PYTHON:-python3}" tools/cuda/flash_attention.py 2 "$FLASH_TWO"
+    [ "$CUDA_COMPUTE_CAP" != 90 ] || [ -d "$FLASH_THREE/hopper" ] ||
+        "${PYTHON:-python3}" tools/cuda/flash_attention.py 3 "$FLASH_THREE"
+    export FLASH_FLAGS="-c -std=c++17 -O3 --compress-mode=size -DNDEBUG
         -U__CUDA_NO_HALF_OPERATORS__ -U__CUDA_NO_HALF_CONVERSIONS__ -U__CUDA_NO_HALF2_OPERATORS__
         -U__CUDA_NO_BFLOAT16_CONVERSIONS__ --expt-relaxed-constexpr --expt-extended-lambda --use_fast_math
-        -Xcompiler -fPIC,-Wno-deprecated-declarations -DFLASH_CAPABILITY=$CUDA_COMPUTE_CAP
-        -I$kernels/shim -I$kernels -I$sources/csrc/cutlass/include -I$sources/csrc/flash_attn/src"
-    mkdir -p "$FLASH_OUT"
-    {
-        echo dispatch
-        for window in 0 1; do
-            for size in $FLASH_SIZES; do
-                echo "flash_backward_${size}_$window"
-                echo "flash_forward_${size}_$window"
-            done
-        done
-    } | xargs -P "${FLASH_JOBS:-$(nproc)}" -I{} bash -c 'set -euo pipefail; . tools/cuda/flash.sh; flash_variant {}'
+        -Xcompiler -fPIC,-Wno-deprecated-declarations -DFLASH_CAPABILITY=$CUDA_COMPUTE_CAP -I$FLASH_KERNELS"
+    rm -rf "$FLASH_OUT/wanted"
+    mkdir -p "$FLASH_OUT/wanted"
+    variants | xargs -P "${FLASH_JOBS:-$(nproc)}" -I{} bash -c 'set -euo pipefail; . tools/cuda/flash.sh; flash_variant {}'
     rm -f "$FLASH_OUT/libasclepius_flash.a"
-    ar rcs "$FLASH_OUT/libasclepius_flash.a" "$FLASH_OUT"/*.o
+    ar rcs "$FLASH_OUT/libasclepius_flash.a" "$FLASH_OUT"/wanted/*.o
     export ASCLEPIUS_FLASH_ATTENTION=$FLASH_OUT
 }
 
-# One file, by its name: dispatch, or flash_WAY_SIZE_WINDOW.
-flash_variant() {
-    local name=$1 object=$FLASH_OUT/$1.o source=dispatch.cu window size defines=
-    if [ "$name" != dispatch ]; then
-        window=${name##*_}
-        size=${name%_*}
-        source=variant.cu
-        defines="-DFLASH_NAME=$name -DFLASH_SIZE=${size##*_} -DFLASH_WINDOW=$window"
-        case $name in
-            *backward*) defines+=" -DFLASH_BACKWARD=1" ;;
-            *) defines+=" -DFLASH_BACKWARD=0" ;;
-        esac
+# What is compiled: dispatch, and flash_WAY_SIZE_WINDOW; on Hopper what hands out FlashAttention-3's blocks, too.
+variants() {
+    local size whole=$FLASH_SIZES
+    echo dispatch
+    if [ "$CUDA_COMPUTE_CAP" = 90 ]; then
+        whole=$FLASH_HOPPER_SIZES
+        echo flash_prepare
     fi
-    [ "$object" -nt "$FLASH_KERNELS/$source" ] && [ "$object" -nt "$FLASH_KERNELS/attention.h" ] && return
-    echo "   Compiling $name"
-    # shellcheck disable=SC2086 # flags are words
-    "$NVCC" $FLASH_FLAGS $defines "$FLASH_KERNELS/$source" -o "$object.part"
-    mv "$object.part" "$object"
+    for size in $whole; do
+        echo "flash_backward_${size}_0"
+        echo "flash_forward_${size}_0"
+    done
+    for size in $FLASH_SIZES; do
+        echo "flash_backward_${size}_1"
+        echo "flash_forward_${size}_1"
+    done
+}
+
+# One of them.
+flash_variant() {
+    local name=$1 object=$FLASH_OUT/$1.o source window=${1##*_} size=${1%_*} target=$CUDA_COMPUTE_CAP
+    local includes="-I$FLASH_KERNELS/shim -I$FLASH_TWO/csrc/cutlass/include -I$FLASH_TWO/csrc/flash_attn/src" defines=
+    case $CUDA_COMPUTE_CAP-$name in
+        *-dispatch) source=$FLASH_KERNELS/dispatch.cu ;;
+        *-flash_prepare) source=$FLASH_THREE/hopper/flash_prepare_scheduler.cu ;;
+        90-flash_*_0) source=$FLASH_KERNELS/hopper.cu ;;
+        *) source=$FLASH_KERNELS/variant.cu ;;
+    esac
+    case $source in
+        */variant.cu | */hopper.cu)
+            defines="-DFLASH_NAME=$name -DFLASH_SIZE=${size##*_} -DFLASH_WINDOW=$window -DFLASH_BACKWARD=0"
+            case $name in *backward*) defines=${defines/BACKWARD=0/BACKWARD=1} ;; esac
+            ;;
+    esac
+    case $source in
+        */hopper.cu | */flash_prepare_scheduler.cu)
+            # The a: instructions that only this capability has.
+            target+=a
+            includes="-I$FLASH_THREE/csrc/cutlass/include -I$FLASH_THREE/hopper"
+            ;;
+    esac
+    if ! [ "$object" -nt "$source" ] || ! [ "$object" -nt "$FLASH_KERNELS/attention.h" ]; then
+        echo "   Compiling $name"
+        # shellcheck disable=SC2086 # flags are words
+        "$NVCC" $FLASH_FLAGS -gencode "arch=compute_$target,code=sm_$target" $includes $defines "$source" -o "$object.part"
+        mv "$object.part" "$object"
+    fi
+    ln "$object" "$FLASH_OUT/wanted/$name.o"
 }

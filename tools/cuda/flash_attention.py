@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Fetches FlashAttention-2's source distribution from the package index that pip uses, and unpacks its kernels.
+"""Fetches the sources of FlashAttention's kernels from the package index that pip uses.
 
-    flash_attention.py FOLDER
+    flash_attention.py 2|3 FOLDER
 
-pip cannot: it runs a source distribution's setup.py for its metadata, and this one wants PyTorch. The archive is known by
+FlashAttention-2 is a source distribution of its own; FlashAttention-3, for Hopper, has none, but xformers' carries it. pip
+cannot fetch them: it runs a source distribution's setup.py for its metadata, and these want PyTorch. An archive is known by
 its SHA-256. Only the kernels and the CUTLASS headers that they include are unpacked.
 """
 
 import hashlib
 import html.parser
+import io
 import os
 import pathlib
 import re
@@ -18,9 +20,22 @@ import tarfile
 import urllib.parse
 import urllib.request
 
-NAME = "flash_attn-2.8.3"
-SHA256 = "1e71dd64a9e0280e0447b8a0c2541bad4bf6ac65bdeaa2f90e51a9e57de0370d"
-WANTED = ("csrc/flash_attn/src/", "csrc/cutlass/include/", "LICENSE", "csrc/cutlass/LICENSE")
+SOURCES = {
+    "2": {
+        "project": "flash-attn",
+        "archive": "flash_attn-2.8.3",
+        "sha256": "1e71dd64a9e0280e0447b8a0c2541bad4bf6ac65bdeaa2f90e51a9e57de0370d",
+        "below": "",
+        "wanted": ("csrc/flash_attn/src/", "csrc/cutlass/include/", "LICENSE", "csrc/cutlass/LICENSE"),
+    },
+    "3": {
+        "project": "xformers",
+        "archive": "xformers-0.0.33.post2",
+        "sha256": "647ddf26578d2b8643230467ef1f0fbfef0bbe556a546bd27a70d4855d3433e1",
+        "below": "third_party/flash-attention/",
+        "wanted": ("hopper/", "csrc/cutlass/include/"),
+    },
+}
 
 
 class Links(html.parser.HTMLParser):
@@ -50,29 +65,27 @@ def fetch(url):
         return reply.read()
 
 
-def main(folder):
-    page = f"{index()}/flash-attn/"
+def main(version, folder):
+    source = SOURCES[version]
+    page = f"{index()}/{source['project']}/"
     links = Links()
     links.feed(fetch(page).decode())
-    archive = f"{NAME}.tar.gz"
+    archive = f"{source['archive']}.tar.gz"
     names = {pathlib.PurePosixPath(urllib.parse.urlparse(link).path).name: link for link in links.found}
     if archive not in names:
         sys.exit(f"{page} has no {archive}")
     data = fetch(urllib.parse.urljoin(page, names[archive]))
     digest = hashlib.sha256(data).hexdigest()
-    if digest != SHA256:
-        sys.exit(f"{archive} has the SHA-256 {digest}, not {SHA256}")
+    if digest != source["sha256"]:
+        sys.exit(f"{archive} has the SHA-256 {digest}, not {source['sha256']}")
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / archive
-    path.write_bytes(data)
-    with tarfile.open(path) as packed:
+    with tarfile.open(fileobj=io.BytesIO(data)) as packed:
         for member in packed:
-            inside = member.name.removeprefix(f"{NAME}/")
-            if member.isfile() and inside.startswith(WANTED):
+            inside = member.name.removeprefix(f"{source['archive']}/{source['below']}")
+            if member.isfile() and inside.startswith(source["wanted"]):
                 member.name = inside
                 packed.extract(member, folder, filter="data")
-    path.unlink()
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(sys.argv[1], pathlib.Path(sys.argv[2]))

@@ -59,8 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let tensors: BTreeMap<_, _> = buffer
             .parameters()
             .iter()
-            .filter_map(|parameter| Some((parameter.name().to_owned(), parameter.gradient()?)))
-            .collect();
+            .filter_map(|parameter| {
+                let gradient = parameter.gradient().transpose()?;
+                Some(gradient.map(|gradient| (parameter.name().to_owned(), gradient)))
+            })
+            .collect::<Result<_, _>>()?;
         checkpoint::write_tensors(&path, &tensors)?;
     }
     Ok(())

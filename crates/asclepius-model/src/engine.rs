@@ -236,7 +236,7 @@ enum Segment {
 }
 
 fn check_buffers(parameters: &[Parameter]) -> Result<()> {
-    match parameters.iter().find(|parameter| parameter.gradient().is_none()) {
+    match parameters.iter().find(|parameter| !parameter.has_gradient()) {
         Some(parameter) => Err(ModelError::NoGradientBuffer { tensor: parameter.name().to_owned() }),
         None => Ok(()),
     }

@@ -91,7 +91,7 @@ fn compare(family: &str, prefix: &str, decoder: &Decoder, loss: &Value, expected
         expected.keys().filter(|name| name.starts_with(prefix) && !name.ends_with(".logits")).cloned().collect();
     assert_eq!(names, wanted, "{family} {prefix}");
     for parameter in buffer.parameters() {
-        let gradient = parameter.gradient().expect("in the buffer");
+        let gradient = parameter.gradient().expect("no device").expect("in the buffer");
         let apart = distance(&gradient, &expected[&format!("{prefix}.{}", parameter.name())]);
         assert!(apart <= 1e-4, "{family} {prefix} {}: gradients {apart:.1e} apart", parameter.name());
     }

@@ -39,7 +39,7 @@ fn batch() -> MicroBatch {
 fn trained(decoder: &Decoder, batch: &MicroBatch, key: Option<PhiloxKey>, recompute: Recompute) -> (f64, Vec<f32>) {
     let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
     let loss = loss_and_gradients(decoder, batch, key, recompute).expect("a sound batch");
-    (loss, buffer.flat().to_vec1().expect("f32"))
+    (loss, buffer.flat().expect("no device").to_vec1().expect("f32"))
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f64 {
@@ -102,7 +102,7 @@ fn a_block_at_a_time_is_plain_autograd_and_recomputing_changes_no_bit() {
             let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
             let by_graph = loss_and_gradients_by_graph(&decoder, &batch(), None, recompute).expect("a sound batch");
             assert!((loss - by_graph).abs() < 1e-6 * loss, "{changes}: {loss} {by_graph}");
-            let by_graph: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+            let by_graph: Vec<f32> = buffer.flat().expect("no device").to_vec1().expect("f32");
             assert!(distance(&gradients, &by_graph) < 1e-6, "{changes}: {}", distance(&gradients, &by_graph));
         }
         let mut on_tape = Vec::new();
@@ -110,7 +110,7 @@ fn a_block_at_a_time_is_plain_autograd_and_recomputing_changes_no_bit() {
             let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
             let by_tape = loss_and_gradients_by_tape(&decoder, &batch(), None, recompute).expect("a sound batch");
             assert!((loss - by_tape).abs() < 1e-6 * loss, "{changes}: {loss} {by_tape}");
-            let by_tape: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+            let by_tape: Vec<f32> = buffer.flat().expect("no device").to_vec1().expect("f32");
             assert!(distance(&gradients, &by_tape) < 1e-6, "{changes}: {}", distance(&gradients, &by_tape));
             on_tape.push(by_tape);
         }
@@ -141,7 +141,7 @@ fn adapters_on_a_tape_are_adapters_on_slices() {
                 let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
                 let found = loss_and_gradients_by_tape(&decoder, &batch(), key, recompute).expect("a sound batch");
                 assert!((loss - found).abs() < 1e-6 * loss, "{changes}: {loss} {found}");
-                let found: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+                let found: Vec<f32> = buffer.flat().expect("no device").to_vec1().expect("f32");
                 assert!(distance(&found, &expected) < 2e-6, "{changes}: {}", distance(&found, &expected));
             }
         }
@@ -163,7 +163,7 @@ fn gradients_are_the_slopes_of_the_loss() {
             let direction = PhiloxKey::new(5).fold_name(parameter.name()).normals(shape.elem_count());
             let direction =
                 Tensor::from_vec(direction, &shape, &Device::Cpu).and_then(|d| d.to_dtype(DType::F64)).expect("f64");
-            let gradient = parameter.gradient().expect("in the buffer");
+            let gradient = parameter.gradient().expect("no device").expect("in the buffer");
             let slope: f64 =
                 (gradient * &direction).and_then(|p| p.sum_all()).and_then(|sum| sum.to_scalar()).expect("a scalar");
             let original = parameter.value().detach().copy().expect("small");
@@ -207,7 +207,7 @@ fn documents_in_one_pack_are_documents_one_by_one() {
         sum += loss_and_gradients(&decoder, &single, None, Recompute::None).expect("a sound batch");
     }
     assert!((loss - sum).abs() < 1e-6 * loss, "{loss} {sum}");
-    let separate: Vec<f32> = buffer.flat().to_vec1().expect("f32");
+    let separate: Vec<f32> = buffer.flat().expect("no device").to_vec1().expect("f32");
     assert!(distance(&gradients, &separate) < 1e-6, "{}", distance(&gradients, &separate));
 }
 
@@ -368,7 +368,7 @@ fn fresh_adapters_change_nothing_and_only_they_are_trained() {
     let buffer = GradientBuffer::new(&decoder.parameters()).expect("f32");
     loss_and_gradients(&decoder, &batch(), None, Recompute::None).expect("a sound batch");
     for parameter in buffer.parameters() {
-        let gradient = parameter.gradient().expect("in the buffer");
+        let gradient = parameter.gradient().expect("no device").expect("in the buffer");
         let size: f32 = gradient.abs().and_then(|g| g.sum_all()).and_then(|sum| sum.to_scalar()).expect("a scalar");
         assert_eq!(size > 0.0, parameter.name().ends_with("lora_B.weight"), "{}", parameter.name());
     }

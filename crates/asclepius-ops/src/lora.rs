@@ -67,14 +67,16 @@ pub(crate) fn forward_kept(
 ) -> Result<(Tensor, Low)> {
     let narrowed = |adapter: &Parameter| adapter.value().detach().to_dtype(x.dtype());
     let adapters = [narrowed(a)?, narrowed(b)?];
-    let y = tape::with_bias(linear(x, &w.constant(), None)?, bias)?;
     let inner = drop_some(x, dropped)?.matmul(&adapters[0].t()?)?;
-    let y = if gpu::takes(&[&y, &inner]) {
-        gpu::add_product_of(&y, &inner, &adapters[1], Form::RightTransposed, scaling)?;
+    let y = if gpu::takes(&[x, &inner]) {
+        // The narrow product writes, the wide one adds as it writes: the other way around is one more pass over the output.
+        let y = gpu::product_of(&inner, &adapters[1], Form::RightTransposed, scaling)?;
+        gpu::add_product_of(&y, &x.contiguous()?, &w.dense()?, Form::RightTransposed, 1.0)?;
         y
     } else {
-        (y + (inner.matmul(&adapters[1].t()?)? * scaling)?)?
+        (linear(x, &w.constant(), None)? + (inner.matmul(&adapters[1].t()?)? * scaling)?)?
     };
+    let y = tape::with_bias(y, bias)?;
     Ok((y, Low { adapters, inner, scaling, dropped }))
 }
 

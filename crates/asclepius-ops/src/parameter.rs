@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use candle_core::backprop::GradStore;
@@ -29,6 +30,8 @@ struct Inner {
     /// The same, where `value` is on a card.
     held_on_card: Option<Nf4Parts>,
     slot: RwLock<Option<Tensor>>,
+    /// Whether the slot is to be read as zeros, which are not written yet.
+    owes_zeros: AtomicBool,
 }
 
 impl Parameter {
@@ -40,6 +43,7 @@ impl Parameter {
             held: None,
             held_on_card: None,
             slot: RwLock::new(None),
+            owes_zeros: AtomicBool::new(false),
         }))
     }
 
@@ -49,7 +53,14 @@ impl Parameter {
     /// When the copy cannot be made.
     pub fn trainable(name: impl Into<String>, value: &Tensor) -> Result<Self> {
         let value = Var::from_tensor(&value.detach())?.into_inner();
-        Ok(Self(Arc::new(Inner { name: name.into(), value, held: None, held_on_card: None, slot: RwLock::new(None) })))
+        Ok(Self(Arc::new(Inner {
+            name: name.into(),
+            value,
+            held: None,
+            held_on_card: None,
+            slot: RwLock::new(None),
+            owes_zeros: AtomicBool::new(false),
+        })))
     }
 
     /// A matrix that no gradient is computed for, held in NF4: an eighth of the memory of f32.
@@ -65,7 +76,14 @@ impl Parameter {
         let value = Tensor::full(f32::NAN, (), like.device())?.to_dtype(dtype)?.broadcast_as(like.shape())?;
         let device = like.device();
         let held_on_card = if device.is_cuda() { Some(held.on_card(device)?) } else { None };
-        Ok(Self(Arc::new(Inner { name, value, held: Some(held), held_on_card, slot: RwLock::new(None) })))
+        Ok(Self(Arc::new(Inner {
+            name,
+            value,
+            held: Some(held),
+            held_on_card,
+            slot: RwLock::new(None),
+            owes_zeros: AtomicBool::new(false),
+        })))
     }
 
     /// The weight as a constant of type `dtype`; a quantised one is from here on decoded to it.
@@ -148,7 +166,24 @@ impl Parameter {
 
     /// The gradient summed so far, in the parameter's shape, f32 (f64 for an f64 parameter): a view into the buffer.
     /// `None` while no [`GradientBuffer`] holds the parameter.
-    pub fn gradient(&self) -> Option<Tensor> {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn gradient(&self) -> Result<Option<Tensor>> {
+        let Some(slot) = self.slot() else { return Ok(None) };
+        if self.0.owes_zeros.swap(false, Ordering::Relaxed) {
+            gpu::zero(&slot)?;
+        }
+        Ok(Some(slot))
+    }
+
+    /// Whether a [`GradientBuffer`] holds the parameter.
+    pub fn has_gradient(&self) -> bool {
+        self.slot().is_some()
+    }
+
+    /// Where gradients are summed, whatever lies there.
+    fn slot(&self) -> Option<Tensor> {
         self.0.slot.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
@@ -157,7 +192,7 @@ impl Parameter {
     /// # Errors
     /// When the shapes differ.
     pub fn add_gradient(&self, gradient: &Tensor) -> Result<bool> {
-        let Some(slot) = self.gradient() else { return Ok(false) };
+        let Some(slot) = self.gradient()? else { return Ok(false) };
         if slot.dims() != gradient.dims() {
             return Err(OpsError::Shape {
                 operation: "Parameter::add_gradient",
@@ -175,7 +210,7 @@ impl Parameter {
     /// # Errors
     /// When the slot is on another device or of another type.
     pub fn with_gradient<R: Real>(&self, add: impl FnOnce(&mut [R])) -> Result<bool> {
-        let Some(slot) = self.gradient() else { return Ok(false) };
+        let Some(slot) = self.gradient()? else { return Ok(false) };
         slot.inplace_op1(&Edit::<R, _> { edit: RefCell::new(Some(add)), scalar: PhantomData })?;
         Ok(true)
     }
@@ -198,13 +233,14 @@ impl Parameter {
         on_card: Option<&EmbeddingRows>,
         gradient: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
-        if let (Some(slot), Some(rows)) = (self.gradient(), on_card)
+        let slot = self.gradient().map_err(candle_core::Error::wrap)?;
+        if let (Some(slot), Some(rows)) = (&slot, on_card)
             && gpu::takes(&[gradient])
         {
-            gpu::add_rows(rows, gradient, &slot)?;
+            gpu::add_rows(rows, gradient, slot)?;
             return Ok(None);
         }
-        if let Some(slot) = self.gradient().filter(|slot| kernel::fused(&[slot, gradient])) {
+        if let Some(slot) = slot.filter(|slot| kernel::fused(&[slot, gradient])) {
             slot.inplace_op3(rows, gradient, &AccumulateRows)?;
             return Ok(None);
         }
@@ -217,11 +253,13 @@ impl Parameter {
     /// Adds `scale aᵀ b` to the gradient, `a [rows, out]` and `b [rows, in]` of a `[out, in]` parameter, both contiguous: on a card
     /// in place, elsewhere as [`Self::deliver`] does.
     pub(crate) fn deliver_product(&self, a: &Tensor, b: &Tensor, scale: f64) -> candle_core::Result<Option<Tensor>> {
-        let Some(slot) = self.gradient().filter(|_| gpu::takes(&[a, b])) else {
+        let Some(slot) = self.slot().filter(|_| gpu::takes(&[a, b])) else {
             let product = a.t()?.matmul(b)?;
             return self.deliver(if scale == 1.0 { product } else { (product * scale)? });
         };
-        gpu::add_product_of(&slot, a, b, Form::LeftTransposed, scale)?;
+        // The first product of a step is written over what the last one left.
+        let adds = !self.0.owes_zeros.swap(false, Ordering::Relaxed);
+        gpu::product_into(&slot, a, b, Form::LeftTransposed, scale, adds)?;
         Ok(None)
     }
 
@@ -238,6 +276,9 @@ impl Parameter {
         Ok(())
     }
 }
+
+/// Numbers of a slot on a card up to which it is cleared with its neighbours.
+const WRITTEN_AT_ONCE: usize = 1 << 12;
 
 /// The gradients of all trainable parameters, one flat contiguous tensor: f32, or f64 where the parameters are f64.
 #[derive(Debug)]
@@ -274,8 +315,14 @@ impl GradientBuffer {
     }
 
     /// All gradients end to end, `[n]`, in order of parameter name.
-    pub fn flat(&self) -> &Tensor {
-        &self.flat
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn flat(&self) -> Result<&Tensor> {
+        for parameter in &self.parameters {
+            parameter.gradient()?;
+        }
+        Ok(&self.flat)
     }
 
     /// The parameters that have a slot, in order of name.
@@ -283,13 +330,25 @@ impl GradientBuffer {
         &self.parameters
     }
 
-    /// Forgets what was summed.
+    /// Forgets what was summed. On a card zeros are written where a slot is small; into a large one the next product goes as
+    /// it is, without a pass that clears it and a read of what is clear.
     ///
     /// # Errors
     /// When the device fails.
     pub fn zero(&self) -> Result<()> {
         if gpu::takes(&[&self.flat]) {
-            return Ok(gpu::zero(&self.flat)?);
+            let (mut start, mut end) = (0, 0);
+            for parameter in &self.parameters {
+                let size = parameter.value().elem_count();
+                let waits = size > WRITTEN_AT_ONCE;
+                parameter.0.owes_zeros.store(waits, Ordering::Relaxed);
+                if waits {
+                    self.zero_between(start, end)?;
+                    start = end + size;
+                }
+                end += size;
+            }
+            return self.zero_between(start, end);
         }
         if !kernel::fused(&[&self.flat]) {
             return Ok(self.flat.zero_set()?);
@@ -298,13 +357,20 @@ impl GradientBuffer {
         Ok(())
     }
 
+    fn zero_between(&self, start: usize, end: usize) -> Result<()> {
+        if start == end {
+            return Ok(());
+        }
+        Ok(gpu::zero(&self.flat.narrow(0, start, end - start)?)?)
+    }
+
     /// The Euclidean norm over all gradients, summed in f64 in a fixed order.
     ///
     /// # Errors
     /// When the device fails.
     pub fn norm(&self) -> Result<f64> {
         if gpu::takes(&[&self.flat]) {
-            return Ok(gpu::square_sum(&self.flat)?.to_scalar::<f64>()?.sqrt());
+            return Ok(gpu::square_sum(self.flat()?)?.to_scalar::<f64>()?.sqrt());
         }
         if !kernel::fused(&[&self.flat]) {
             return Ok(self.flat.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
@@ -326,7 +392,7 @@ impl GradientBuffer {
         if kernel::fused(&[&self.flat]) {
             self.flat.inplace_op1(&Scale(factor))?;
         } else {
-            let scaled = self.flat.affine(factor, 0.0)?;
+            let scaled = self.flat()?.affine(factor, 0.0)?;
             self.flat.slice_set(&scaled, 0, 0)?;
         }
         Ok(())
@@ -336,6 +402,7 @@ impl GradientBuffer {
 impl Drop for GradientBuffer {
     fn drop(&mut self) {
         for parameter in &self.parameters {
+            parameter.0.owes_zeros.store(false, Ordering::Relaxed);
             *parameter.0.slot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         }
     }

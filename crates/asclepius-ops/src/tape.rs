@@ -335,16 +335,16 @@ impl Tape {
                 let rows = dy.tensor.contiguous()?;
                 deliver_bias(bias.as_ref(), &rows)?;
                 let input = if self.nodes[x.0].is_read { Some(self.get(x)?) } else { None };
-                let wants = self.wants(x);
-                if wants {
-                    self.give_product(x, &rows, &w.dense()?, 1.0)?;
-                }
                 let (du, a, scaling, dropped) = low.back(input.as_ref(), (&a, &b), &rows)?;
-                match dropped {
-                    _ if !wants => Ok(()),
-                    None => self.give_product(x, &du, &a, scaling),
-                    Some((p, key)) => self.give_own(x, dropout(&(du.matmul(&a)? * scaling)?, p, key)?),
+                if !self.wants(x) {
+                    return Ok(());
                 }
+                // The narrow product first, as on the way there.
+                match dropped {
+                    None => self.give_product(x, &du, &a, scaling)?,
+                    Some((p, key)) => self.give_own(x, dropout(&(du.matmul(&a)? * scaling)?, p, key)?)?,
+                }
+                self.give_product(x, &rows, &w.dense()?, 1.0)
             }
             Step::Norm { x, w, bias, epsilon } => {
                 let given = self.get(x)?;
@@ -468,6 +468,9 @@ impl Tape {
             && gpu::takes(&[&gradient.tensor, a, b])
         {
             return Ok(gpu::add_product_of(&gradient.tensor, a, b, Form::Plain, scale)?);
+        }
+        if gpu::takes(&[a, b]) {
+            return self.give_own(to, gpu::product_of(a, b, Form::Plain, scale)?);
         }
         let product = a.matmul(b)?;
         self.give_own(to, if scale == 1.0 { product } else { (product * scale)? })

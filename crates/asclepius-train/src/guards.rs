@@ -31,7 +31,7 @@ pub fn check_gradients(parameters: &[Parameter], expectation: Expectation, step:
         if expectation == Expectation::AllButLoraA && parameter.name().ends_with(LORA_A) {
             continue;
         }
-        let peak = match parameter.gradient() {
+        let peak = match parameter.gradient()? {
             Some(gradient) => largest(&gradient)?,
             None => 0.0,
         };
@@ -70,7 +70,7 @@ pub fn check_adapter_moved(parameters: &[Parameter]) -> Result<(), TrainError> {
 /// # Errors
 /// When a tensor cannot be read.
 pub fn broken_weights(parameters: &[Parameter]) -> Result<Vec<String>, TrainError> {
-    broken(parameters, |parameter| Some(parameter.value().clone()))
+    broken(parameters, |parameter| Ok(Some(parameter.value().clone())))
 }
 
 /// Names of parameters whose gradients are not all finite.
@@ -78,13 +78,16 @@ pub fn broken_weights(parameters: &[Parameter]) -> Result<Vec<String>, TrainErro
 /// # Errors
 /// When a tensor cannot be read.
 pub fn broken_gradients(parameters: &[Parameter]) -> Result<Vec<String>, TrainError> {
-    broken(parameters, Parameter::gradient)
+    broken(parameters, |parameter| Ok(parameter.gradient()?))
 }
 
-fn broken(parameters: &[Parameter], tensor: impl Fn(&Parameter) -> Option<Tensor>) -> Result<Vec<String>, TrainError> {
+fn broken(
+    parameters: &[Parameter],
+    tensor: impl Fn(&Parameter) -> Result<Option<Tensor>, TrainError>,
+) -> Result<Vec<String>, TrainError> {
     let mut names = Vec::new();
     for parameter in parameters {
-        if let Some(tensor) = tensor(parameter)
+        if let Some(tensor) = tensor(parameter)?
             // Numbers times 0 are 0, a NaN or an infinity is not; a maximum would not see a NaN.
             && (tensor.detach() * 0.0)?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()? != 0.0
         {

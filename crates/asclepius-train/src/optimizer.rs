@@ -90,7 +90,7 @@ impl Optimizer {
     /// When a parameter has no slot or the device fails.
     pub fn update(&self, scale: f64, learning_rate: f64, step: u64) -> Result<(), TrainError> {
         for Entry { parameter, state, master } in &self.entries {
-            let Some(gradient) = parameter.gradient() else {
+            let Some(gradient) = parameter.gradient()? else {
                 return Err(TrainError::NoGradient { step, names: vec![parameter.name().to_owned()] });
             };
             let value = master.as_ref().unwrap_or(parameter.value());

@@ -1,54 +1,56 @@
-// The variants by head size and window: what src/gpu/flash/linked.rs calls. Each returns CUDA's error code, 0 for none.
+// The variants by head size and window: what src/gpu/card.rs calls. Each returns CUDA's error code, 0 for none.
 
 #include "attention.h"
 
-// As FLASH_SIZES in tools/cuda/flash.sh.
-#define FLASH_FOR_EACH_SIZE(APPLY) APPLY(64) APPLY(80) APPLY(96) APPLY(128)
-
-#define DECLARED(SIZE)                                                                                                 \
-    namespace flash_forward_##SIZE##_0 { int launch(const FlashCall &, cudaStream_t); }                                \
-    namespace flash_forward_##SIZE##_1 { int launch(const FlashCall &, cudaStream_t); }                                \
-    namespace flash_backward_##SIZE##_0 {                                                                              \
+#define DECLARED(VARIANT)                                                                                              \
+    namespace VARIANT {                                                                                                \
     int launch(const FlashCall &, cudaStream_t);                                                                       \
-    int splits(const FlashCall &, int *);                                                                              \
-    }                                                                                                                  \
-    namespace flash_backward_##SIZE##_1 {                                                                              \
-    int launch(const FlashCall &, cudaStream_t);                                                                       \
-    int splits(const FlashCall &, int *);                                                                              \
+    int room(const FlashCall &, FlashRoom *);                                                                          \
     }
-FLASH_FOR_EACH_SIZE(DECLARED)
+#define DECLARED_FOR(SIZE, WINDOW) DECLARED(flash_forward_##SIZE##_##WINDOW) DECLARED(flash_backward_##SIZE##_##WINDOW)
 
-extern "C" int asclepius_flash_forward(const FlashCall *call, cudaStream_t stream) {
-    switch (call->size) {
-#define FORWARD(SIZE)                                                                                                  \
+// As `variants` in tools/cuda/flash.sh. FlashAttention-3 has no width of 80: such heads are read as 96 wide.
+#define FOR_EACH_WINDOWED(APPLY) APPLY(64, 64, 1) APPLY(80, 80, 1) APPLY(96, 96, 1) APPLY(128, 128, 1)
+#if FLASH_CAPABILITY == 90
+#define FOR_EACH_WHOLE(APPLY) APPLY(64, 64, 0) APPLY(80, 96, 0) APPLY(96, 96, 0) APPLY(128, 128, 0)
+DECLARED_FOR(64, 0) DECLARED_FOR(96, 0) DECLARED_FOR(128, 0)
+#else
+#define FOR_EACH_WHOLE(APPLY) APPLY(64, 64, 0) APPLY(80, 80, 0) APPLY(96, 96, 0) APPLY(128, 128, 0)
+DECLARED_FOR(64, 0) DECLARED_FOR(80, 0) DECLARED_FOR(96, 0) DECLARED_FOR(128, 0)
+#endif
+DECLARED_FOR(64, 1) DECLARED_FOR(80, 1) DECLARED_FOR(96, 1) DECLARED_FOR(128, 1)
+
+namespace {
+
+struct Variant {
+    int (*launch)(const FlashCall &, cudaStream_t);
+    int (*room)(const FlashCall &, FlashRoom *);
+};
+
+// The kernels of a call; without any where its head size is not compiled.
+Variant variant(const FlashCall &call, bool backward) {
+#define CASE(SIZE, WIDTH, WINDOW)                                                                                      \
     case SIZE:                                                                                                         \
-        return call->window < 0 ? flash_forward_##SIZE##_0::launch(*call, stream)                                      \
-                                : flash_forward_##SIZE##_1::launch(*call, stream);
-        FLASH_FOR_EACH_SIZE(FORWARD)
+        return backward ? Variant{flash_backward_##WIDTH##_##WINDOW::launch, flash_backward_##WIDTH##_##WINDOW::room}  \
+                        : Variant{flash_forward_##WIDTH##_##WINDOW::launch, flash_forward_##WIDTH##_##WINDOW::room};
+    if (call.window < 0) {
+        switch (call.size) { FOR_EACH_WHOLE(CASE) }
+    } else {
+        switch (call.size) { FOR_EACH_WINDOWED(CASE) }
     }
-    return cudaErrorInvalidValue;
+    return {nullptr, nullptr};
 }
 
-extern "C" int asclepius_flash_backward(const FlashCall *call, cudaStream_t stream) {
-    switch (call->size) {
-#define BACKWARD(SIZE)                                                                                                 \
-    case SIZE:                                                                                                         \
-        return call->window < 0 ? flash_backward_##SIZE##_0::launch(*call, stream)                                     \
-                                : flash_backward_##SIZE##_1::launch(*call, stream);
-        FLASH_FOR_EACH_SIZE(BACKWARD)
-    }
-    return cudaErrorInvalidValue;
+}  // namespace
+
+extern "C" int asclepius_flash_launch(const FlashCall *call, int backward, cudaStream_t stream) {
+    const auto found = variant(*call, backward != 0);
+    return found.launch ? found.launch(*call, stream) : cudaErrorInvalidValue;
 }
 
-extern "C" int asclepius_flash_splits(const FlashCall *call, int *count) {
-    switch (call->size) {
-#define SPLITS(SIZE)                                                                                                   \
-    case SIZE:                                                                                                         \
-        return call->window < 0 ? flash_backward_##SIZE##_0::splits(*call, count)                                      \
-                                : flash_backward_##SIZE##_1::splits(*call, count);
-        FLASH_FOR_EACH_SIZE(SPLITS)
-    }
-    return cudaErrorInvalidValue;
+extern "C" int asclepius_flash_room(const FlashCall *call, int backward, FlashRoom *room) {
+    const auto found = variant(*call, backward != 0);
+    return found.room ? found.room(*call, room) : cudaErrorInvalidValue;
 }
 
 extern "C" const char *asclepius_flash_error(int code) { return cudaGetErrorString(static_cast<cudaError_t>(code)); }

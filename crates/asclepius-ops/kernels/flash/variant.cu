@@ -1,4 +1,4 @@
-// One variant of the kernels, forward or backward. The build names it:
+// One variant of FlashAttention-2's kernels, forward or backward. The build names it:
 //   FLASH_NAME     the namespace of its `launch`
 //   FLASH_SIZE     numbers of a head
 //   FLASH_WINDOW   0: all earlier keys are seen, 1: those of a window
@@ -82,9 +82,21 @@ using Traits = std::conditional_t<
 auto *const gradients = &FLASH_NAMESPACE::flash_bwd_dq_dk_dv_loop_seqk_parallel_kernel<
     Traits, false, CAUSAL, WINDOW, false, false, FULL, false>;
 
-// Blocks that share a document's keys, each with gradients of the queries of its own, which are added in order afterwards.
-// The fewest that come within a twentieth of the shortest time: the card runs whole waves of blocks.
-int splits(const FlashCall &call, int *count) {
+// Rows between two documents in sums, which are added to in whole blocks.
+constexpr int BETWEEN = 128;
+
+int64_t padded(const FlashCall &call) { return call.tokens + int64_t(BETWEEN) * call.documents; }
+
+// What the kernels add to, for each of the blocks that share keys, and what the first leaves for the second.
+void lay_out(FLASH_NAMESPACE::Flash_bwd_params &params, const FlashCall &call, int splits, Pieces &zeros, Pieces &room) {
+    params.dq_accum_split_stride = padded(call) * call.heads * (ceiling(call.size, 32) * 32);
+    params.dq_accum_ptr = zeros.take<float>(splits * params.dq_accum_split_stride);
+    params.dsoftmax_sum = room.take<float>(call.heads * padded(call));
+}
+
+// Blocks that share a document's keys each have gradients of the queries of their own, which are added in order afterwards.
+// As few blocks as come within a twentieth of the shortest time: the card runs whole waves of them.
+int room(const FlashCall &call, FlashRoom *wanted) {
     int device = 0, multiprocessors = 0, blocks = 0;
     if (const auto error = cudaGetDevice(&device)) return error;
     if (const auto error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device)) return error;
@@ -94,10 +106,14 @@ int splits(const FlashCall &call, int *count) {
     const int units = call.documents * call.heads, wave = multiprocessors * (blocks > 0 ? blocks : 1);
     const int most = ceiling(call.longest_key, Traits::kBlockN) < 16 ? ceiling(call.longest_key, Traits::kBlockN) : 16;
     auto waves = [&](int parts) { return double(ceiling(parts * units, wave)) / parts; };
-    *count = 1;
+    int splits = 1;
     for (int parts = 2; parts <= most; parts++) {
-        if (waves(parts) < 0.95 * waves(*count)) *count = parts;
+        if (waves(parts) < 0.95 * waves(splits)) splits = parts;
     }
+    FLASH_NAMESPACE::Flash_bwd_params params = {};
+    Pieces zeros, other;
+    lay_out(params, call, splits, zeros, other);
+    *wanted = {int64_t(zeros.bytes), int64_t(other.bytes), splits, call.heads};
     return cudaSuccess;
 }
 
@@ -110,10 +126,9 @@ int launch(const FlashCall &call, cudaStream_t stream) {
     params.dv_ptr = call.d_v;
     params.do_row_stride = params.dq_row_stride = params.dk_row_stride = params.dv_row_stride = params.q_row_stride;
     params.do_head_stride = params.dq_head_stride = params.dk_head_stride = params.dv_head_stride = call.size;
-    params.dq_accum_ptr = call.d_q_sums;
-    params.dsoftmax_sum = call.row_sums;
     params.deterministic = true;
-    params.dq_accum_split_stride = (call.tokens + int64_t(128) * call.documents) * call.heads * params.d_rounded;
+    Pieces zeros(call.zeros), other(call.room);
+    lay_out(params, call, call.splits, zeros, other);
 
     const dim3 by_queries(ceiling(call.longest_query, Traits::kBlockM), call.documents, call.heads);
     FLASH_NAMESPACE::flash_bwd_dot_do_o_kernel<false, Traits><<<by_queries, Traits::kNThreads, 0, stream>>>(params);
@@ -136,6 +151,12 @@ using Traits = std::conditional_t<
     WIDTH == 64, Flash_fwd_kernel_traits<64, 128, 128, 4, false, false, Element>,
     std::conditional_t<LARGE, Flash_fwd_kernel_traits<WIDTH, 128, 64, 4, false, false, Element>,
                        Flash_fwd_kernel_traits<WIDTH, 64, 64, 4, false, false, Element>>>;
+
+// No more than the arguments.
+int room(const FlashCall &call, FlashRoom *wanted) {
+    *wanted = {0, 0, 1, call.key_heads};
+    return cudaSuccess;
+}
 
 int launch(const FlashCall &call, cudaStream_t stream) {
     FLASH_NAMESPACE::Flash_fwd_params params = {};

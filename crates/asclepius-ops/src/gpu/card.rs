@@ -10,7 +10,7 @@ use cudarc::cublas::{result::gemm_ex, sys};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, SyncOnDrop};
 use half::{bf16, f16};
 
-use super::flash::{FlashCall, Way};
+use super::flash::{FlashCall, FlashRoom, Way};
 use super::{AdamWFactors, Argument, Form, Grid, Matrix, Module, Product};
 
 /// Whether FlashAttention's kernels are in this build.
@@ -161,13 +161,12 @@ mod flash {
     use candle_core::cuda_backend::WrapErr;
     use candle_core::{Result, bail};
 
-    use super::{Card, FlashCall, Way};
+    use super::{Card, FlashCall, FlashRoom, Way};
 
     #[expect(unsafe_code, reason = "functions of a library that is linked")]
     unsafe extern "C" {
-        fn asclepius_flash_forward(call: *const FlashCall, stream: *mut c_void) -> i32;
-        fn asclepius_flash_backward(call: *const FlashCall, stream: *mut c_void) -> i32;
-        fn asclepius_flash_splits(call: *const FlashCall, splits: *mut i32) -> i32;
+        fn asclepius_flash_launch(call: *const FlashCall, backward: i32, stream: *mut c_void) -> i32;
+        fn asclepius_flash_room(call: *const FlashCall, backward: i32, room: *mut FlashRoom) -> i32;
         fn asclepius_flash_error(code: i32) -> *const c_char;
     }
 
@@ -188,22 +187,17 @@ mod flash {
             let stream = self.stream.cu_stream().cast();
             #[expect(unsafe_code, reason = "as above")]
             // SAFETY: the call's memory is held by the caller and is of the sizes that `attention.h` wants.
-            check(unsafe {
-                match way {
-                    Way::Forward => asclepius_flash_forward(call, stream),
-                    Way::Backward => asclepius_flash_backward(call, stream),
-                }
-            })
+            check(unsafe { asclepius_flash_launch(call, i32::from(way == Way::Backward), stream) })
         }
 
-        /// How many sums of the queries' gradients the way back makes.
-        pub fn flash_splits(&self, call: &FlashCall) -> Result<i32> {
+        /// What a way of the call wants besides: memory, whose addresses are not looked at yet, and a choice of blocks.
+        pub fn flash_room(&self, way: Way, call: &FlashCall) -> Result<FlashRoom> {
             self.stream.context().bind_to_thread().w()?;
-            let mut splits = 0;
+            let mut room = FlashRoom::default();
             #[expect(unsafe_code, reason = "as above")]
-            // SAFETY: the number is written before the call returns.
-            check(unsafe { asclepius_flash_splits(call, &raw mut splits) })?;
-            Ok(splits)
+            // SAFETY: the answer is written before the call returns.
+            check(unsafe { asclepius_flash_room(call, i32::from(way == Way::Backward), &raw mut room) })?;
+            Ok(room)
         }
     }
 }
@@ -214,7 +208,7 @@ impl Card {
         bail!("this build has no FlashAttention")
     }
 
-    pub fn flash_splits(&self, _: &FlashCall) -> Result<i32> {
+    pub fn flash_room(&self, _: Way, _: &FlashCall) -> Result<FlashRoom> {
         bail!("this build has no FlashAttention")
     }
 }
@@ -229,17 +223,18 @@ fn type_of(dtype: DType) -> Result<sys::cudaDataType> {
 }
 
 /// `target += product`, summed in f32 (cuBLAS with beta = 1); everything contiguous.
-pub(crate) fn add_product(card: &Card, target: Matrix<'_>, product: Product<'_>) -> Result<()> {
+pub(crate) fn product(card: &Card, target: Matrix<'_>, product: Product<'_>) -> Result<()> {
     use sys::cublasOperation_t::{CUBLAS_OP_N as AS_IT_IS, CUBLAS_OP_T as TURNED};
-    let Product { left, right, form, rows, columns, inner, scale } = product;
+    let Product { left, right, form, rows, columns, inner, scale, adds } = product;
     let size = |size: usize| i32::try_from(size).map_err(|_| candle_core::Error::Msg(format!("a product over {size}")));
     let [rows, columns, inner] = [size(rows)?, size(columns)?, size(inner)?];
     let (target_memory, left_memory, right_memory) =
         (card.memory(target.0, target.1)?, card.memory(left.0, left.1)?, card.memory(right.0, right.1)?);
-    let one = 1.0_f32;
-    let [scale, one] = [&scale, &one].map(|factor| std::ptr::from_ref(factor).cast::<c_void>());
+    // At 0 cuBLAS does not read what lies there.
+    let kept = if adds { 1.0_f32 } else { 0.0 };
+    let [scale, kept] = [&scale, &kept].map(|factor| std::ptr::from_ref(factor).cast::<c_void>());
     // cuBLAS counts down columns: what lies here row by row is transposed in its eyes, and it is asked for
-    // `targetᵀ += rightᵀ leftᵀ`.
+    // `targetᵀ = kept targetᵀ + scale rightᵀ leftᵀ`.
     let (right_turned, right_width) = if form == Form::RightTransposed { (TURNED, inner) } else { (AS_IT_IS, columns) };
     let (left_turned, left_width) = if form == Form::LeftTransposed { (TURNED, rows) } else { (AS_IT_IS, inner) };
     let blas = card.device.cublas_handle();
@@ -261,7 +256,7 @@ pub(crate) fn add_product(card: &Card, target: Matrix<'_>, product: Product<'_>)
             left_memory.address as *const c_void,
             type_of(left.0.dtype())?,
             left_width,
-            one,
+            kept,
             target_memory.address as *mut c_void,
             type_of(target.0.dtype())?,
             columns,

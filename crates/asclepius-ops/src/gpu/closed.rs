@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use candle_core::{CudaStorage, DType, Error, Result};
 
-use super::flash::{FlashCall, Way};
+use super::flash::{FlashCall, FlashRoom, Way};
 use super::{Argument, Grid, Matrix, Module, Product};
 
 /// Nothing is in this build.
@@ -46,7 +46,7 @@ impl Card {
         match *self {}
     }
 
-    pub fn flash_splits(&self, _: &FlashCall) -> Result<i32> {
+    pub fn flash_room(&self, _: Way, _: &FlashCall) -> Result<FlashRoom> {
         match *self {}
     }
 
@@ -63,6 +63,6 @@ impl Card {
     }
 }
 
-pub(crate) fn add_product(card: &Card, _: Matrix<'_>, _: Product<'_>) -> Result<()> {
+pub(crate) fn product(card: &Card, _: Matrix<'_>, _: Product<'_>) -> Result<()> {
     match *card {}
 }

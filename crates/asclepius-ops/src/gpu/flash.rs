@@ -1,7 +1,8 @@
-//! FlashAttention-2 (Dao, 2023) over documents laid end to end: which calls it takes, and its memory.
+//! FlashAttention over documents laid end to end: which calls it takes, and its memory. On Hopper it is FlashAttention-3
+//! (Shah et al., 2024) where no window is set, else FlashAttention-2 (Dao, 2023).
 //!
-//! The kernels are compiled from the flash-attn source distribution by `tools/cuda/flash.sh`; a build without them, and what
-//! they do not take, goes by [`super::attend`].
+//! The kernels are compiled from source distributions by `tools/cuda/flash.sh`; a build without them, and what they do not
+//! take, goes by [`super::attend`].
 
 use candle_core::{CudaStorage, DType, Layout, Result, Tensor};
 
@@ -23,18 +24,29 @@ pub(crate) struct FlashCall {
     pub d_q: u64,
     pub d_k: u64,
     pub d_v: u64,
-    pub d_q_sums: u64,
-    pub row_sums: u64,
+    pub zeros: u64,
+    pub room: u64,
     pub documents: i32,
     pub longest_query: i32,
     pub longest_key: i32,
     pub tokens: i32,
+    pub key_tokens: i32,
     pub heads: i32,
     pub key_heads: i32,
     pub size: i32,
     pub splits: i32,
     pub window: i32,
     pub scale: f32,
+}
+
+/// What a way of a call wants beside its arguments; as in `kernels/flash/attention.h`, which says what each part is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FlashRoom {
+    pub zeros: i64,
+    pub room: i64,
+    pub splits: i32,
+    pub gradient_heads: i32,
 }
 
 /// Which of the two the kernels do.
@@ -46,9 +58,6 @@ pub(crate) enum Way {
 
 /// Head sizes that are compiled.
 const SIZES: [usize; 4] = [64, 80, 96, 128];
-/// Rows between two documents in sums of the way back, which are added to in whole blocks.
-const BETWEEN: usize = 128;
-
 /// Whether these queries, `[t, h, d]`, can go this way: bf16, of a head size that is compiled, and every document with a
 /// query, on whose key the way back relies.
 pub(crate) fn fits(q: &Tensor, documents: &Documents) -> bool {
@@ -68,7 +77,7 @@ struct Sizes {
 }
 
 fn sizes(q: View<'_>, k: View<'_>, documents: &Documents, options: &AttentionOptions) -> Result<Sizes> {
-    let ((tokens, heads, size), (_, key_heads, _)) = (q.shape().dims3()?, k.shape().dims3()?);
+    let ((tokens, heads, size), (key_tokens, key_heads, _)) = (q.shape().dims3()?, k.shape().dims3()?);
     let count = |size: usize| match i32::try_from(size) {
         Ok(size) => Ok(size),
         Err(_) => candle_core::bail!("{size} is more than attention counts to"),
@@ -87,6 +96,7 @@ fn sizes(q: View<'_>, k: View<'_>, documents: &Documents, options: &AttentionOpt
             longest_query: longest(|document| document.queries.len())?,
             longest_key,
             tokens: count(tokens)?,
+            key_tokens: count(key_tokens)?,
             heads: count(heads)?,
             key_heads: count(key_heads)?,
             size: count(size)?,
@@ -99,21 +109,33 @@ fn sizes(q: View<'_>, k: View<'_>, documents: &Documents, options: &AttentionOpt
     })
 }
 
-/// Runs the kernels with the addresses of `views` at the places that `place` gives them.
+/// Runs the kernels with the addresses of `views` at the places that `place` gives them, in memory of their own besides.
 fn call<const N: usize>(
     way: Way,
     views: [View<'_>; N],
     sizes: &Sizes,
+    wanted: &FlashRoom,
     place: impl FnOnce(&mut FlashCall, [u64; N]),
 ) -> Result<()> {
     let card = Card::of(views[0].storage)?;
     let held = [&sizes.query_ends, &sizes.key_ends].map(Held::new);
     let ends = [held[0].view()?, held[1].view()?];
-    let mut call = sizes.call;
     let ends = card.addresses(&[memory(ends[0])?, memory(ends[1])?])?;
     let given = views.into_iter().map(memory).collect::<Result<Vec<_>>>()?;
     let given = card.addresses(&given)?;
-    (call.query_ends, call.key_ends) = (ends.of(0), ends.of(1));
+    let (zeros, other) = (card.room(DType::U8, wanted.zeros as usize)?, card.room(DType::U8, wanted.room as usize)?);
+    let rooms = card.addresses(&[(&zeros, 0), (&other, 0)])?;
+    if wanted.zeros > 0 {
+        card.zero(rooms.of(0), wanted.zeros as usize)?;
+    }
+    let mut call = FlashCall {
+        query_ends: ends.of(0),
+        key_ends: ends.of(1),
+        zeros: rooms.of(0),
+        room: rooms.of(1),
+        splits: wanted.splits,
+        ..sizes.call
+    };
     place(&mut call, std::array::from_fn(|index| given.of(index)));
     card.flash_attention(way, &call)
 }
@@ -139,7 +161,8 @@ pub(crate) fn attend(
     let log_sums = card.room(DType::F32, heads * tokens)?;
     let (y_layout, sums_layout) = (whole(q.shape().clone()), whole((heads, tokens)));
     let views = [q, k, v, of(&y, &y_layout), of(&log_sums, &sums_layout)];
-    call(Way::Forward, views, &sizes, |call, [q, k, v, output, log_sums]| {
+    let wanted = card.flash_room(Way::Forward, &sizes.call)?;
+    call(Way::Forward, views, &sizes, &wanted, |call, [q, k, v, output, log_sums]| {
         *call = FlashCall { q, k, v, output, log_sums, ..*call };
     })?;
     Ok((y, tensor(log_sums, (heads, tokens))))
@@ -155,41 +178,20 @@ pub(crate) fn attend_backward(
     let [qs, ks, vs, ys, sums, dys] =
         [held[0].view()?, held[1].view()?, held[2].view()?, held[3].view()?, held[4].view()?, held[5].view()?];
     let card = Card::of(qs.storage)?;
-    let mut sizes = sizes(qs, ks, documents, options)?;
-    sizes.call.splits = card.flash_splits(&sizes.call)?;
+    let sizes = sizes(qs, ks, documents, options)?;
+    let wanted = card.flash_room(Way::Backward, &sizes.call)?;
     let ((t, h, d), (s, g, _)) = (q.dims3()?, k.dims3()?);
-    let padded = t + BETWEEN * documents.count();
-    // Blocks add to these, so they begin at zero.
-    let dq_sums =
-        Tensor::zeros((sizes.call.splits as usize, padded, h, d.next_multiple_of(32)), DType::F32, q.device())?;
-    let row_sums = card.room(DType::F32, h * padded)?;
+    // Heads that the kernels write gradients of keys and values for: those of the keys, or of the queries.
+    let n = wanted.gradient_heads as usize;
     let (dq, dk, dv) =
-        (card.room(q.dtype(), t * h * d)?, card.room(k.dtype(), s * h * d)?, card.room(v.dtype(), s * h * d)?);
-    let (q_layout, k_layout, rows_layout) = (whole((t, h, d)), whole((s, h, d)), whole((h, padded)));
-    let dq_held = Held::new(&dq_sums);
-    let views = [
-        qs,
-        ks,
-        vs,
-        ys,
-        sums,
-        dys,
-        of(&dq, &q_layout),
-        of(&dk, &k_layout),
-        of(&dv, &k_layout),
-        dq_held.view()?,
-        of(&row_sums, &rows_layout),
-    ];
-    call(
-        Way::Backward,
-        views,
-        &sizes,
-        |call, [q, k, v, output, log_sums, d_output, d_q, d_k, d_v, d_q_sums, row_sums]| {
-            *call = FlashCall { q, k, v, output, log_sums, d_output, d_q, d_k, d_v, d_q_sums, row_sums, ..*call };
-        },
-    )?;
+        (card.room(q.dtype(), t * h * d)?, card.room(k.dtype(), s * n * d)?, card.room(v.dtype(), s * n * d)?);
+    let (q_layout, k_layout) = (whole((t, h, d)), whole((s, n, d)));
+    let views = [qs, ks, vs, ys, sums, dys, of(&dq, &q_layout), of(&dk, &k_layout), of(&dv, &k_layout)];
+    call(Way::Backward, views, &sizes, &wanted, |call, [q, k, v, output, log_sums, d_output, d_q, d_k, d_v]| {
+        *call = FlashCall { q, k, v, output, log_sums, d_output, d_q, d_k, d_v, ..*call };
+    })?;
     let by_key_head = |gradient: CudaStorage| {
-        let summed = if g == h { gradient } else { sum_groups(&card, of(&gradient, &k_layout), (s, g, h / g, d))? };
+        let summed = if n == g { gradient } else { sum_groups(&card, of(&gradient, &k_layout), (s, g, n / g, d))? };
         Ok::<_, candle_core::Error>(tensor(summed, (s, g, d)))
     };
     Ok([tensor(dq, (t, h, d)), by_key_head(dk)?, by_key_head(dv)?])

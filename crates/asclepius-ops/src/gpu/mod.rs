@@ -215,29 +215,74 @@ struct Product<'a> {
     columns: usize,
     inner: usize,
     scale: f32,
+    /// Whether it is added to what lies in the target.
+    adds: bool,
 }
 
 /// `target += scale left right`, in place, with a factor transposed by `form`; summed in f32. All contiguous, the factors
 /// of one type, the target of theirs or f32.
 pub(crate) fn add_product(target: View<'_>, left: View<'_>, right: View<'_>, form: Form, scale: f64) -> Result<()> {
-    let matrix = |view: View<'_>| {
-        let dims = view.layout.dims();
-        let columns = dims.last().copied().unwrap_or(1);
-        (view.count() / columns.max(1), columns)
-    };
-    let (left_size, right_size) = (matrix(left), matrix(right));
-    let (rows, inner) = if form == Form::LeftTransposed { (left_size.1, left_size.0) } else { left_size };
-    let (beside, columns) = if form == Form::RightTransposed { (right_size.1, right_size.0) } else { right_size };
-    if inner != beside || matrix(target) != (rows, columns) {
-        bail!(
-            "a product of {:?} and {:?} ({form:?}) does not fit {:?}",
-            left.layout.dims(),
-            right.layout.dims(),
-            target.layout.dims()
-        );
+    multiply(target, left, right, form, scale, true)
+}
+
+/// [`add_product`] of whole tensors.
+pub(crate) fn add_product_of(target: &Tensor, left: &Tensor, right: &Tensor, form: Form, scale: f64) -> Result<()> {
+    product_into(target, left, right, form, scale, true)
+}
+
+/// The same, or with `adds` false in place of whatever lies in `target`.
+pub(crate) fn product_into(
+    target: &Tensor,
+    left: &Tensor,
+    right: &Tensor,
+    form: Form,
+    scale: f64,
+    adds: bool,
+) -> Result<()> {
+    let held = [target, left, right].map(Held::new);
+    multiply(held[0].view()?, held[1].view()?, held[2].view()?, form, scale, adds)
+}
+
+/// `scale left right` with a factor transposed by `form`, a tensor of its own of the factors' type.
+pub(crate) fn product_of(left: &Tensor, right: &Tensor, form: Form, scale: f64) -> Result<Tensor> {
+    let held = [left, right].map(Held::new);
+    let (a, b) = (held[0].view()?, held[1].view()?);
+    let (rows, columns, _) = product_sizes(a, b, form)?;
+    let storage = Card::of(a.storage)?.room(left.dtype(), rows * columns)?;
+    let layout = whole((rows, columns));
+    multiply(View { storage: &storage, layout: &layout }, a, b, form, scale, false)?;
+    Ok(tensor(storage, (rows, columns)))
+}
+
+/// Rows and columns of a tensor whose last dimension are its columns.
+fn matrix(view: View<'_>) -> (usize, usize) {
+    let columns = view.layout.dims().last().copied().unwrap_or(1);
+    (view.count() / columns.max(1), columns)
+}
+
+/// Rows and columns of a product, and how many numbers each of its numbers sums.
+fn product_sizes(left: View<'_>, right: View<'_>, form: Form) -> Result<(usize, usize, usize)> {
+    let turned =
+        |(rows, columns): (usize, usize), is_turned: bool| if is_turned { (columns, rows) } else { (rows, columns) };
+    let (rows, inner) = turned(matrix(left), form == Form::LeftTransposed);
+    let (beside, columns) = turned(matrix(right), form == Form::RightTransposed);
+    if inner != beside {
+        bail!("{:?} and {:?} ({form:?}) have no product", left.layout.dims(), right.layout.dims());
     }
-    if target.count() == 0 || inner == 0 {
-        return Ok(());
+    Ok((rows, columns, inner))
+}
+
+fn multiply(target: View<'_>, left: View<'_>, right: View<'_>, form: Form, scale: f64, adds: bool) -> Result<()> {
+    let (rows, columns, inner) = product_sizes(left, right, form)?;
+    if matrix(target) != (rows, columns) {
+        bail!("a product of {rows} by {columns} does not fit {:?}", target.layout.dims());
+    }
+    let card = Card::of(target.storage)?;
+    if rows * columns * inner == 0 {
+        // A sum of nothing.
+        let bytes = target.count() * target.dtype().size_in_bytes();
+        let memory = card.memory(target.storage, target.start()?)?;
+        return if adds || bytes == 0 { Ok(()) } else { card.zero(memory.address, bytes) };
     }
     let product = Product {
         left: (left.storage, left.start()?),
@@ -247,14 +292,9 @@ pub(crate) fn add_product(target: View<'_>, left: View<'_>, right: View<'_>, for
         columns,
         inner,
         scale: scale as f32,
+        adds,
     };
-    card::add_product(&Card::of(target.storage)?, (target.storage, target.start()?), product)
-}
-
-/// [`add_product`] of whole tensors.
-pub(crate) fn add_product_of(target: &Tensor, left: &Tensor, right: &Tensor, form: Form, scale: f64) -> Result<()> {
-    let held = [target, left, right].map(Held::new);
-    add_product(held[0].view()?, held[1].view()?, held[2].view()?, form, scale)
+    card::product(&card, (target.storage, target.start()?), product)
 }
 
 /// A copy of a tensor's memory, for an operation whose result was made of tensors.

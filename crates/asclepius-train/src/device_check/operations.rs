@@ -170,7 +170,7 @@ fn evaluate(case: &Case, values: &[Tensor], dtype: DType, device: &Device, key: 
     Parameter::collect(&arguments, &mut store)?;
     let mut found = vec![home(&y)?];
     for argument in &arguments {
-        let gradient = argument.gradient().ok_or_else(|| candle_core::Error::Msg("the buffer is gone".to_owned()))?;
+        let gradient = argument.gradient()?.ok_or_else(|| candle_core::Error::Msg("the buffer is gone".to_owned()))?;
         found.push(home(&gradient)?);
     }
     Ok(found)
