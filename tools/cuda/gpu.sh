@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Holds a GPU to the CPU: every operation over random shapes, then ten training steps of every method, in f32, bf16 and (adapters) f16, then the
-# demo pipeline from data to a served answer; then times steps of models of published sizes, beside transformers and PEFT where Python has them.
+# Holds a GPU to the CPU: every operation over random shapes, ten training steps of every method, in f32, bf16 and (adapters) f16, and the demo
+# pipeline from data to served answers, killed and resumed; to transformers and PEFT: ten steps from the same weights; then times steps of models
+# of published sizes, beside the same two where Python has them.
 # Needs the one binary that build.sh makes, a driver and the CUDA libraries; neither Rust nor a compiler.
 #
 #   tools/cuda/gpu.sh [DEVICE [flags of `asclepius gpu-check`]]     default cuda:0

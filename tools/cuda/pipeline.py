@@ -5,12 +5,14 @@
 
 Four runs from one seed: on the CPU; on the card in f32, whose losses, evaluation and answers must be the CPU's within
 rounding; on the card in bf16, whose losses may differ by bf16's; and that once more, killed after a checkpoint and run
-again, whose weights must be the same to the bit. The card's f32 run traces training steps (`--profile`). Ends with 1 where a
-bound is missed.
+again, whose weights must be the same to the bit. The card's f32 run traces training steps (`--profile`). What it pre-trained
+is then trained for ten steps more here and in transformers, see steps.py, where Python has them. Ends with 1 where a bound is
+missed.
 """
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import pathlib
 import re
@@ -19,6 +21,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+
+import steps
 
 # How far a run's losses may be from the CPU's, as a share; how far the evaluation's of one row; and how many of the served
 # answers must be the CPU's word for word. In another order of sums greedy decoding may take another word, and then goes
@@ -133,6 +137,15 @@ def served(binary, keys, device):
         server.wait()
 
 
+def texts(directory):
+    """A file with the questions of a run's evaluation and their answers, a text a line."""
+    rows = [json.loads(line) for line in (directory / "eval/predictions.jsonl").read_text().splitlines()]
+    distinct = {row["row"]: f"{row['question']}\n{row['reference']}" for row in rows}
+    file = directory / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in distinct.values()))
+    return file
+
+
 def farthest(own, other):
     """The greatest difference of two curves, as a share of the second; none where they have not as many points."""
     if len(own) != len(other) or not own:
@@ -175,6 +188,12 @@ def main():
     report[KILLED] = {"was_cut": cut, "same_weights": same}
     print(f"killed after a checkpoint, run again: {'the same weights' if same else 'OTHER WEIGHTS'}{'' if cut else ' (ended before it was killed)'}")
     missed += [name for name, held in {"the kill": cut, "weights after a kill": same}.items() if not held]
+    directory = pathlib.Path("runs") / f"{RUN_NAME}-{RUNS[0]['name']}"
+    if all(importlib.util.find_spec(name) for name in ["torch", "transformers", "peft"]):
+        held, report["beside_transformers"] = steps.compare(given.binary, given.device, directory / "pretrain/final", texts(directory))
+        missed += [] if held else ["ten steps beside transformers"]
+    else:
+        print("ten steps beside transformers: skipped, there is no torch, transformers and peft")
     if given.out:
         given.out.write_text(json.dumps(report, indent=1) + "\n")
     for name in ["cpu", *(each["name"] for each in RUNS), KILLED]:

@@ -65,7 +65,8 @@ pub(crate) fn norm_backward(
     let [x_view, w_view, dy_view] = [held[0].view()?, held[1].view()?, held[2].view()?];
     let card = Card::of(x_view.storage)?;
     let (rows, d) = rows_of(x_view);
-    let parts = rows.min(PARTS);
+    // Few blocks, so that few sums of the weight are to be added up; without them a block a row, and the card is full.
+    let parts = if wants_weight { rows.min(PARTS) } else { rows };
     let dx = card.room(x.dtype(), x.elem_count())?;
     let x_layout = whole(x.shape());
     let dx_view = View { storage: &dx, layout: &x_layout };
