@@ -55,7 +55,8 @@ done
     export CARGO_TARGET_DIR=$out/cargo
     cargo build --release ${CARGO_FLAGS:-} --features cuda "${patch[@]}"
 )
-install -m 755 "$out/cargo/release/asclepius" "$out/asclepius"
+# This link keeps the names of functions, whatever the profile says: a tenth of the file.
+install --strip -m 755 "$out/cargo/release/asclepius" "$out/asclepius"
 
 # What the file promises, looked at.
 if ldd "$out/asclepius" | grep -iE 'cuda|cublas|curand|nvrtc'; then

@@ -5,7 +5,7 @@
 
 FlashAttention-2 is a source distribution of its own; FlashAttention-3, for Hopper, has none, but xformers' carries it. pip
 cannot fetch them: it runs a source distribution's setup.py for its metadata, and these want PyTorch. An archive is known by
-its SHA-256. Only the kernels and the CUTLASS headers that they include are unpacked.
+its SHA-256. Only the kernels and the CUTLASS headers that they include are unpacked; what lies there already is not fetched again.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import io
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -67,6 +68,10 @@ def fetch(url):
 
 def main(version, folder):
     source = SOURCES[version]
+    mark = folder / "archive"
+    if mark.is_file() and mark.read_text() == source["sha256"]:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     page = f"{index()}/{source['project']}/"
     links = Links()
     links.feed(fetch(page).decode())
@@ -85,6 +90,7 @@ def main(version, folder):
             if member.isfile() and inside.startswith(source["wanted"]):
                 member.name = inside
                 packed.extract(member, folder, filter="data")
+    mark.write_text(source["sha256"])
 
 
 if __name__ == "__main__":

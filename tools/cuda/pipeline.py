@@ -24,14 +24,16 @@ import urllib.request
 
 import steps
 
-# How far a run's losses may be from the CPU's, as a share; how far the evaluation's of one row; and how many of the served
-# answers must be the CPU's word for word. In another order of sums greedy decoding may take another word, and then goes
-# another way to the end.
+# How far a run's losses may be from the CPU's, as a share; how far the evaluation's of one row; and which share of the served
+# answers must be the CPU's word for word: in another order of sums greedy decoding may take another word, and then goes
+# another way to the end. In bf16 a model of this size soon does, and there none need be.
 RUNS = [
     {"name": "f32", "precision": "f32", "loss": 0.01, "row": 0.02, "answers": 0.75},
-    {"name": "bf16", "precision": "bf16", "loss": 0.05, "row": 0.2, "answers": 0.0},
+    {"name": "bf16", "precision": "bf16", "loss": 0.05, "row": 0.2},
 ]
 KILLED = "killed"
+# Seconds until a run must have its first checkpoint.
+PATIENCE = 300
 RUN_NAME = "gpu-pipeline"
 # Heads of a size that FlashAttention's kernels are compiled for, and fewer of keys than of queries.
 MODEL = {"hidden_size": 256, "intermediate_size": 704, "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -64,6 +66,7 @@ def ended(command, process):
     said, _ = process.communicate()
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
+    return said
 
 
 def fresh(name):
@@ -98,17 +101,22 @@ def weights(directory):
 
 
 def killed(binary, device, precision):
-    """Kills a run once its pre-training has a checkpoint, and runs it again: whether it was cut off, and the weights."""
+    """Kills a run once its pre-training has a checkpoint, and runs it again: whether it went on from there, and the weights."""
     directory = fresh(KILLED)
-    every = ["--set", "pretrain.save_every=20"]
-    command, process = begun(binary, KILLED, device, precision, *every)
-    while process.poll() is None and not list((directory / "pretrain").glob("step-*")):
+    command = [binary, "run", "demo", *sets(KILLED, device, precision), "--set", "pretrain.save_every=20"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    given_up = time.monotonic() + PATIENCE
+    while process.poll() is None and not list((directory / "pretrain").glob("step-*")) and time.monotonic() < given_up:
         time.sleep(0.005)
     process.kill()
-    process.communicate()
-    cut = not (directory / "pretrain/manifest.json").exists()
-    ended(*begun(binary, KILLED, device, precision, *every))
-    return cut, weights(directory)
+    process.wait()
+    said = ended(*begun(binary, KILLED, device, precision, "--set", "pretrain.save_every=20", "--verbose"))
+    return re.search(r"resuming.*step=[1-9]", plain(said)) is not None, weights(directory)
+
+
+def plain(said):
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", said)
 
 
 def served(binary, keys, device):
@@ -177,17 +185,18 @@ def main():
         bounds = {
             "losses": off <= each["loss"],
             "the evaluation's rows": rows_off <= each["row"],
-            "answers": same >= each["answers"] * len(QUESTIONS),
             "an answer that says something": any(text.strip() for text in found["served"]),
         }
+        if "answers" in each:
+            bounds["answers"] = same >= each["answers"] * len(QUESTIONS)
         if each["name"] == "f32":
             bounds["a trace"] = all(found[stage]["traced"] for stage in ["pretrain", "sft"])
         missed += [f"{each['name']}: {name}" for name, held in bounds.items() if not held]
-    cut, resumed = killed(given.binary, given.device, RUNS[-1]["precision"])
+    went_on, resumed = killed(given.binary, given.device, RUNS[-1]["precision"])
     same = resumed == weights(pathlib.Path("runs") / f"{RUN_NAME}-{RUNS[-1]['name']}")
-    report[KILLED] = {"was_cut": cut, "same_weights": same}
-    print(f"killed after a checkpoint, run again: {'the same weights' if same else 'OTHER WEIGHTS'}{'' if cut else ' (ended before it was killed)'}")
-    missed += [name for name, held in {"the kill": cut, "weights after a kill": same}.items() if not held]
+    report[KILLED] = {"went_on": went_on, "same_weights": same}
+    print(f"killed after a checkpoint, run again: {'went on' if went_on else 'DID NOT GO ON'}, {'the same weights' if same else 'OTHER WEIGHTS'}")
+    missed += [name for name, held in {"going on after a kill": went_on, "weights after a kill": same}.items() if not held]
     directory = pathlib.Path("runs") / f"{RUN_NAME}-{RUNS[0]['name']}"
     if all(importlib.util.find_spec(name) for name in ["torch", "transformers", "peft"]):
         held, report["beside_transformers"] = steps.compare(given.binary, given.device, directory / "pretrain/final", texts(directory))
@@ -197,7 +206,7 @@ def main():
     if given.out:
         given.out.write_text(json.dumps(report, indent=1) + "\n")
     for name in ["cpu", *(each["name"] for each in RUNS), KILLED]:
-        fresh(name)
+        fresh(name)  # removes it
     if missed:
         print("missed: " + "; ".join(missed))
     return int(bool(missed))

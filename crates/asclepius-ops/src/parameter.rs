@@ -373,7 +373,7 @@ impl GradientBuffer {
             return Ok(gpu::square_sum(self.flat()?)?.to_scalar::<f64>()?.sqrt());
         }
         if !kernel::fused(&[&self.flat]) {
-            return Ok(self.flat.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
+            return Ok(self.flat()?.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt());
         }
         let host = kernel::Host::new(&self.flat);
         let total = if self.flat.dtype() == DType::F64 {

@@ -102,7 +102,9 @@ impl Inner {
                         return Ok(stopped());
                     }
                     // Boxed, since thousands of calls wait at the gate for each that is being asked.
-                    let step = Box::pin(self.attempt(call, key, &mut progress)).await?;
+                    let step = Box::pin(self.attempt(call, key, &mut progress)).await;
+                    // Before the place is another call's, which would ask what none can answer any more.
+                    let step = step.inspect_err(|error| self.give_up(error))?;
                     progress.place = None;
                     step
                 }

@@ -222,7 +222,7 @@ fn type_of(dtype: DType) -> Result<sys::cudaDataType> {
     }
 }
 
-/// `target += product`, summed in f32 (cuBLAS with beta = 1); everything contiguous.
+/// `target = product`, or with [`Product::adds`] `target += product`; summed in f32, everything contiguous.
 pub(crate) fn product(card: &Card, target: Matrix<'_>, product: Product<'_>) -> Result<()> {
     use sys::cublasOperation_t::{CUBLAS_OP_N as AS_IT_IS, CUBLAS_OP_T as TURNED};
     let Product { left, right, form, rows, columns, inner, scale, adds } = product;

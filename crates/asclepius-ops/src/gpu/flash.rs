@@ -58,14 +58,17 @@ pub(crate) enum Way {
 
 /// Head sizes that are compiled.
 const SIZES: [usize; 4] = [64, 80, 96, 128];
-/// Whether these queries, `[t, h, d]`, can go this way: bf16, of a head size that is compiled, and every document with a
-/// query, on whose key the way back relies.
+/// Documents of a call: each has its own place in a grid.
+const DOCUMENTS: usize = 65_535;
+
+/// Whether these queries, `[t, h, d]`, can go this way: bf16, of a head size that is compiled, not too many documents, and
+/// each with a query, on whose key the way back relies.
 pub(crate) fn fits(q: &Tensor, documents: &Documents) -> bool {
     card::HAS_FLASH_ATTENTION
         && q.device().is_cuda()
         && q.dtype() == DType::BF16
         && q.dims().last().is_some_and(|size| SIZES.contains(size))
-        && documents.count() > 0
+        && (1..=DOCUMENTS).contains(&documents.count())
         && documents.iter().all(|document| !document.queries.is_empty())
 }
 

@@ -230,7 +230,7 @@ pub(crate) fn add_product_of(target: &Tensor, left: &Tensor, right: &Tensor, for
     product_into(target, left, right, form, scale, true)
 }
 
-/// The same, or with `adds` false in place of whatever lies in `target`.
+/// `target = scale left right`, or `target += scale left right` where it `adds`; whole tensors, as [`add_product`] takes them.
 pub(crate) fn product_into(
     target: &Tensor,
     left: &Tensor,

@@ -185,12 +185,12 @@ pub(super) fn is_behind_eponyms(after: &str) -> bool {
             r"clamp|retractor|needle|wires?|loop|chorea|ataxia|dementia|encephalopathy|aphasia|area|method|medium|solution|lactate|equation|anomaly|malformation|glomerulonephritis|granulomatosis|arteritis|vasculitis|nephropathy|neuropathy|gland|joint|",
             r"valve|shunt|pouch|forceps|splint|cast|pressure|collar|exercise|murmur|breathing|respiration|type|positive|negative|coma|hallpike|barre|barré|jakob|strauss|jogren|nevus|thyroid|rings?|organisms?|test(?:ing)?|histolog\w+|sleep\squality|",
             r"cognitive|declaration|scientific|crunch|[a-z]*(?:meter|scope|tome|graph)|supplement|diet|pollen|feed|[A-C][1-3](?:L[1-4])?(?:B[1-3]p?)?|et al|stool|screen(?:ing)?|nucle(?:us|i)|carrier|brace|sling|protocol|consensus|guidelines?|trial|study|cohort|bag|rules?|stag(?:e|ing)|man(?:o)?euvres?|maneuvers?|compression|infection|",
-            r"habitus|visual|criteri(?:a|on)|wedge|staging|triage|units?|toxin|vertex|criterion|angle|view|zone|plateau|ratio|number|units|(?:[a-z]+\s){1,2}(?:signs?|tests?|scores?|scale|index|classification|criteria|grade|questionnaire|chart|manoeuvres?|retractors?|forceps|lesions?|fractures?))(?:e?s)?(?-u:\b)",
+            r"habitus|antibod(?:y|ies)|antigens?|risk|spotted fever|visual|criteri(?:a|on)|wedge|staging|triage|units?|toxin|vertex|criterion|angle|view|zone|plateau|ratio|number|units|(?:[a-z]+\s){1,2}(?:signs?|tests?|scores?|scale|index|classification|criteria|grade|questionnaire|chart|manoeuvres?|retractors?|forceps|lesions?|fractures?))(?:e?s)?(?-u:\b)",
         ))
     });
     static TWO: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
-            r"^ [A-Z][\p{Ll}'’-]+ (?:variant|nodules?|nodes?|syndrome|signs?|phenomenon|disease|hernia|murmur|fracture|criteria)(?-u:\b)|^(?:(?:,| and| or|, and) [A-Z][\w'’-]+){1,3} (?:signs?|tests?|reflex(?:es)?|scores?|criteria|scales?|lesions?|procedures?|syndromes?|diseases?|points?|lines?|drains?|retractors?|classifications?)(?-u:\b)",
+            r"^ [A-Z][\p{Ll}'’-]+ (?:variant|nodules?|nodes?|syndrome|signs?|phenomenon|disease|hernia|murmur|fracture|criteria)(?-u:\b)|^(?:(?:,| and| or|, and) [A-Z][\w'’-]+){1,3} (?:signs?|tests?|reflex(?:es)?|scores?|criteria|scales?|lesions?|procedures?|syndromes?|diseases?|points?|lines?|drains?|retractors?|classifications?|antibod(?:y|ies)|antigens?)(?-u:\b)",
         )
     });
     TWO.is_match(after) || AFTER.is_match(after)

@@ -53,6 +53,8 @@ struct Patterns {
     known_by: Regex,
     /// Two capitalised words behind what is done with persons.
     met: Regex,
+    /// Children by their names: "3 kids (Hector, Nelly, and Junior)".
+    children: Regex,
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
@@ -78,7 +80,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
             r"\b(?P<id>(?:(?:Al|El|Abu|O|Mc|De|Van)[-'’ ]?)?[A-Z]\p{Ll}+(?:-[A-Z]\p{Ll}+)?)\s(?:baby|babies|twins?|triplets|family|siblings?|brothers|sisters|newborn|household|parents|kids|boys|girls)\b",
         ),
         typist: new(
-            r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted|message taken|taken|received|verified|witnessed|drawn) by:?)\s(?P<id>[a-z]{2,3}|[A-Z]{2,3})\b",
+            r"(?i:\b(?:typed|transcribed|entered|dictated|scribed|charted|message taken|taken|received|verified|witnessed|drawn) by:?)\s(?P<id>[a-z]{2,4}|[A-Z]{2,4})\b",
         ),
         lettered: new(r"(?m)(?:^|[.!?;:]\s)(?P<id>[A-Z]\.|[ABCDJKLMPRT]J|J[DPTR])(?:['’]s)?\s"),
         small: new(&format!(
@@ -97,7 +99,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         )),
         labelled: new(&format!(
             concat!(
-                r"(?:(?:(?i:{kin}|{callings}|patient(?:['’]s)?\sname|pt\sname|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|",
+                r"(?:(?:(?i:{kin}|{callings}|patient(?:['’]s)?\sname|pt\sname|full\sname|first\sname|last\sname|surname|maiden\sname|given\sname|family\sname|name|(?:electronically\s)?signed(?:\sby)?|dictated(?:\sby)?|transcribed(?:\sby)?|reviewed\sby|authori[sz]ed\sby|verified\sby|witness(?:ed\sby)?|seen\sby|examined\sby|evaluated\sby|operated\sby|performed\sby|ordered\sby|requested\sby|grossed\sby|read\sby|referred\sby|accompanied\sby|cared\sfor\sby|prepared\sby|entered\sby|",
                 r"cc|attn|attention|dear|sincerely|regards|named|called|known\sas|alias|aka|spoke\s(?:with|to)|discussed\swith|speak\sto|per|(?:for\s)?referring|referral\sof|for\sseeing|regarding|re|on\sbehalf\sof|consent\s(?:from|of)|history\sfrom|with\sher|with\shis|team|on[- ]call|preferred|(?:md|rn|np|rt|pa|sw|team|family|provider|doctor)\s(?:notified|aware|informed|paged))\b)|(?i:a\.k\.a\.?))(?:\s(?i:is|was|are))?\s*[:,\-–]?\s*(?i:is\s|named\s|called\s|\()?(?P<id>{sequence})",
             ),
             kin = context::KIN,
@@ -122,6 +124,9 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         )),
         met: new(&format!(
             r"(?i:\b(?:saw|met|remind(?:ed)?|telephoned|phoned|counsel+ed|thank(?:ed)?|informed|(?:worked|walked|seen|met|spoke|talked|staffed|reviewed|discussed|rounded|co-signed|signed)\s(?:with|by)|(?:obtained|given|taken|provided|granted|collected|completed)\s(?:by|from)))[ \t]+(?P<id>{WORD}[ \t]+(?:[A-Z]\.[ \t])?(?:{PARTICLE}\s)?{WORD}(?:[ \t]{WORD})?)"
+        )),
+        children: new(&format!(
+            r"\b(?i:kids|children|sons|daughters|siblings|brothers|sisters|grandchildren|grandkids|twins|nephews|nieces)\s?[(:,]\s?(?P<id>{WORD}(?:,\s(?:and\s|&\s)?{WORD}|\s(?:and|&)\s{WORD})*)"
         )),
         subject: new(&format!(
             r"\b(?P<id>{WORD}\s+(?:[A-Z]\.\s)?(?:{PARTICLE}\s)?{WORD}(?:\s{WORD})?),?\s(?:is an?\s|was\s(?:seen|admitted|extubated|intubated|discharged|transferred|referred|brought|taken|born|examined|evaluated|sent|last\sseen)|(?:presents|presented|reports|reported|denies|denied|states|stated|tolerated|underwent|complains|complained|came|fell|arrived|called|agreed|agrees|consented|refused|lives|works|feels|felt|says|said|has\sbeen\s(?:seen|followed))\b)"
@@ -227,6 +232,25 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
             found.push((PhiKind::Name, id(&hit)));
         }
     }
+    for hit in patterns.reversed.captures_iter(text) {
+        let range = id(&hit);
+        let mut halves = text[range.clone()].split(',').map(str::trim);
+        let (family, given) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        let given = given.split_whitespace().next().unwrap_or_default();
+        // "ANA, ANCA" lists what was tested.
+        let listed = [given, family].iter().any(|word| is_acronym(word) && !is_name(word));
+        let (given, family) = (plain(given), plain(family));
+        let both = lists::is_given(&given) && !lists::is_given(&family) && !lists::is_town(&family);
+        let both = both && !context::is_behind_eponyms(&text[range.end..]);
+        // Behind a label neither need be known: "RE: Vasquez, Hortensia", "URN 1094627 O'SHANNESSY, Declan".
+        let labelled = is_labelled(&text[..range.start])
+            && (lists::is_family(&family) || !lists::is_vocabulary(&family))
+            && (lists::is_given(&given) || !lists::is_vocabulary(&given));
+        let is_a_name = labelled || both && (lists::is_family(&family) || !lists::is_vocabulary(&family));
+        if (labelled || !listed) && !is_heading(&family) && !is_heading(&given) && is_a_name {
+            found.push((PhiKind::Name, range));
+        }
+    }
     for pattern in [&patterns.titled, &patterns.credentials] {
         for hit in pattern.captures_iter(text) {
             // "Zepbound PA pending" is an authorisation, "left eye OD" an eye.
@@ -270,19 +294,16 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         }
         found.extend(trimmed(text, range).map(|range| (PhiKind::Name, range)));
     }
-    for hit in patterns.reversed.captures_iter(text) {
+    static ONE: LazyLock<Regex> = LazyLock::new(|| super::compiled(WORD));
+    for hit in patterns.children.captures_iter(text) {
         let range = id(&hit);
-        let mut halves = text[range.clone()].split(',').map(str::trim);
-        let (family, given) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-        let given = given.split_whitespace().next().unwrap_or_default();
-        // "ANA, ANCA" lists what was tested.
-        let listed = [given, family].iter().any(|word| is_acronym(word) && !is_name(word));
-        let (given, family) = (plain(given), plain(family));
-        let both = lists::is_given(&given) && !lists::is_given(&family) && !lists::is_town(&family);
-        let both = both && !context::is_behind_eponyms(&text[range.end..]);
-        let is_a_name = both && (lists::is_family(&family) || !lists::is_vocabulary(&family));
-        if !listed && !is_heading(&family) && !is_heading(&given) && is_a_name {
-            found.push((PhiKind::Name, range));
+        let names: Vec<Range<usize>> = ONE
+            .find_iter(&text[range.clone()])
+            .map(|word| range.start + word.start()..range.start + word.end())
+            .collect();
+        // "Children: Asthma" lists what they have.
+        if names.iter().any(|name| lists::is_given(&plain(&text[name.clone()])) && !is_heading(&text[name.clone()])) {
+            found.extend(names.into_iter().map(|name| (PhiKind::Name, name)));
         }
     }
     found.extend(patterns.abbreviated.captures_iter(text).map(|hit| (PhiKind::Name, id(&hit))));
@@ -292,12 +313,22 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     found
 }
 
+/// Whether what stands before "Family, Given" says that a person follows.
+fn is_labelled(before: &str) -> bool {
+    static LABEL: LazyLock<Regex> = LazyLock::new(|| {
+        super::compiled(
+            r"(?i)\b(?:re|regarding|patient|name|pt|(?:ur\s?n|mrn|unit|nhs|hn|record|chart)\s?(?:no\.?|number|#)?[\s:#]*[\d-]{4,})\s?:?\s*$",
+        )
+    });
+    LABEL.is_match(before)
+}
+
 /// What has the form of initials and is no person's.
 const ABBREVIATIONS: &[&str] = &[
     "U.S.", "U.K.", "U.S.A.", "I.V.", "I.M.", "P.O.", "P.R.", "P.R.N.", "E.R.", "E.D.", "I.D.", "D.O.", "M.D.", "R.N.",
     "N.P.", "B.I.D.", "T.I.D.", "Q.D.", "S.C.", "S.A.", "N.V.", "B.V.", "E.U.", "D.C.", "N.Y.", "L.A.", "A.M.", "P.M.",
     "B.C.", "A.D.", "C.I.", "S.D.", "Q.I.D.", "N.P.O.", "I.U.", "D.R.", "F.H.", "B.P.", "E.G.", "I.E.", "A.K.A.",
-    "D.O.B.", "P.A.", "J.R.", "O.D.", "O.S.", "O.U.",
+    "D.O.B.", "D.O.A.", "D.O.D.", "P.A.", "J.R.", "O.D.", "O.S.", "O.U.",
 ];
 
 /// Without words at either end that are no names; nothing where an eponym is all there is.

@@ -66,6 +66,13 @@ static LIVES: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Wards by the name of a building and a floor: "admitted to Ellison 9".
+static WARD: LazyLock<Regex> = LazyLock::new(|| {
+    super::compiled(
+        r"\b(?i:(?:admitted|transferred|moved|brought|sent|discharged|returned|readmitted|went|called out|stepped down)(?:\s(?:back|up|down|over|out))?\s(?:to|from)|appointment(?:\sis)?\b[^.\n]{0,30}?\sin|bed on|boarding on|floor)\s(?P<id>[A-Z][\p{Ll}]{3,}\s\d{1,2}[A-Z]?)(?:[.,;)\n]|\s(?:after|with|for|on|from|in|and|at|by|where)\b|$)",
+    )
+});
+
 /// Facilities and parts of the land or of a town by the word that their names end with.
 pub(super) fn facilities(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     let mut found = Vec::new();
@@ -98,6 +105,13 @@ pub(super) fn facilities(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     let houses = LETTERS.captures_iter(text).filter_map(|hit| Some(hit.name("id")?.range()));
     let houses = houses.filter(|range| !context::is_behind_eponyms(&text[range.end..]));
     found.extend(houses.map(|range| (PhiKind::Geography, range)));
+    for hit in WARD.captures_iter(text) {
+        let words = hit.name("id").map(|id| id.range()).unwrap_or_default();
+        let first = text[words.clone()].split(' ').next().unwrap_or_default();
+        if !known(first) && (!lists::is_common(&lower(first)) || is_town(first)) {
+            found.push((PhiKind::Geography, words));
+        }
+    }
     for hit in HOUSE.captures_iter(text) {
         let words = hit.name("id").map(|id| id.range()).unwrap_or_default();
         let last = text[words.clone()].split_whitespace().next_back().unwrap_or_default();

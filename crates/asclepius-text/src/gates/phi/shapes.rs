@@ -17,7 +17,7 @@ const MONTH: &str = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|ju
 pub(super) static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
     let labelled = |label: &str| format!(r"(?i)\b(?:{label})(?:\b|[.#:]){GAP}{CODE}\b");
     let ordinal = r"(?:st|nd|rd|th)?";
-    let year = r"(?:(?:19|20)\d\d|['’]\d\d)";
+    let year = r"(?:(?:19|2[0-2])\d\d|['’]\d\d)";
     let list: Vec<(PhiKind, String)> = vec![
         (PhiKind::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?::\d{2,5}|/\d{1,2})?\b".into()),
         (PhiKind::Device, r"\(01\)\s?\d{14}(?:\s?\(\d\d\)\s?[\w\-]+)*".into()),
@@ -61,8 +61,9 @@ pub(super) static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Date, format!(r"(?i)\b{MONTH}[\s\-./]*\d{{1,2}}{ordinal}\b(?:,?[\s\-./]*{year})?")),
         (PhiKind::Date, format!(r"(?i)\b(?:(?:early|late|mid)[\s\-]?)?(?:january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?(?:\sof)?[,\s\-/]*{year}\b")),
         (PhiKind::Date, concat!(
-            r"\b(?:19|20)\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?|",
-            r"\b(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:(?:19|20)\d\d|\d\d)\b|",
+            // Corpora for research move years on by a century or two.
+            r"\b(?:19|2[0-2])\d\d[-/.]\s?(?:1[0-2]|0?[1-9])[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\b(?:T\d\d:\d\d(?::\d\d)?Z?)?|",
+            r"\b(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:3[01]|[12]\d|0?[1-9])\s?[-/.]\s?(?:(?:19|2[0-2])\d\d|\d\d)\b|",
             r"\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b",
         ).into()),
         (PhiKind::Date, r"(?i)\b(?:on|dated?|dob:?|since|until|from|before|after|by|born|d\.o\.b\.?:?|seen|due|begun|began|last|done|drawn|given|sent|return|recheck|rtc|rtw|inr|admitted|discharged|readmitted|vaccinated|immuni[sz]ed|extubated|intubated|transfused|delivered|appt|appointment|follow-?up|f/u|visit|scheduled|booked|surgery|operation|started|stopped|removed|placed|collected|drawn|reported|reviewed|lmp|onset|ct|mri|cxr|echo|labs|eff(?:ective)?|lov|nov|rov|lv|dos|doi|dod|tod|soc|roc|tomorrow|tmrw|yest|last (?:visit|seen|dose|drink|fill|refill|void|bm|hd|dialysis|office visit|menses)|(?:script|rx|prescription|note|labs?|visit|letter|report|study|scan|mri|ct|cxr|echo|film|ekg|ecg|email|message|order|call|fax|cultures?|cx|biopsy|bx|injury|accident|discharge|dc|d/c|admission|admit|surgery|op|procedure|result|refill|panel|cbc|bmp|cmp) (?:of|from|dated)|(?:preg|hcg|upt|covid|flu|rsv|strep|swab|pcr|cx|culture|quant|ppd|hiv|rpr|ua|uds|tox) (?:neg|pos|negative|positive|done|drawn|sent))[:.]?\s(?P<id>(?:1[0-2]|0?[1-9])[/\-](?:3[01]|[12]\d|0?[1-9]))\b".into()),
@@ -81,7 +82,7 @@ pub(super) static PATTERNS: LazyLock<Vec<(PhiKind, Regex)>> = LazyLock::new(|| {
         (PhiKind::Age, r"(?i)\b(?:9\d|1[01]\d)(?:[-\s]?(?:years?|yrs?|y)[-\s]?(?:old|of age)\b|[-\s]?(?:yo|y/o|y\.o\.|yr\b|yrs\b|years?\b(?:\s?old)?)|\s?y\b|[mf]\b|\s[mf]\b)".into()),
         (PhiKind::Age, r"(?i)\b(?:aged?|age\s?:|age (?:is|was|of)|turned|turns|turning|at|delightful|lovely|pleasant|spry|frail)\s?(?P<id>(?:9\d|1[01]\d))\b".into()),
         (PhiKind::Age, r"(?i)\b(?:ninety(?:[-\s](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a) hundred(?:[-\s](?:and[-\s])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)[-\s](?:years?|yrs?)(?:[-\s](?:old|of age))?\b|\b(?:aged?)\sninety[-\s]?(?:one|two|three|four|five|six|seven|eight|nine)?\b|\bninety-(?:one|two|three|four|five|six|seven|eight|nine)[,;)]|\bcentenarian\b|\b10\dth birthday\b|\b9\d(?:st|nd|rd|th) (?:birthday|year)\b|\b(?:ninetieth|ninety-(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:one[- ])?hundredth)\s(?:birthday|year)\b".into()),
-        (PhiKind::Phone, format!(r"(?i)\b(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|pager|pgr|spectralink|ascom|beeper|ext(?:ension)?|call(?:ed)?(?: at| on| back)?|contact|whatsapp|hotline|reach(?:ed|able)?(?: at| on)?|bleep|sms|text(?:ed)?(?:\s(?:her|him|them|me|us))?|mob|(?:land|clinic |direct )line|ring|dial)\b\.?{GAP}(?:at\s|on\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{2,}}\d(?:\s?(?:x|ext\.?|extension)\s?\d+)?)\b")),
+        (PhiKind::Phone, format!(r"(?i)\b(?:phone|tel(?:ephone)?|mobile|cell(?:phone)?|pager|pgr|spectralink|ascom|beeper|ext(?:ension)?|call(?:ed)?(?: at| on| back)?|contact|whatsapp|hotline|reach(?:ed|able)?(?: at| on)?|bleep|sms|text(?:ed)?(?:\s(?:her|him|them|me|us))?|mob|(?:land|clinic |direct )line|ring|dial|tfno|tlfn?o?|tél|telef(?:on|oon|ono)|rufnummer)\b\.?{GAP}(?:at\s|on\s)?(?P<id>\+?\(?\d[\d\s().\-–/]{{2,}}\d(?:\s?(?:x|ext\.?|extension)\s?\d+)?)\b")),
         (PhiKind::Phone, r"(?i)\b(?:ph|phone|tel|number|call|ring|dial|cell|mobile|contact|on|at|to|ext|h|w|c|home|work|office|bleep|pager)\b[^.\n]{0,16}?\b(?P<id>x\s?\d{4,5})\b".into()),
         (PhiKind::Phone, concat!(
             r"\b0\d(?:[\s.]\d\d){4}\b|",
