@@ -55,6 +55,10 @@ struct Patterns {
     met: Regex,
     /// Children by their names: "3 kids (Hector, Nelly, and Junior)".
     children: Regex,
+    /// One of them.
+    child: Regex,
+    /// What stands before a "Family, Given" that is a person's whatever the names are.
+    label: Regex,
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
@@ -128,6 +132,10 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         children: new(&format!(
             r"\b(?i:kids|children|sons|daughters|siblings|brothers|sisters|grandchildren|grandkids|twins|nephews|nieces)\s?[(:,]\s?(?P<id>{WORD}(?:,\s(?:and\s|&\s)?{WORD}|\s(?:and|&)\s{WORD})*)"
         )),
+        child: new(WORD),
+        label: new(
+            r"(?i)\b(?:re|regarding|patient|name|pt|(?:ur\s?n|mrn|unit|nhs|hn|record|chart)\s?(?:no\.?|number|#)?[\s:#]*[\d-]{4,})\s?:?\s*$",
+        ),
         subject: new(&format!(
             r"\b(?P<id>{WORD}\s+(?:[A-Z]\.\s)?(?:{PARTICLE}\s)?{WORD}(?:\s{WORD})?),?\s(?:is an?\s|was\s(?:seen|admitted|extubated|intubated|discharged|transferred|referred|brought|taken|born|examined|evaluated|sent|last\sseen)|(?:presents|presented|reports|reported|denies|denied|states|stated|tolerated|underwent|complains|complained|came|fell|arrived|called|agreed|agrees|consented|refused|lives|works|feels|felt|says|said|has\sbeen\s(?:seen|followed))\b)"
         )),
@@ -243,7 +251,8 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         let both = lists::is_given(&given) && !lists::is_given(&family) && !lists::is_town(&family);
         let both = both && !context::is_behind_eponyms(&text[range.end..]);
         // Behind a label neither need be known: "RE: Vasquez, Hortensia", "URN 1094627 O'SHANNESSY, Declan".
-        let labelled = is_labelled(&text[..range.start])
+        let before = &text[super::boundary(&text[..range.start], 40)..range.start];
+        let labelled = patterns.label.is_match(before)
             && (lists::is_family(&family) || !lists::is_vocabulary(&family))
             && (lists::is_given(&given) || !lists::is_vocabulary(&given));
         let is_a_name = labelled || both && (lists::is_family(&family) || !lists::is_vocabulary(&family));
@@ -294,10 +303,10 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
         }
         found.extend(trimmed(text, range).map(|range| (PhiKind::Name, range)));
     }
-    static ONE: LazyLock<Regex> = LazyLock::new(|| super::compiled(WORD));
     for hit in patterns.children.captures_iter(text) {
         let range = id(&hit);
-        let names: Vec<Range<usize>> = ONE
+        let names: Vec<Range<usize>> = patterns
+            .child
             .find_iter(&text[range.clone()])
             .map(|word| range.start + word.start()..range.start + word.end())
             .collect();
@@ -311,16 +320,6 @@ pub(super) fn find(text: &str) -> Vec<(PhiKind, Range<usize>)> {
     // "ProTaper" and "SpO2" only begin like names.
     found.retain(|(_, range)| !text[range.end..].starts_with(char::is_alphanumeric));
     found
-}
-
-/// Whether what stands before "Family, Given" says that a person follows.
-fn is_labelled(before: &str) -> bool {
-    static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-        super::compiled(
-            r"(?i)\b(?:re|regarding|patient|name|pt|(?:ur\s?n|mrn|unit|nhs|hn|record|chart)\s?(?:no\.?|number|#)?[\s:#]*[\d-]{4,})\s?:?\s*$",
-        )
-    });
-    LABEL.is_match(before)
 }
 
 /// What has the form of initials and is no person's.
