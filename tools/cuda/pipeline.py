@@ -154,13 +154,6 @@ def texts(directory):
     return file
 
 
-def farthest(own, other):
-    """The greatest difference of two curves, as a share of the second; none where they have not as many points."""
-    if len(own) != len(other) or not own:
-        return float("inf")
-    return max(abs(a - b) / abs(b) for a, b in zip(own, other))
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--binary", default="target/cuda/asclepius")
@@ -175,9 +168,9 @@ def main():
     print(line.format("cpu", reference["seconds"], speeds(reference), "", "", ""))
     for each in RUNS:
         found = run(given.binary, each["name"], given.device, each["precision"], profile=each["name"] == "f32")
-        off = max(farthest(found[stage][key], reference[stage][key]) for stage in ["pretrain", "sft"] for key in ["losses", "eval_losses"])
+        off = max(steps.farthest(found[stage][key], reference[stage][key]) for stage in ["pretrain", "sft"] for key in ["losses", "eval_losses"])
         keys = sorted(reference["rows"])
-        rows_off = farthest([found["rows"].get(key, float("inf")) for key in keys], [reference["rows"][key] for key in keys])
+        rows_off = steps.farthest([found["rows"].get(key, float("inf")) for key in keys], [reference["rows"][key] for key in keys])
         same = sum(own == other for own, other in zip(found["served"], reference["served"]))
         report[each["name"]] = {**found, "losses_off_by": off, "rows_off_by": rows_off, "answers_as_on_the_cpu": same}
         shown = f"{same} of {len(QUESTIONS)}"

@@ -37,14 +37,7 @@ struct Inner {
 impl Parameter {
     /// A weight that no gradient is computed for. `name` as in the checkpoint.
     pub fn frozen(name: impl Into<String>, value: &Tensor) -> Self {
-        Self(Arc::new(Inner {
-            name: name.into(),
-            value: value.detach(),
-            held: None,
-            held_on_card: None,
-            slot: RwLock::new(None),
-            owes_zeros: AtomicBool::new(false),
-        }))
+        Self::new(name.into(), value.detach(), None, None)
     }
 
     /// A weight that is trained; its value is copied into a variable of its own. `name` as in the checkpoint.
@@ -53,14 +46,7 @@ impl Parameter {
     /// When the copy cannot be made.
     pub fn trainable(name: impl Into<String>, value: &Tensor) -> Result<Self> {
         let value = Var::from_tensor(&value.detach())?.into_inner();
-        Ok(Self(Arc::new(Inner {
-            name: name.into(),
-            value,
-            held: None,
-            held_on_card: None,
-            slot: RwLock::new(None),
-            owes_zeros: AtomicBool::new(false),
-        })))
+        Ok(Self::new(name.into(), value, None, None))
     }
 
     /// A matrix that no gradient is computed for, held in NF4: an eighth of the memory of f32.
@@ -76,14 +62,12 @@ impl Parameter {
         let value = Tensor::full(f32::NAN, (), like.device())?.to_dtype(dtype)?.broadcast_as(like.shape())?;
         let device = like.device();
         let held_on_card = if device.is_cuda() { Some(held.on_card(device)?) } else { None };
-        Ok(Self(Arc::new(Inner {
-            name,
-            value,
-            held: Some(held),
-            held_on_card,
-            slot: RwLock::new(None),
-            owes_zeros: AtomicBool::new(false),
-        })))
+        Ok(Self::new(name, value, Some(held), held_on_card))
+    }
+
+    fn new(name: String, value: Tensor, held: Option<Arc<Nf4>>, held_on_card: Option<Nf4Parts>) -> Self {
+        let (slot, owes_zeros) = (RwLock::new(None), AtomicBool::new(false));
+        Self(Arc::new(Inner { name, value, held, held_on_card, slot, owes_zeros }))
     }
 
     /// The weight as a constant of type `dtype`; a quantised one is from here on decoded to it.
